@@ -1,0 +1,113 @@
+// Package paths (ring: format) names, once, every path of the system that the project knows.
+package paths
+
+// Postfix's own places, the same in every release of Debian.
+const (
+	ConfigDir   = "/etc/postfix"
+	MainCF      = ConfigDir + "/main.cf"
+	MasterCF    = ConfigDir + "/master.cf"
+	DynamicMaps = ConfigDir + "/dynamicmaps.cf"
+	SASLDir     = ConfigDir + "/sasl"
+	QueueDir    = "/var/spool/postfix" // default queue_directory
+	DataDir     = "/var/lib/postfix"   // default data_directory
+	LibDir      = "/usr/lib/postfix"
+	DaemonDir   = LibDir + "/sbin" // default daemon_directory
+	CommandDir  = "/usr/sbin"      // default command_directory
+	ShareDir    = "/usr/share/postfix"
+
+	MainTemplate   = ShareDir + "/main.cf.debian"
+	TLSTemplate    = ShareDir + "/main.cf.tls"
+	MasterTemplate = ShareDir + "/master.cf.dist"
+
+	Postconf   = "/usr/sbin/postconf"
+	Postmulti  = "/usr/sbin/postmulti"
+	Postfix    = "/usr/sbin/postfix"
+	Postdrop   = "/usr/sbin/postdrop"
+	Postqueue  = "/usr/sbin/postqueue"
+	Newaliases = "/usr/bin/newaliases"
+)
+
+// Files of the host that Postfix's configuration or chroot depends on.
+const (
+	Aliases       = "/etc/aliases"
+	Mailname      = "/etc/mailname"
+	Hostname      = "/etc/hostname"
+	Hosts         = "/etc/hosts"
+	ResolvConf    = "/etc/resolv.conf"
+	NSSwitch      = "/etc/nsswitch.conf"
+	Passwd        = "/etc/passwd"
+	Group         = "/etc/group"
+	DefaultFile   = "/etc/default/postfix"
+	SnakeoilKey   = "/etc/ssl/private/ssl-cert-snakeoil.key"
+	Procmail      = "/usr/bin/procmail"
+	LdSoConf      = "/etc/ld.so.conf"
+	StatOverride  = "/var/lib/dpkg/statoverride"
+	ProcNetV4     = "/proc/sys/net/ipv4"
+	ProcNetV6     = "/proc/sys/net/ipv6"
+	SystemdBooted = "/run/systemd/system" // there while systemd runs the system: sd_booted(3)
+	PolicyRCD     = "/usr/sbin/policy-rc.d"
+)
+
+// Our own places.
+const (
+	StateDir          = "/var/lib/postfix-maint"
+	Applied           = StateDir + "/applied.json" // the answers applied last: the base of the next merge
+	Pending           = StateDir + "/pending.json" // the intent of a run that has not ended yet
+	ChrootState       = StateDir + "/chroot"       // one list an instance: what we put into its chroot
+	Program           = "/usr/sbin/postfix-maint"
+	LibexecDir        = "/usr/libexec/postfix-maint"
+	ConfigureInstance = LibexecDir + "/configure-instance"
+	InstanceGenerator = LibexecDir + "/postfix-instance-generator"
+	LayerDir          = "/usr/share/postfix-maint/layer" // what adopt lays over Debian's package
+)
+
+// Parts of Debian's packages that the set-up reads or makes.
+const (
+	MainDist            = ShareDir + "/main.cf.dist"
+	MainProto           = ConfigDir + "/main.cf.proto"
+	MasterProto         = ConfigDir + "/master.cf.proto"
+	Makedefs            = ShareDir + "/makedefs.out"
+	MakedefsLink        = ConfigDir + "/makedefs.out"
+	DynamicMapsTemplate = ShareDir + "/dynamicmaps.cf"
+	DynamicMapsD        = ShareDir + "/dynamicmaps.cf.d" // the registry of Postfix 3.11.2-4 and later
+	DocDir              = "/usr/share/doc/postfix"
+	DocChangelog        = "/usr/share/doc/postfix-doc/changelog.Debian.gz" // there if postfix-doc is installed
+	Ypcat               = "/usr/bin/ypcat"
+	Installing          = StateDir + "/installing" // made by preinst when the package comes onto the host, dropped when the service was started
+)
+
+// SELinux.
+const (
+	SELinuxFS  = "/sys/fs/selinux/enforce" // there while SELinux is on
+	Restorecon = "/usr/sbin/restorecon"
+)
+
+// RootForward is root's own forwarding file: its mail is taken care of (#293889).
+const RootForward = "/root/.forward"
+
+// RunLevelDir has the init scripts' links of the usual run level, as update-rc.d(8) makes them.
+const RunLevelDir = "/etc/rc2.d"
+
+// DpkgStatus is dpkg's database of installed packages (deb822(5) stanzas).
+const DpkgStatus = "/var/lib/dpkg/status"
+
+// The strict sandbox profile and the drop-in that switches it on for every instance.
+const (
+	StrictProfile   = "/usr/share/postfix-maint/strict.conf"
+	StrictDropInDir = "/etc/systemd/system/postfix@.service.d"
+	StrictDropIn    = StrictDropInDir + "/50-postfix-maint-strict.conf"
+)
+
+// Nologin is the shell of system accounts.
+const Nologin = "/usr/sbin/nologin"
+
+// What a chroot is made from. The files are named as chrooted daemons look for them.
+const (
+	Localtime     = "/etc/localtime"
+	Services      = "/etc/services"
+	HostConf      = "/etc/host.conf"
+	MDNSConf      = "/etc/nss_mdns.config"
+	SASLPlugins   = "/usr/lib/sasl2"
+	LibPrefix     = "/usr/lib" // library directories of the system, with or without a multiarch name below
+	LibPrefixRoot = "/lib"     // the same by its old name
+)

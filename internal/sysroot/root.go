@@ -1,0 +1,165 @@
+// Package sysroot (ring: port) reads and writes files of a system tree: the running system at "/", or another tree that
+// dpkg names with DPKG_ROOT (dpkg(1)) or a test lays out. It is the only code that turns a system path into a real one,
+// and the only code that writes files, each of them atomically.
+package sysroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// maxLinks is the kernel's own limit for symbolic links in one path (path_resolution(7)).
+const maxLinks = 40
+
+// Root is a system tree. Paths given to its methods are absolute as the system itself would name them; symbolic links
+// are resolved as if the tree were already "/", so an absolute link never leads out of it.
+type Root struct {
+	dir string
+}
+
+// Open returns the tree at dir; "" means the running system. The error says why dir is no directory.
+func Open(dir string) (*Root, error) {
+	if dir == "" {
+		dir = "/"
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %q as system root: %w", dir, err)
+	}
+	abs, err = filepath.EvalSymlinks(abs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %q as system root: %w", dir, err)
+	}
+	fi, err := os.Stat(abs)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use %q as system root: %w", dir, err)
+	}
+	if !fi.IsDir() {
+		return nil, fmt.Errorf("cannot use %q as system root: not a directory", dir)
+	}
+	return &Root{dir: abs}, nil
+}
+
+// Dir is the tree's real path, "/" for the running system.
+func (r *Root) Dir() string { return r.dir }
+
+// IsHost tells whether the tree is the running system. Services, accounts and other live state belong to it alone.
+func (r *Root) IsHost() bool { return r.dir == "/" }
+
+// Path gives the real path of p: links in its directories are resolved inside the tree, its last element is not followed.
+func (r *Root) Path(p string) (string, error) { return r.resolve(p, false) }
+
+// Resolve gives the real path of what p finally names, its last element followed as well. What does not exist is
+// resolved as far as it does, so the result can be created.
+func (r *Root) Resolve(p string) (string, error) { return r.resolve(p, true) }
+
+func (r *Root) resolve(p string, last bool) (string, error) {
+	if !path.IsAbs(p) {
+		return "", fmt.Errorf("cannot resolve %q: not an absolute path", p)
+	}
+	done, rest, links := "/", strings.TrimPrefix(path.Clean(p), "/"), 0
+	for rest != "" {
+		elem, tail, _ := strings.Cut(rest, "/")
+		next := path.Join(done, elem)
+		rest = tail
+		if rest == "" && !last {
+			done = next
+			break
+		}
+		target, err := os.Readlink(filepath.Join(r.dir, next))
+		if err != nil { // not a link, or not there: either way it is taken literally
+			done = next
+			continue
+		}
+		if links++; links > maxLinks {
+			return "", fmt.Errorf("cannot resolve %q: %w", p, syscall.ELOOP)
+		}
+		if path.IsAbs(target) {
+			done = "/"
+		}
+		// path.Clean would fold "link/.." before the link is read, so the pieces are joined by hand.
+		rest = strings.TrimPrefix(strings.Trim(target, "/")+"/"+rest, "/")
+		rest = strings.TrimSuffix(rest, "/")
+	}
+	return filepath.Join(r.dir, done), nil
+}
+
+// real is Resolve, spared for the running system where the kernel does the same.
+func (r *Root) real(p string) (string, error) {
+	if r.IsHost() && path.IsAbs(p) {
+		return p, nil
+	}
+	return r.resolve(p, true)
+}
+
+// ReadFile returns the content of p. A missing file gives an error for which errors.Is(err, fs.ErrNotExist) holds.
+func (r *Root) ReadFile(p string) ([]byte, error) {
+	real, err := r.real(p)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(real)
+}
+
+// Stat describes what p finally names.
+func (r *Root) Stat(p string) (fs.FileInfo, error) {
+	real, err := r.real(p)
+	if err != nil {
+		return nil, err
+	}
+	return os.Stat(real)
+}
+
+// Lstat describes p itself, a symbolic link unfollowed.
+func (r *Root) Lstat(p string) (fs.FileInfo, error) {
+	real, err := r.Path(p)
+	if err != nil {
+		return nil, err
+	}
+	return os.Lstat(real)
+}
+
+// ReadDir lists the directory p, sorted by name.
+func (r *Root) ReadDir(p string) ([]fs.DirEntry, error) {
+	real, err := r.real(p)
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadDir(real)
+}
+
+// Readlink gives the text of the symbolic link p.
+func (r *Root) Readlink(p string) (string, error) {
+	real, err := r.Path(p)
+	if err != nil {
+		return "", err
+	}
+	return os.Readlink(real)
+}
+
+// Exists tells whether p finally names something. Only "not there" counts as no: any other trouble is an error, so that
+// an unreadable directory is never taken for a missing file.
+func (r *Root) Exists(p string) (bool, error) {
+	_, err := r.Stat(p)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		return false, nil
+	}
+	return false, fmt.Errorf("cannot look for %q: %w", p, err)
+}
+
+// Owner gives the numeric owner and group of fi, as far as the file system knows them.
+func Owner(fi fs.FileInfo) (uid, gid int) {
+	if st, ok := fi.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid), int(st.Gid)
+	}
+	return 0, 0
+}
