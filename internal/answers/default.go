@@ -1,0 +1,120 @@
+package answers
+
+import (
+	"cmp"
+	"strings"
+)
+
+// Facts is what the guesses are made from.
+type Facts struct {
+	FQDN     string // hostname --fqdn, or blank
+	Domain   string // hostname --domain, or blank
+	Computed string // what Postfix itself would make of the host's name (postconf(5), myhostname), or blank
+	Mailname string // first line of /etc/mailname, or blank
+
+	HasMainCF bool
+	Procmail  bool // procmail is installed
+	Chattr    bool // this release's package asks for synchronous queue updates
+
+	Protocols string // the protocols that the kernel has; blank if nobody knows
+	FirstUser string // the first human account, or blank
+}
+
+// The values that stand when nothing is known.
+const (
+	localdomain = "localdomain"
+	// loopback is the host itself: what Debian writes for mynetworks on each new host.
+	loopback = "127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128"
+)
+
+// Default is the guess for a host that has no configuration yet. Destinations depend on the answers given so far.
+func Default(q Question, f Facts, a Answers) string {
+	switch q {
+	case MailerType:
+		if f.HasMainCF { // somebody else's work: not ours to change
+			return string(NoConfiguration)
+		}
+		return string(InternetSite)
+	case Mailname:
+		return f.mailName()
+	case RootAddress:
+		return f.FirstUser
+	case Destinations:
+		return strings.Join(destinations(f, a), ", ")
+	case Chattr:
+		return "false"
+	case MyNetworks:
+		return loopback
+	case Procmail:
+		if f.Procmail {
+			return "true"
+		}
+		return "false"
+	case MailboxLimit:
+		return "0"
+	case RecipientDelim:
+		return "+"
+	case Protocols:
+		if set, ok := protocols(f.Protocols); ok {
+			return set
+		}
+		return "all" // an empty value would switch all networking off: an image built without /proc
+	}
+	return "" // no relay host is ever invented
+}
+
+// hostName is the host's full name if it is one that Postfix would take, else blank. A plain name stays plain: setup then
+// leaves the mail name alone, as Debian does, so that no image is born with its builder's name.
+func (f Facts) hostName() string {
+	name := strings.TrimSuffix(f.FQDN, ".")
+	domain := strings.Trim(f.Domain, ".")
+	if !strings.Contains(name, ".") && name != "" && domain != "" {
+		name += "." + domain
+	}
+	if checkDomain(name, false) != nil {
+		return ""
+	}
+	return name
+}
+
+func (f Facts) mailName() string {
+	if name := strings.TrimSuffix(f.Mailname, "."); name != "" && !reserved(name) && checkDomain(name, false) == nil {
+		return name
+	}
+	if name := f.hostName(); name != "" && !reserved(name) {
+		return name
+	}
+	return localdomain // Debian's own: it has no dot, so nothing is written
+}
+
+// destinations is the list of domains this host takes mail for. Debian's list, without its duplicates and empty members;
+// and a host that hands all its mail to a relay never claims the organisation's domain, else mail to colleagues would
+// bounce here as to unknown users.
+func destinations(f Facts, a Answers) []string {
+	host := cmp.Or(f.hostName(), "localhost")
+	domain := cmp.Or(strings.Trim(f.Domain, "."), localdomain)
+	mailname := cmp.Or(Resolve(Mailname, a[Mailname].Value, f), "localhost")
+	list := []string{"$myhostname", host, "localhost." + domain, "localhost"}
+	switch t, _ := a.Type(); t {
+	case InternetSite:
+		list = append([]string{"$myhostname", mailname}, list[1:]...)
+	case LocalOnly:
+		if host != mailname && !strings.HasSuffix(host, "."+mailname) {
+			list = append([]string{mailname}, list...)
+		}
+	}
+	return unique(list)
+}
+
+// unique drops the members that an earlier one already says, whatever their case.
+func unique(list []string) []string {
+	seen := make(map[string]bool)
+	var kept []string
+	for _, item := range list {
+		if key := strings.ToLower(item); !seen[key] {
+			seen[key] = true
+			kept = append(kept, item)
+		}
+	}
+	return kept
+}
