@@ -1,0 +1,144 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"postfix-maint/internal/aliases"
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// aliasSuffix is how the indexed file of a map type is called, for the types whose source is a text file that
+// newaliases(1) indexes (DATABASE_README); the others are none of ours.
+var aliasSuffix = map[string]string{
+	"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb", "dbm": ".pag", "sdbm": ".pag",
+}
+
+const firstAliases = "# Who gets the mail of the system's accounts: see aliases(5). Run newaliases after a change.\npostmaster: root\n"
+
+// aliasTables lists alias_database of f as type and path. A main.cf without the parameter has Debian's compiled default.
+func aliasTables(f *maincf.File) (tables [][2]string) {
+	if f == nil {
+		return nil
+	}
+	for _, t := range maincf.SplitList(value(f, "alias_database", "hash:"+paths.Aliases)) {
+		if typ, path, ok := strings.Cut(t, ":"); ok && strings.HasPrefix(path, "/") {
+			tables = append(tables, [2]string{typ, path})
+		}
+	}
+	return tables
+}
+
+// aliasPath is the alias file that root's alias belongs in: the first indexed file of alias_database, "" if there is none
+// (an administrator who emptied the parameter wants no alias file, A06).
+func aliasPath(f *maincf.File) string {
+	if f == nil {
+		return paths.Aliases
+	}
+	for _, t := range aliasTables(f) {
+		if _, ok := aliasSuffix[t[0]]; ok {
+			return t[1]
+		}
+	}
+	return ""
+}
+
+// aliasFile plans the alias file where main.cf refers to one that is missing, and root's alias: on a first installation if
+// there is none (#293889), later when somebody asks for it.
+func (p *Plan) aliasFile(context.Context) error {
+	configured := p.mailerType() != answers.NoConfiguration
+	path := aliasPath(p.h.main)
+	if path == "" || !configured && p.h.main == nil {
+		return nil
+	}
+	f, old := p.h.alias, p.h.aliasOld
+	if f == nil {
+		old = []byte(firstAliases)
+	}
+	f, err := aliases.Parse(old)
+	if err != nil {
+		return err
+	}
+	if configured && !p.Held {
+		if err := p.rootAlias(f, path); err != nil {
+			return err
+		}
+	}
+	p.h.aliasesAfter = f
+	return p.write(path, f.Bytes(), sysroot.Attr{Mode: 0o644}, "", nil)
+}
+
+func (p *Plan) rootAlias(f *aliases.File, path string) error {
+	to, write := p.wish(answers.RootAddress)
+	to = strings.TrimSpace(to)
+	if !write || to == "" || strings.EqualFold(to, "none") {
+		return nil
+	}
+	_, have := f.Lookup("root")
+	if have && p.journal.Fresh {
+		return nil // the alias file came before us
+	}
+	forward, err := p.d.Root.Exists(paths.RootForward)
+	if err != nil {
+		return err
+	}
+	if forward && !have {
+		p.warn("root's mail goes where %s says: no alias for root was added to %s", paths.RootForward, path)
+		return nil
+	}
+	_, err = f.Set("root", maincf.SplitList(to)...)
+	return err
+}
+
+// aliasDatabase plans one run of newaliases(1) where an index is missing, older than its source, or its source is changed
+// by this run. Which maps are made is main.cf's affair.
+func (p *Plan) aliasDatabase(context.Context) error {
+	changed := map[string]bool{}
+	for _, c := range p.Changes {
+		changed[c.Path] = true
+	}
+	if p.h.after == nil {
+		return nil
+	}
+	due := p.resumed
+	for _, t := range aliasTables(p.h.after) {
+		suffix, ok := aliasSuffix[t[0]]
+		if !ok {
+			continue
+		}
+		stale, err := p.olderThan(t[1]+suffix, t[1])
+		if err != nil {
+			return err
+		}
+		due = due || stale || changed[t[1]]
+	}
+	if due && p.d.Root.IsHost() {
+		p.exec("run newaliases", true, paths.Newaliases)
+	}
+	return nil
+}
+
+// olderThan tells whether index is missing or older than source; a missing source needs no index.
+func (p *Plan) olderThan(index, source string) (bool, error) {
+	src, err := p.d.Root.Stat(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot look for %q: %w", source, err)
+	}
+	idx, err := p.d.Root.Stat(index)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot look for %q: %w", index, err)
+	}
+	return idx.ModTime().Before(src.ModTime()), nil
+}

@@ -1,0 +1,196 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// queueDirs are the queue directory's own, with Debian's modes (Postfix makes missing ones at its first start, but
+// sendmail(1) must be able to take a message before that: postdrop would wait for ever).
+var queueDirs = []struct {
+	name  string
+	mode  fs.FileMode
+	owner string
+	group string
+	sync  bool // concerned by the question about synchronous updates
+}{
+	{"pid", 0o755, "root", "root", false}, // root's: CVE-2009-2930
+	{"private", 0o700, mailOwner, "root", false},
+	{"public", 0o710 | fs.ModeSetgid, mailOwner, setgidGroup, false},
+	{"maildrop", 0o730 | fs.ModeSticky, mailOwner, setgidGroup, false},
+	{"incoming", 0o700, mailOwner, "root", true},
+	{"active", 0o700, mailOwner, "root", true},
+	{"bounce", 0o700, mailOwner, "root", true},
+	{"defer", 0o700, mailOwner, "root", true},
+	{"deferred", 0o700, mailOwner, "root", true},
+	{"flush", 0o700, mailOwner, "root", true},
+	{"saved", 0o700, mailOwner, "root", true},
+	{"corrupt", 0o700, mailOwner, "root", true},
+	{"hold", 0o700, mailOwner, "root", false},
+	{"trace", 0o700, mailOwner, "root", false},
+}
+
+// syncFlag is FS_SYNC_FL of linux/fs.h, the attribute S of chattr(1).
+const syncFlag = 0x8
+
+// directories plans what is missing of the queue and the data directory. What exists keeps its mode and owner.
+func (p *Plan) directories(ctx context.Context) error {
+	for _, dir := range queueDirs {
+		if err := p.mkdir(paths.QueueDir+"/"+dir.name, dir.mode, dir.owner, dir.group); err != nil {
+			return err
+		}
+	}
+	if err := p.mkdir(paths.DataDir, 0o755, mailOwner, mailOwner); err != nil {
+		return err
+	}
+	if err := p.ownData(ctx); err != nil {
+		return err
+	}
+	return p.syncUpdates(ctx)
+}
+
+func (p *Plan) mkdir(path string, mode fs.FileMode, owner, group string) error {
+	switch _, err := p.d.Root.Lstat(path); {
+	case err == nil:
+		return nil // a file in its place is Postfix's own check to report
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cannot look for %q: %w", path, err)
+	}
+	p.add(Change{What: fmt.Sprintf("create %s (%s:%s)", path, owner, group), Path: path, do: func(ctx context.Context) error {
+		attr, err := p.attr(ctx, mode, owner, group)
+		if err == nil {
+			_, err = p.d.Root.MkdirAll(path, attr)
+		}
+		return err
+	}})
+	return nil
+}
+
+// ownData gives the data directory, which the package ships as root's, to the mail owner, unless a statoverride says otherwise.
+func (p *Plan) ownData(ctx context.Context) error {
+	fi, err := p.d.Root.Stat(paths.DataDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot look for %q: %w", paths.DataDir, err)
+	}
+	listed, err := p.overridden(paths.DataDir)
+	if uid, _ := sysroot.Owner(fi); err != nil || listed || uid != 0 {
+		return err
+	}
+	p.add(Change{What: "give " + paths.DataDir + " to " + mailOwner, Path: paths.DataDir, do: func(ctx context.Context) error {
+		attr, err := p.attr(ctx, fi.Mode().Perm(), mailOwner, mailOwner)
+		if err != nil {
+			return err
+		}
+		attr.Force = true
+		_, err = p.d.Root.MkdirAll(paths.DataDir, attr)
+		return err
+	}})
+	return nil
+}
+
+// syncUpdates plans the file attribute S of the queue where the answer and the attribute differ. File systems without it
+// are not asked.
+func (p *Plan) syncUpdates(context.Context) error {
+	v, write := p.wish(answers.Chattr)
+	if !p.h.release.chattr || !write || p.Held {
+		return nil
+	}
+	want, sign := answers.Equal(answers.Chattr, v, "true"), "-S"
+	if want {
+		sign = "+S"
+	}
+	for _, dir := range queueDirs {
+		if !dir.sync {
+			continue
+		}
+		path := paths.QueueDir + "/" + dir.name
+		have, err := isSync(p.d.Root, path)
+		if err == nil && have != want || errors.Is(err, fs.ErrNotExist) && want {
+			real, err := p.d.Root.Resolve(path)
+			if err != nil {
+				return err
+			}
+			p.exec("set attribute "+sign+" of "+path, true, "chattr", sign, real)
+		}
+	}
+	return nil
+}
+
+// isSync reads the file attribute S (chattr(1)).
+func isSync(root *sysroot.Root, path string) (bool, error) {
+	real, err := root.Resolve(path)
+	if err != nil {
+		return false, err
+	}
+	fd, err := unix.Open(real, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	return flags&syncFlag != 0, err
+}
+
+// overrides plans the setgid modes of postdrop and postqueue as statoverrides, where none is listed: an administrator's is
+// never replaced (U06). Debian 12's forced one on the queue's public directory is dropped once.
+func (p *Plan) overrides(ctx context.Context) error {
+	root := []string{}
+	if !p.d.Root.IsHost() {
+		root = []string{"--root", p.d.Root.Dir()}
+	}
+	for _, path := range []string{paths.Postdrop, paths.Postqueue} {
+		listed, err := p.overridden(path)
+		if err != nil {
+			return err
+		}
+		if !listed {
+			p.exec("set mode of "+path+" (root:"+setgidGroup+" 2555)", false, "dpkg-statoverride",
+				append(root, "--update", "--add", "root", setgidGroup, "02555", path)...)
+			p.relabel(path)
+		}
+	}
+	text, err := p.d.Root.ReadFile(paths.StatOverride)
+	if err == nil && strings.Contains("\n"+string(text), "\n"+mailOwner+" "+setgidGroup+" 2710 "+paths.QueueDir+"/public\n") {
+		p.exec("drop the statoverride on "+paths.QueueDir+"/public", true, "dpkg-statoverride",
+			append(root, "--remove", paths.QueueDir+"/public")...)
+	}
+	return nil
+}
+
+// relabel gives path its SELinux context back, which dpkg-statoverride does not (#694680), where SELinux is on.
+func (p *Plan) relabel(path string) {
+	on, _ := p.d.Root.Exists(paths.SELinuxFS)
+	have, _ := p.d.Root.Exists(paths.Restorecon)
+	if on && have && p.d.Root.IsHost() {
+		p.exec("label "+path, true, paths.Restorecon, path)
+	}
+}
+
+// overridden reads dpkg-statoverride(1)'s list: lines of user, group, mode and path.
+func (p *Plan) overridden(path string) (bool, error) {
+	text, err := p.d.Root.ReadFile(paths.StatOverride)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot read %q: %w", paths.StatOverride, err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if f := strings.SplitN(strings.TrimSpace(line), " ", 4); len(f) == 4 && f[3] == path {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,124 @@
+package setup
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// mapRegistry plans dynamicmaps.cf where the release keeps one there (Debian 14 moves it below /usr/share/postfix): the
+// official line of each map type whose module is installed. Lines of others are never touched.
+func (p *Plan) mapRegistry(context.Context) error {
+	for _, path := range []string{paths.DynamicMaps, paths.DynamicMapsD} {
+		if ok, err := p.d.Root.Exists(path); ok || err != nil {
+			return err
+		}
+	}
+	known, err := p.d.Root.ReadFile(paths.DynamicMapsTemplate)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read %q: %w", paths.DynamicMapsTemplate, err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(known)) {
+		fields := strings.Fields(line)
+		keep := len(fields) < 2 || strings.HasPrefix(line, "#")
+		if !keep {
+			if keep, err = p.d.Root.Exists(paths.LibDir + "/" + fields[1]); err != nil {
+				return err
+			}
+		}
+		if keep {
+			out.WriteString(line)
+		}
+	}
+	return p.write(paths.DynamicMaps, []byte(out.String()), sysroot.Attr{Mode: 0o644}, paths.DynamicMapsTemplate, known)
+}
+
+// templates plans the files that are copied from the package as they are: master.cf where there is none, and the
+// prototypes that postmulti makes instances from (#838528) where the release does not ship them as conffiles.
+func (p *Plan) templates(context.Context) error {
+	if err := p.copyOnce(paths.MasterTemplate, paths.MasterCF); err != nil {
+		return err
+	}
+	if !p.h.release.protos {
+		return nil
+	}
+	for _, file := range [][2]string{{paths.MainDist, paths.MainProto}, {paths.MasterTemplate, paths.MasterProto}} {
+		if err := p.proto(file[0], file[1]); err != nil {
+			return err
+		}
+	}
+	if ok, err := p.d.Root.Exists(paths.MakedefsLink); err != nil || ok {
+		return err
+	}
+	if _, err := p.d.Root.Lstat(paths.MakedefsLink); err == nil {
+		return nil // a dangling link is still the administrator's
+	}
+	p.add(Change{What: "link " + paths.MakedefsLink + " to " + paths.Makedefs, Path: paths.MakedefsLink, do: func(context.Context) error {
+		_, err := p.d.Root.Symlink(paths.Makedefs, paths.MakedefsLink)
+		return err
+	}})
+	return nil
+}
+
+func (p *Plan) copyOnce(from, to string) error {
+	if ok, err := p.d.Root.Exists(to); ok || err != nil {
+		return err
+	}
+	data, err := p.d.Root.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("cannot read %q (re-install the package postfix): %w", from, err)
+	}
+	return p.write(to, data, sysroot.Attr{Mode: 0o644}, from, data)
+}
+
+// proto copies a prototype; one that is still what an earlier version of ours copied follows the package (#991513), an edited one stays.
+func (p *Plan) proto(from, to string) error {
+	want, err := p.d.Root.ReadFile(from)
+	if err != nil {
+		return fmt.Errorf("cannot read %q (re-install the package postfix): %w", from, err)
+	}
+	have, err := p.d.Root.ReadFile(to)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read %q: %w", to, err)
+	}
+	mine := err != nil || sum(have) == sum(want)
+	if p.h.state != nil && p.h.state.Protos[to] == sum(have) {
+		mine = true
+	}
+	if !mine {
+		return nil
+	}
+	p.h.protos[to] = sum(want)
+	return p.write(to, want, sysroot.Attr{Mode: 0o644}, from, want)
+}
+
+func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
+
+// mailname plans /etc/mailname, the host's mail name for all programs (Debian policy 11.6).
+func (p *Plan) mailname(context.Context) error {
+	v, write := p.wish(answers.Mailname)
+	if p.mailerType() == answers.NoConfiguration || p.Held || !write {
+		return nil
+	}
+	v = answers.Resolve(answers.Mailname, v, p.req.Facts)
+	if answers.Check(answers.Mailname, v, p.effected) != nil {
+		p.warn("mail name %q is not a fully qualified domain name: %s is left alone and mail is sent from $myhostname", v, paths.Mailname)
+		return nil
+	}
+	p.h.mailnameAfter, p.origin = v, true
+	if strings.EqualFold(v, p.h.mailname) {
+		return nil
+	}
+	return p.write(paths.Mailname, []byte(v+"\n"), sysroot.Attr{Mode: 0o644}, "", nil)
+}

@@ -1,0 +1,112 @@
+package setup
+
+import (
+	"strconv"
+	"strings"
+
+	"postfix-maint/internal/aliases"
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// simple are the questions that stand for one parameter each. unset is the answer that means "not in main.cf": for
+// mynetworks a blank (#160493), for the rest Postfix's own default (postconf(5)).
+var simple = []struct {
+	q     answers.Question
+	param string
+	unset string
+}{
+	{answers.Destinations, "mydestination", "$myhostname, localhost.$mydomain, localhost"},
+	{answers.RelayHost, "relayhost", ""},
+	{answers.MyNetworks, "mynetworks", ""},
+	{answers.MailboxLimit, "mailbox_size_limit", "51200000"},
+	{answers.RecipientDelim, "recipient_delimiter", ""},
+	{answers.Protocols, "inet_protocols", "all"},
+}
+
+const procmailCommand = `procmail -a "$EXTENSION"`
+
+// Live gives, per question, what the running configuration says; nil where there is no main.cf.
+func Live(root *sysroot.Root) (map[answers.Question]string, error) {
+	f, err := readMainCF(root)
+	if f == nil || err != nil {
+		return nil, err
+	}
+	name, err := firstLine(root, paths.Mailname)
+	if err != nil {
+		return nil, err
+	}
+	a, _, err := readAliases(root, aliasPath(f))
+	if err != nil {
+		return nil, err
+	}
+	return liveAnswers(f, name, a, liveSync(root)), nil
+}
+
+// liveAnswers shows values as they stand in main.cf, macros unexpanded: a confirmed value must be the same value, and an
+// expanded one would freeze the host's name of today into the file.
+func liveAnswers(f *maincf.File, mailname string, a *aliases.File, sync string) map[answers.Question]string {
+	live := map[answers.Question]string{
+		answers.MailerType: string(liveType(f)),
+		answers.Mailname:   mailname,
+		answers.Procmail:   "false",
+		answers.Chattr:     sync,
+	}
+	for _, s := range simple {
+		live[s.q] = value(f, s.param, s.unset)
+	}
+	if strings.Contains(value(f, "mailbox_command", ""), "procmail") {
+		live[answers.Procmail] = "true"
+	}
+	live[answers.RootAddress] = ""
+	if a != nil {
+		if to, ok := a.Lookup("root"); ok {
+			live[answers.RootAddress] = strings.Join(to, ", ")
+		}
+	}
+	return live
+}
+
+// liveSync tells whether the queue is updated synchronously: the file attribute S of its incoming directory.
+func liveSync(root *sysroot.Root) string {
+	sync, _ := isSync(root, paths.QueueDir+"/incoming")
+	return strconv.FormatBool(sync)
+}
+
+// liveType guesses the general type from the parameters that it stands for. It tells relaying from direct delivery and
+// listening from not listening, and never claims more: confirming the guess changes nothing.
+func liveType(f *maincf.File) answers.Type {
+	loopback := onlyLoopback(value(f, "inet_interfaces", "all"))
+	switch {
+	case value(f, "default_transport", "smtp") == "error":
+		return answers.LocalOnly
+	case value(f, "relayhost", "") != "" && loopback:
+		return answers.Satellite
+	case value(f, "relayhost", "") != "":
+		return answers.Smarthost
+	case loopback:
+		return answers.LocalOnly
+	}
+	return answers.InternetSite
+}
+
+func onlyLoopback(interfaces string) bool {
+	list := maincf.SplitList(interfaces)
+	for _, i := range list {
+		switch strings.ToLower(strings.Trim(i, "[]")) {
+		case "loopback-only", "127.0.0.1", "::1", "localhost":
+		default:
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
+func value(f *maincf.File, name, unset string) string {
+	if v, ok := f.Get(name); ok {
+		return v
+	}
+	return unset
+}

@@ -1,0 +1,97 @@
+package setup
+
+import (
+	"context"
+	"fmt"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/paths"
+)
+
+// Names of the service: the umbrella over all instances, and the primary instance's unit.
+const (
+	Unit        = "postfix.service"
+	PrimaryUnit = "postfix@-.service"
+)
+
+// Service is what the flow needs of the init system. Each method does nothing where the system's policy or state forbids it.
+type Service interface {
+	// Enabled records and enables the unit as deb-systemd-helper(1) would; Due tells whether that would change anything.
+	EnableDue(ctx context.Context) (bool, error)
+	Enable(ctx context.Context) error
+	// ReloadDue tells whether the init system has not seen the unit files as they are now.
+	ReloadDue(ctx context.Context) (bool, error)
+	Reload(ctx context.Context) error
+	// Act does one of "start", "stop", "reload", "restart" with the mail system and waits for the result. Reload and restart
+	// concern the primary instance and leave a stopped one alone.
+	Act(ctx context.Context, action string) error
+	// ActAll does "reload" or "restart" with every running instance.
+	ActAll(ctx context.Context, action string) error
+}
+
+// service plans what the running system needs: the unit known and enabled, and the one action that the changes call for.
+func (p *Plan) service(ctx context.Context) error {
+	if p.d.Service == nil || !p.d.Root.IsHost() {
+		return nil
+	}
+	due, err := p.d.Service.EnableDue(ctx)
+	if err != nil {
+		return err
+	}
+	if due {
+		p.add(Change{What: "enable " + Unit, after: true, do: p.d.Service.Enable})
+	}
+	installing, err := p.d.Root.Exists(paths.Installing)
+	if err != nil {
+		return err
+	}
+	unpacked := !p.req.Reconfigure
+	if !unpacked {
+		if unpacked, err = p.d.Service.ReloadDue(ctx); err != nil {
+			return err
+		}
+	}
+	if unpacked {
+		p.add(Change{What: "make the init system read its units", after: true, do: p.d.Service.Reload})
+	}
+	if p.mailerType() == answers.NoConfiguration && p.h.main == nil {
+		return nil // nothing to run
+	}
+	p.planAction(installing)
+	return nil
+}
+
+// planAction adds the one action. An interrupted run may have changed main.cf without telling the daemon, so what it
+// intended is done again.
+func (p *Plan) planAction(installing bool) {
+	switch {
+	case installing:
+		p.action = "start"
+	case !p.req.Reconfigure && p.req.Old != "":
+		// After an upgrade the map packages must be configured first: dpkg runs our trigger at the end (#1063772).
+		p.action = "trigger"
+	case p.resumed && p.action == "":
+		p.action = p.journal.Action
+	}
+	switch p.action {
+	case "":
+	case "trigger":
+		p.exec("restart Postfix at the end of this dpkg run", true, "dpkg-trigger", "--no-await", Trigger)
+	default:
+		action := p.action
+		p.add(Change{What: action + " Postfix", after: true, do: func(ctx context.Context) error {
+			if err := p.d.Service.Act(ctx, action); err != nil {
+				return fmt.Errorf("cannot %s Postfix: %w; see \"systemctl status 'postfix*'\" and \"postfix check\"", action, err)
+			}
+			_, err := p.d.Root.Remove(paths.Installing) // until it has been started once, each run tries
+			return err
+		}})
+	}
+}
+
+// The dpkg triggers of the adopted package. Only it and the map packages' functions fire them, so that no unrelated package
+// ever restarts the mail system (S12).
+const (
+	Trigger       = "postfix-maint-restart"
+	ReloadTrigger = "postfix-maint-reload"
+)

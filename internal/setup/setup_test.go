@@ -1,0 +1,297 @@
+package setup_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/setup"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+// Some account that is not root's: the tests of this file need root, which make check has.
+const mailUID = 123
+
+// host is a Debian 12 host as it is after the packages were unpacked, in a tree of its own.
+func host(t *testing.T, more map[string]string) *sysroot.Root {
+	files := map[string]string{
+		"etc/passwd":                            fmt.Sprintf("root:x:0:0::/root:/bin/sh\npostfix:x:%d:%d::/:\n", mailUID, mailUID),
+		"etc/group":                             fmt.Sprintf("postfix:x:%d:\npostdrop:x:%d:\n", mailUID, mailUID),
+		"etc/hosts":                             "127.0.1.1 box.example.test box\n",
+		"etc/hostname":                          "box\n",
+		"etc/postfix/":                          "",
+		"usr/share/postfix/main.cf.debian":      "# template\nbiff = no\n",
+		"usr/share/postfix/main.cf.tls":         "smtpd_tls_security_level = may\n",
+		"usr/share/postfix/main.cf.dist":        "# upstream\n",
+		"usr/share/postfix/master.cf.dist":      "smtp inet n - y - - smtpd\n",
+		"usr/share/postfix/makedefs.out":        "",
+		"usr/share/postfix/dynamicmaps.cf":      "# type\npcre postfix-pcre.so dict_pcre_open\n",
+		"var/lib/dpkg/statoverride":             "root postdrop 2555 /usr/sbin/postdrop\nroot postdrop 2555 /usr/sbin/postqueue\n",
+		"var/lib/postfix/":                      "",
+		"var/spool/postfix/":                    "",
+		"proc/sys/net/ipv4/":                    "",
+		"proc/sys/net/ipv6/":                    "",
+		"etc/ssl/private/ssl-cert-snakeoil.key": "",
+	}
+	for p, c := range more {
+		files[p] = c
+	}
+	return sysroottest.New(t, files)
+}
+
+type noRunner struct{}
+
+func (noRunner) Output(_ context.Context, name string, args ...string) ([]byte, error) {
+	return nil, fmt.Errorf("unexpected %s %s", name, strings.Join(args, " "))
+}
+
+func (n noRunner) Run(ctx context.Context, name string, args ...string) error {
+	_, err := n.Output(ctx, name, args...)
+	return err
+}
+
+// plan makes the plan that postinst would make with these answers; a value given as answer counts as preseeded.
+func plan(t *testing.T, root *sysroot.Root, given map[answers.Question]string) *setup.Plan {
+	t.Helper()
+	a := answers.Answers{}
+	for q, v := range given {
+		a[q] = answers.Answer{Value: v, Answered: true}
+	}
+	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{
+		Answers: a, Facts: setup.ReadFacts(context.Background(), root, "box", "3.7.11-0+deb12u1", nil), Package: "3.7.11-0+deb12u1",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func apply(t *testing.T, root *sysroot.Root, given map[answers.Question]string) (changes []string, warnings []string) {
+	t.Helper()
+	p := plan(t, root, given)
+	if err := p.Apply(context.Background(), func(c setup.Change) { changes = append(changes, c.What) }); err != nil {
+		t.Fatal(err)
+	}
+	return changes, p.Warnings
+}
+
+func read(t *testing.T, root *sysroot.Root, path string) string {
+	t.Helper()
+	data, err := root.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestFirstInstallation(t *testing.T) {
+	type q = map[answers.Question]string
+	for name, c := range map[string]struct {
+		given  q
+		want   []string // lines of main.cf
+		absent []string // parameters not in it
+		warns  string   // part of a warning, "" for none
+	}{
+		"internet site": {
+			given: q{answers.MailerType: "Internet Site", answers.Mailname: "mail.example.test"},
+			want: []string{"inet_interfaces = all", "myorigin = /etc/mailname", "myhostname = box.example.test", "relayhost =",
+				"mydestination = $myhostname, mail.example.test, box.example.test, localhost.example.test, localhost",
+				"mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128", "mailbox_size_limit = 0", "recipient_delimiter = +",
+				"inet_protocols = all", "alias_maps = hash:/etc/aliases", "smtpd_tls_security_level = may"},
+			absent: []string{"default_transport"},
+		},
+		"satellite system": {
+			given: q{answers.MailerType: "Satellite system", answers.RelayHost: "[relay.example.test]"},
+			want:  []string{"inet_interfaces = loopback-only", "relayhost = [relay.example.test]"},
+		},
+		"local only": {
+			given: q{answers.MailerType: "Local only"},
+			want:  []string{"inet_interfaces = loopback-only", "default_transport = error", "relay_transport = error"},
+		},
+		"nobody answered: it listens for this host only": {
+			want: []string{"inet_interfaces = loopback-only"}, warns: "nobody chose the type",
+		},
+		"a relay without a relay host is not invented": {
+			given: q{answers.MailerType: "Satellite system"}, want: []string{"default_transport = error", "relayhost ="}, warns: "postfix/relayhost",
+		},
+		"networks that Postfix refuses": {
+			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: "10.0.0.1/8"},
+			want:  []string{"inet_interfaces = loopback-only", "default_transport = error"}, warns: "10.0.0.1/8",
+		},
+		"blank networks are Postfix's default": {
+			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: ""}, absent: []string{"mynetworks"},
+		},
+		"a type in quotes": {
+			given: q{answers.MailerType: "'Internet Site'"}, want: []string{"inet_interfaces = all"},
+		},
+		"an unknown type": {
+			given: q{answers.MailerType: "Internet"}, want: []string{"default_transport = error"}, warns: "postfix/main_mailer_type",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := host(t, nil)
+			_, warnings := apply(t, root, c.given)
+			lines := strings.Split(read(t, root, "/etc/postfix/main.cf"), "\n")
+			for i := range lines {
+				lines[i] = strings.TrimSpace(lines[i])
+			}
+			for _, want := range c.want {
+				if !slices.Contains(lines, want) {
+					t.Errorf("no line %q in\n%s", want, strings.Join(lines, "\n"))
+				}
+			}
+			for _, param := range c.absent {
+				if slices.ContainsFunc(lines, func(l string) bool { return strings.HasPrefix(l, param+" ") }) {
+					t.Errorf("%s is set in\n%s", param, strings.Join(lines, "\n"))
+				}
+			}
+			if all := strings.Join(warnings, "\n"); c.warns == "" && all != "" || !strings.Contains(all, c.warns) {
+				t.Errorf("warnings %q, want %q", all, c.warns)
+			}
+			before := sysroottest.Dump(t, root.Dir(), true)
+			if changes, _ := apply(t, root, c.given); len(changes) > 0 {
+				t.Errorf("the second run did: %q", changes)
+			}
+			for p, what := range sysroottest.Dump(t, root.Dir(), true) {
+				if before[p] != what {
+					t.Errorf("the second run touched %s", p)
+				}
+			}
+		})
+	}
+}
+
+func TestNoConfigurationTouchesNoSetting(t *testing.T) {
+	root := host(t, nil)
+	apply(t, root, map[answers.Question]string{answers.MailerType: "No configuration"})
+	if ok, _ := root.Exists("/etc/postfix/main.cf"); ok {
+		t.Error("main.cf was made")
+	}
+	own := "myhostname = own.example\n"
+	root = host(t, map[string]string{"etc/postfix/main.cf": own})
+	apply(t, root, map[answers.Question]string{answers.MailerType: "No configuration", answers.RelayHost: "[x.example]"})
+	if got := read(t, root, "/etc/postfix/main.cf"); got != own {
+		t.Errorf("main.cf became %q", got)
+	}
+	if got := read(t, root, "/etc/aliases"); !strings.Contains(got, "postmaster") {
+		t.Errorf("the alias file that main.cf refers to is %q", got)
+	}
+}
+
+func TestHandEditsSurvive(t *testing.T) {
+	root := host(t, nil)
+	given := map[answers.Question]string{answers.MailerType: "Internet Site", answers.Mailname: "a.example.test"}
+	apply(t, root, given)
+	edited := strings.NewReplacer("relayhost =\n", "relayhost = [hand.example]\n", "inet_interfaces = all", "inet_interfaces = 127.0.0.1",
+		"mailbox_size_limit = 0", "mailbox_size_limit = 7 # mine").Replace(read(t, root, "/etc/postfix/main.cf")) + "# my own remark\n"
+	if err := os.WriteFile(filepath.Join(root.Dir(), "etc/postfix/main.cf"), []byte(edited), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if changes, _ := apply(t, root, given); len(changes) > 0 {
+		t.Errorf("an upgrade did %q", changes)
+	}
+	given[answers.RecipientDelim] = "-" // one wish since
+	apply(t, root, given)
+	want := strings.Replace(edited, "recipient_delimiter = +", "recipient_delimiter = -", 1)
+	if got := read(t, root, "/etc/postfix/main.cf"); got != want {
+		t.Errorf("main.cf became\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAnInvalidWishHoldsAllOfThem(t *testing.T) {
+	root := host(t, nil)
+	given := map[answers.Question]string{answers.MailerType: "Internet Site"}
+	apply(t, root, given)
+	before := read(t, root, "/etc/postfix/main.cf")
+	given[answers.MyNetworks], given[answers.MailboxLimit] = "10.1.2.3/8", "99000000"
+	_, warnings := apply(t, root, given)
+	if got := read(t, root, "/etc/postfix/main.cf"); got != before {
+		t.Errorf("main.cf became\n%s", got)
+	}
+	if !strings.Contains(strings.Join(warnings, "\n"), "10.1.2.3/8") {
+		t.Errorf("warnings %q", warnings)
+	}
+	given[answers.MyNetworks], given[answers.MailboxLimit] = "10.0.0.0/8", "1000"
+	if _, warnings := apply(t, root, given); !strings.Contains(strings.Join(warnings, "\n"), "message_size_limit") {
+		t.Errorf("a mailbox smaller than a message: warnings %q", warnings)
+	}
+	given[answers.MailboxLimit] = "99000000"
+	apply(t, root, given)
+	if got := read(t, root, "/etc/postfix/main.cf"); !strings.Contains(got, "mynetworks = 10.0.0.0/8\n") || !strings.Contains(got, "mailbox_size_limit = 99000000\n") {
+		t.Errorf("the mended wishes are not applied:\n%s", got)
+	}
+}
+
+func TestABrokenMainCFIsLeftAlone(t *testing.T) {
+	broken := "myhostname = a\x00\n"
+	root := host(t, map[string]string{"etc/postfix/main.cf": broken})
+	_, warnings := apply(t, root, map[answers.Question]string{answers.MailerType: "Internet Site"})
+	if got := read(t, root, "/etc/postfix/main.cf"); got != broken {
+		t.Errorf("main.cf became %q", got)
+	}
+	if !strings.Contains(strings.Join(warnings, "\n"), "/etc/postfix/main.cf") {
+		t.Errorf("warnings %q", warnings)
+	}
+}
+
+var errPlug = errors.New("the plug is pulled")
+
+// Whatever step is the last one before the plug is pulled, running again ends in the same tree as a run in one go.
+func TestInterruptedAtEachStep(t *testing.T) {
+	given := map[answers.Question]string{answers.MailerType: "Satellite system", answers.RelayHost: "[r.example.test]", answers.RootAddress: "carol"}
+	whole := host(t, nil)
+	changes, _ := apply(t, whole, given)
+	want := sysroottest.Dump(t, whole.Dir(), false)
+	for stop := range changes {
+		t.Run(changes[stop], func(t *testing.T) {
+			root := host(t, nil)
+			n := 0
+			func() {
+				defer func() {
+					if r := recover(); r != nil && r != errPlug {
+						panic(r)
+					}
+				}()
+				_ = plan(t, root, given).Apply(context.Background(), func(setup.Change) {
+					if n++; n > stop {
+						panic(errPlug)
+					}
+				})
+			}()
+			apply(t, root, given)
+			if got := sysroottest.Dump(t, root.Dir(), false); !equal(got, want) {
+				t.Errorf("after step %d of %d the tree is\n%v\nwant\n%v", stop, len(changes), got, want)
+			}
+		})
+	}
+}
+
+func equal(a, b map[string]string) bool {
+	for p := range a {
+		if a[p] != b[p] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func TestAFullDiskEndsTheRunWithTheFileNamed(t *testing.T) {
+	root := host(t, nil)
+	if err := os.Mkdir(filepath.Join(root.Dir(), "etc/mailname"), 0o755); err != nil { // any error of the file system will do
+		t.Fatal(err)
+	}
+	_, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{})
+	if err == nil || !strings.Contains(err.Error(), "/etc/mailname") {
+		t.Errorf("error %v", err)
+	}
+	if ok, _ := root.Exists("/etc/postfix/main.cf"); ok {
+		t.Error("main.cf was made")
+	}
+}
