@@ -111,3 +111,33 @@ const (
 	LibPrefix     = "/usr/lib" // library directories of the system, with or without a multiarch name below
 	LibPrefixRoot = "/lib"     // the same by its old name
 )
+
+// systemd's unit files: the vendor's (Debian 12's package has them below /lib), the administrator's.
+const (
+	Units      = "/usr/lib/systemd/system"
+	OldUnits   = "/lib/systemd/system"
+	AdminUnits = "/etc/systemd/system"
+	Template   = "postfix@.service"
+	Umbrella   = LibexecDir + "/umbrella" // what postfix.service does to stand for its instances
+	Kmsg       = "/dev/kmsg"
+)
+
+// What the smarthost set-up runs and reads.
+const (
+	Postmap        = "/usr/sbin/postmap"
+	Postalias      = "/usr/sbin/postalias"
+	Postsuper      = "/usr/sbin/postsuper"
+	Sendmail       = "/usr/sbin/sendmail"
+	Journalctl     = "/usr/bin/journalctl"
+	CABundle       = "/etc/ssl/certs/ca-certificates.crt" // of the package ca-certificates
+	MailLog        = "/var/log/mail.log"
+	SmarthostState = StateDir + "/smarthost" // one file an instance: what was in force before the first "smarthost set"
+)
+
+// Making and removing instances.
+const (
+	InstanceState = StateDir + "/instances" // locked by the command that makes or removes one
+	InstanceWork  = InstanceState + "/journal.json"
+	Rsyslogd      = "/usr/sbin/rsyslogd"
+	RsyslogDir    = "/etc/rsyslog.d"
+)
