@@ -1,0 +1,112 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"postfix-maint/internal/adopt"
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/setup"
+)
+
+func commands(stdout, stderr io.Writer) []*cli.Command {
+	script := func(name, usage string, do func(*cli.Context) error) *cli.Command {
+		return &cli.Command{Name: name, Usage: usage, Category: "run by dpkg and debconf", SkipFlagParsing: true, HideHelp: true, Action: do}
+	}
+	return []*cli.Command{
+		script("config", "ask the questions", func(c *cli.Context) error { return config(c.Context, stderr) }),
+		script("postinst", "configure the package", func(c *cli.Context) error { return postinst(c.Context, c.Args().Slice(), stderr) }),
+		script("prerm", "stop for a removal", func(c *cli.Context) error { return prerm(c.Context, c.Args().Slice(), stderr) }),
+		applyCommand(stdout, stderr), adoptCommand(stdout), sandboxCommand(stdout),
+	}
+}
+
+func applyCommand(stdout, stderr io.Writer) *cli.Command {
+	return &cli.Command{
+		Name:  "apply",
+		Usage: "do the steps of the set-up with the answers in the debconf database",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"},
+			&cli.BoolFlag{Name: "json", Usage: "print for machines"},
+		},
+		Action: func(c *cli.Context) error { return apply(c, stdout, stderr) },
+	}
+}
+
+func apply(c *cli.Context, stdout, stderr io.Writer) error {
+	root, err := openRoot()
+	if err != nil {
+		return err
+	}
+	db, closeDB, err := openDatabase(c.Context)
+	if err != nil {
+		return err
+	}
+	defer closeDB()
+	given, err := answers.Load(db)
+	if err != nil {
+		return err
+	}
+	svc, done := service(root)
+	defer done()
+	version := installedVersion(root)
+	plan, err := setup.NewPlan(c.Context, setup.Deps{Root: root, Run: run.Runner{}, Service: svc}, setup.Request{
+		Answers: given, Facts: facts(c.Context, root, version), Package: version, Old: version, Reconfigure: true,
+	})
+	if err != nil {
+		return err
+	}
+	display := show(stdout)
+	if c.Bool("json") {
+		display = func(setup.Change) {}
+	}
+	if c.Bool("dry-run") {
+		for _, change := range plan.Changes {
+			display(change)
+		}
+	} else if err := plan.Apply(c.Context, display); err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "\t")
+		return enc.Encode(struct {
+			Changes  []setup.Change `json:"changes"`
+			Warnings []string       `json:"warnings"`
+		}{append([]setup.Change{}, plan.Changes...), append([]string{}, plan.Warnings...)})
+	}
+	warn(stderr, plan.Warnings)
+	if len(plan.Changes) == 0 {
+		fmt.Fprintln(stdout, "nothing to do")
+	}
+	return nil
+}
+
+func adoptCommand(stdout io.Writer) *cli.Command {
+	return &cli.Command{
+		Name: "adopt", ArgsUsage: "[DEB]",
+		Usage: "write Debian's package postfix out again with this layer; without DEB the version that apt would install is fetched",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "output", Value: ".", Usage: "write the package into `DIR`"},
+			&cli.StringFlag{Name: "layer", Usage: "take the layer's files from `DIR`", DefaultText: "the installed ones"},
+		},
+		Action: func(c *cli.Context) error {
+			if c.NArg() > 1 {
+				return fmt.Errorf("adopt takes one package at a time")
+			}
+			res, err := adopt.Run(c.Context, adopt.Options{Deb: c.Args().First(), Output: c.String("output"), Layer: c.String("layer"), Runner: run.Runner{}})
+			if err != nil {
+				return err
+			}
+			for _, line := range res.Changes {
+				fmt.Fprintln(stdout, line)
+			}
+			fmt.Fprintln(stdout, res.Path)
+			return nil
+		},
+	}
+}

@@ -1,0 +1,29 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+
+	"postfix-maint/internal/debconf"
+)
+
+// openDatabase talks to the debconf database outside a maintainer script, through debconf-communicate(1).
+func openDatabase(ctx context.Context) (*debconf.Client, func(), error) {
+	cmd := exec.CommandContext(ctx, "debconf-communicate", "-fnoninteractive", "postfix")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot open the debconf database: %w", err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot open the debconf database: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, fmt.Errorf("cannot open the debconf database: %w", err)
+	}
+	return debconf.New(out, in), func() {
+		in.Close()
+		_ = cmd.Wait() // its answers were checked one by one
+	}, nil
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/ask"
+	"postfix-maint/internal/debconf"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/setup"
+	"postfix-maint/internal/sysroot"
+)
+
+// reconfiguring tells whether dpkg-reconfigure(8) runs the scripts: nothing was unpacked then.
+func reconfiguring() bool { return os.Getenv("DEBCONF_RECONFIGURE") != "" }
+
+// config asks the questions (debconf-devel(7)). It runs before the package is unpacked and again before postinst.
+func config(ctx context.Context, stderr io.Writer) error {
+	root, err := openRoot()
+	if err != nil {
+		return err
+	}
+	interrupted, err := setup.Interrupted(root)
+	if err != nil {
+		return err
+	}
+	if interrupted && !reconfiguring() {
+		return nil // an interrupted postinst goes on with the answers that it noted
+	}
+	live, err := setup.Live(root)
+	if err != nil { // postinst says so as well, and leaves the configuration alone
+		fmt.Fprintf(stderr, "postfix-maint: no questions are asked: %v\n", err)
+		return nil
+	}
+	state, err := setup.LoadState(root)
+	if err != nil {
+		return err
+	}
+	client, err := debconf.Open()
+	if err != nil {
+		return err
+	}
+	return ask.Run(client, ask.Input{
+		Facts: facts(ctx, root, installedVersion(root)), Live: live, Base: state.Base(), Reconfigure: reconfiguring(),
+	})
+}
+
+// postinst does what dpkg calls it for (Debian policy 6.5).
+func postinst(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) == 0 {
+		return fmt.Errorf("postinst needs the arguments that dpkg gives it")
+	}
+	root, err := openRoot()
+	if err != nil {
+		return err
+	}
+	switch args[0] {
+	case "configure":
+		return configure(ctx, root, args[1:], stderr)
+	case "triggered":
+		return triggered(ctx, root, args[1:], stderr)
+	case "abort-remove", "abort-deconfigure":
+		return startAgain(ctx, root, stderr)
+	case "abort-upgrade":
+		return nil // nothing was stopped
+	}
+	return fmt.Errorf("postinst called with unknown argument %q", args[0])
+}
+
+func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io.Writer) error {
+	client, err := debconf.Open()
+	if err != nil {
+		return err
+	}
+	if _, err := client.Capb("escape"); err != nil {
+		return err
+	}
+	given, err := answers.Load(client)
+	if err != nil {
+		return err
+	}
+	old := ""
+	if len(args) > 0 {
+		old = args[0]
+	}
+	svc, done := service(root)
+	defer done()
+	version := installedVersion(root)
+	plan, err := setup.NewPlan(ctx, setup.Deps{Root: root, Run: run.Runner{}, Service: svc}, setup.Request{
+		Answers: given, Facts: facts(ctx, root, version), Package: version, Old: old, Reconfigure: reconfiguring(),
+	})
+	if err != nil {
+		return err
+	}
+	if err := plan.Apply(ctx, show(stderr)); err != nil {
+		return err
+	}
+	warn(stderr, plan.Warnings)
+	for q, a := range given {
+		if a.Changed && !plan.Held {
+			if err := client.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
+				return err
+			}
+		}
+	}
+	return client.Stop()
+}
+
+// triggered restarts or reloads the mail system once, when all packages of this dpkg run are configured. dpkg gives the names
+// of the triggers in one argument.
+func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr io.Writer) error {
+	svc, done := service(root)
+	defer done()
+	if svc == nil {
+		return nil
+	}
+	action := "reload"
+	if slices.Contains(strings.Fields(strings.Join(names, " ")), setup.Trigger) {
+		action = "restart"
+	}
+	if err := svc.ActAll(ctx, action); err != nil {
+		warn(stderr, []string{fmt.Sprintf("cannot %s Postfix: %v", action, err)})
+	}
+	return nil
+}
+
+// startAgain undoes prerm's stop after a removal that did not come about.
+func startAgain(ctx context.Context, root *sysroot.Root, stderr io.Writer) error {
+	svc, done := service(root)
+	defer done()
+	if svc == nil {
+		return nil
+	}
+	if err := svc.Act(ctx, "start"); err != nil {
+		warn(stderr, []string{fmt.Sprintf("Postfix was not started again: %v", err)})
+	}
+	return nil
+}
+
+// prerm stops the mail system when the package goes; nothing is stopped for an upgrade (#1120869).
+func prerm(ctx context.Context, args []string, stderr io.Writer) error {
+	if len(args) == 0 || args[0] != "remove" {
+		return nil
+	}
+	root, err := openRoot()
+	if err != nil {
+		return err
+	}
+	svc, done := service(root)
+	defer done()
+	if svc == nil {
+		return nil
+	}
+	return svc.Act(ctx, "stop")
+}
