@@ -1,0 +1,115 @@
+package maincf
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/maincf/lines"
+)
+
+// Edit is one change to a main.cf, made by Set or Unset.
+type Edit struct {
+	name, value string
+	unset       bool
+}
+
+// Set gives a parameter a value. White space around the value is not part of it, as in postconf -e.
+func Set(name, value string) Edit {
+	return Edit{name: name, value: strings.Trim(value, blanks)}
+}
+
+// Unset removes all definitions of a parameter, so that Postfix's default holds.
+func Unset(name string) Edit { return Edit{name: name, unset: true} }
+
+// Apply makes the edits in their order, each by touching as few bytes as it can. The meaning is that of postconf -e and -X;
+// unlike them it leaves a definition alone that already has the wanted value, as it stands or as Get gives it. If one edit is refused none is made.
+func (f *File) Apply(edits ...Edit) (changed bool, err error) {
+	for _, e := range edits {
+		if err := e.check(); err != nil {
+			return false, err
+		}
+	}
+	before := string(f.Bytes())
+	for _, e := range edits {
+		if e.unset {
+			f.drop(e.name, len(f.defs))
+		} else {
+			f.set(e.name, e.value)
+		}
+		if err := f.index(); err != nil {
+			return false, fmt.Errorf("internal error: %q broke the file: %w", e.name, err)
+		}
+	}
+	return string(f.Bytes()) != before, nil
+}
+
+// check refuses what could not be read back. A name may hold more than letters: NAME_destination_rate_delay starts with a
+// transport's name from master.cf.
+func (e Edit) check() error {
+	if e.name == "" || e.name[0] == '#' || strings.ContainsFunc(e.name, func(r rune) bool {
+		return r <= ' ' || r == '=' || r == 0x7f
+	}) {
+		return fmt.Errorf("cannot set %q in main.cf: not a parameter name", e.name)
+	}
+	if strings.ContainsFunc(e.value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return fmt.Errorf("cannot set %s in main.cf: %q holds a newline or another control character", e.name, e.value)
+	}
+	return nil
+}
+
+// set rewrites the definition in force and removes earlier ones: postconf -e leaves no other value behind either (it writes
+// the new one into each), and Postfix would warn of each one left.
+func (f *File) set(name, value string) {
+	last := -1
+	for i, d := range f.defs {
+		if d.name == name {
+			last = i
+		}
+	}
+	switch {
+	case last < 0:
+		f.add(name, value)
+	case f.defs[last].value != value && normal(f.defs[last].value) != value:
+		rows := f.defs[last].rows
+		f.lines[rows[0]] = rewrite(f.lines[rows[0]], name, value)
+		f.blank(rows[1:])
+		f.drop(name, last)
+	}
+}
+
+func (f *File) add(name, value string) {
+	f.lines = lines.Append(f.lines, strings.TrimRight(name+" = "+value, blanks))
+}
+
+// drop removes the definitions of name among the first n.
+func (f *File) drop(name string, n int) {
+	for _, d := range f.defs[:n] {
+		if d.name == name {
+			f.blank(d.rows)
+		}
+	}
+	f.lines = slices.DeleteFunc(f.lines, func(line string) bool { return line == "" })
+}
+
+// blank empties lines; indices stay true until drop removes them.
+func (f *File) blank(rows []int) {
+	for _, i := range rows {
+		f.lines[i] = ""
+	}
+}
+
+// rewrite replaces the value in a definition's first line and keeps the spacing around "=" and the line end.
+func rewrite(line, name, value string) string {
+	text := strings.TrimRight(line, "\r\n")
+	end := line[len(text):]
+	head, old, found := strings.Cut(text, "=")
+	if !found { // "name", the "=" on the next line: legal, and too odd to keep
+		return strings.TrimRight(name+" = "+value, blanks) + end
+	}
+	gap := old[:len(old)-len(strings.TrimLeft(old, blanks))]
+	if len(gap) == len(old) { // no value in this line to take the gap from
+		gap = head[len(strings.TrimRight(head, blanks)):]
+	}
+	return strings.TrimRight(head+"="+gap+value, blanks) + end
+}
