@@ -1,0 +1,75 @@
+package instance
+
+import (
+	"fmt"
+
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+)
+
+// defaults are Postfix's built-in values (postconf -d) of what a path or an instance's name is likely to refer to.
+var defaults = map[string]string{
+	"command_directory":          paths.CommandDir,
+	"compatibility_level":        "0",
+	"daemon_directory":           paths.DaemonDir,
+	"data_directory":             paths.DataDir,
+	"mail_owner":                 "postfix",
+	"meta_directory":             paths.ConfigDir,
+	"multi_instance_directories": "",
+	"multi_instance_enable":      "no",
+	"multi_instance_group":       "",
+	"multi_instance_name":        "",
+	"multi_instance_wrapper":     "",
+	"myorigin":                   "$myhostname",
+	"queue_directory":            paths.QueueDir,
+	"setgid_group":               "postdrop",
+	"shlib_directory":            paths.LibDir,
+	"smtp_tls_CApath":            "",
+	"smtpd_tls_CApath":           "",
+	"syslog_name":                "${multi_instance_name?{$multi_instance_name}:{postfix}}",
+	"local_recipient_maps":       "proxy:unix:passwd.byname $alias_maps",
+}
+
+// computed are parameters that Postfix works out while it runs; without a setting their value is not to be had from files.
+var computed = map[string]bool{"mydomain": true, "myhostname": true, "process_id": true, "process_name": true, "mail_version": true}
+
+// Lookup returns the function for maincf.Expand that knows the settings of main.cf in dir and, for the few parameters a
+// path may refer to, Postfix's defaults.
+func Lookup(f *maincf.File, dir string) func(name string) (value string, ok bool) {
+	return func(name string) (string, bool) {
+		if name == "config_directory" {
+			return dir, true
+		}
+		if v, ok := f.Get(name); ok {
+			return v, true
+		}
+		v, ok := defaults[name]
+		return v, ok
+	}
+}
+
+// Value is the expanded value of a parameter, with Postfix's default where main.cf does not set it.
+func Value(f *maincf.File, dir, name string) (string, error) {
+	value, err := Expand(f, dir, "$"+name)
+	if err != nil {
+		return "", fmt.Errorf("cannot work out %s of %q: %w", name, dir, err)
+	}
+	return value, nil
+}
+
+// Expand expands text as a parameter's value in main.cf of dir. What depends on something Postfix computes by itself (a host
+// name that is not set) is an error, never half a value.
+func Expand(f *maincf.File, dir, text string) (string, error) {
+	lookup, unknown := Lookup(f, dir), ""
+	text, err := maincf.Expand(text, func(n string) (string, bool) {
+		v, ok := lookup(n)
+		if !ok && computed[n] {
+			unknown = n
+		}
+		return v, ok
+	})
+	if err == nil && unknown != "" {
+		err = fmt.Errorf("$%s is not set", unknown)
+	}
+	return text, err
+}

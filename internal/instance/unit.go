@@ -1,0 +1,79 @@
+package instance
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// maxUnit is systemd's limit for the length of a unit name (UNIT_NAME_MAX).
+const maxUnit = 255
+
+// postmulti(1) insists on this prefix for the names it gives, and takes the name without it as well.
+const namePrefix = "postfix-"
+
+// Unit is the name of the instance's systemd unit. A letter that systemd allows in a unit name stays as it is, "-" too:
+// postmulti(1) makes names like "postfix-out", and "systemctl start postfix@postfix-out" has to mean that instance. Any
+// other byte is written \xNN, as systemd-escape(1) does. So a unit takes its instance by %i, never by %I.
+func (i Instance) Unit() string {
+	if i.IsPrimary() {
+		return unitName(Primary)
+	}
+	return unitName(escape(i.Name, "-"))
+}
+
+// Aliases are the other unit names by which people mean the instance: escaped by systemd-escape(1) to the letter, without
+// the prefix "postfix-" (postmulti -i takes it so, and with it Debian 12's units), by directory (Debian 13's
+// postfix@NAME for /etc/postfix-NAME). None is equal to Unit; another instance's Unit may be: then it means the other one.
+func (i Instance) Aliases() []string {
+	if i.IsPrimary() {
+		return nil
+	}
+	var units []string
+	seen := map[string]bool{i.Unit(): true, unitName(Primary): true, unitName(""): true}
+	short, _ := strings.CutPrefix(i.Name, namePrefix)
+	for _, name := range []string{i.Name, short, byDirectory(i.ConfigDir)} {
+		for _, unit := range []string{unitName(escape(name, "")), unitName(escape(name, "-"))} {
+			if !seen[unit] {
+				seen[unit] = true
+				units = append(units, unit)
+			}
+		}
+	}
+	return units
+}
+
+func unitName(instance string) string { return "postfix@" + instance + ".service" }
+
+// escape is unit_name_escape of systemd: a leading dot and what is no letter, digit, ":", "_" or "." becomes \xNN. Bytes in
+// keep stay. "/" never occurs in a name.
+func escape(name, keep string) string {
+	var b strings.Builder
+	for n := range len(name) {
+		c := name[n]
+		switch {
+		case c == '.' && n == 0:
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(":_."+keep, c) >= 0:
+			b.WriteByte(c)
+			continue
+		}
+		fmt.Fprintf(&b, `\x%02x`, c)
+	}
+	return b.String()
+}
+
+// unescape undoes escape; what is no escape stays.
+func unescape(name string) string {
+	var b strings.Builder
+	for n := 0; n < len(name); n++ {
+		if n+4 <= len(name) && name[n:n+2] == `\x` {
+			if c, err := strconv.ParseUint(name[n+2:n+4], 16, 8); err == nil {
+				b.WriteByte(byte(c))
+				n += 3
+				continue
+			}
+		}
+		b.WriteByte(name[n])
+	}
+	return b.String()
+}
