@@ -1,0 +1,281 @@
+package chroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"time"
+
+	"postfix-maint/internal/sysroot"
+)
+
+// lockWait is how long a run waits for another one, which has a few hundred small files to write at most.
+const lockWait = 30 * time.Second
+
+// Result is what a run did, or would do: paths relative to the queue directory, sorted.
+type Result struct {
+	Changed, Removed []string
+	Warnings         []string
+}
+
+// Apply makes the chroot hold what the plan says. With nothing to do it writes nothing. The error is one of those that the
+// package comment lists; the result is valid beside it.
+func (p *Plan) Apply() (Result, error) { return p.run(true) }
+
+// Check says what Apply would do.
+func (p *Plan) Check() (Result, error) { return p.run(false) }
+
+// applier is one run.
+type applier struct {
+	*Plan
+	q       *queue
+	k       *kept
+	result  Result
+	changes []change
+	dirs    []string // to be made, parents first
+	removal []string // files to be removed
+	rmdirs  []string // directories to be removed, deepest first
+	dirty   bool     // the list needs to be written although no file changes
+	fatal   []error
+	now     time.Time
+}
+
+// change is one file to be written.
+type change struct {
+	Entry
+	data   []byte
+	sum    string
+	attr   sysroot.Attr
+	source signature
+	before *keptFile
+}
+
+func (p *Plan) run(write bool) (Result, error) {
+	a := &applier{Plan: p, now: time.Now()}
+	a.result.Warnings = slices.Clone(p.Warnings)
+	if p.Off {
+		return a.result, nil
+	}
+	real, err := p.deps.Root.Resolve(p.Instance.QueueDir)
+	if err == nil {
+		a.q, err = openQueue(real)
+	}
+	if errors.Is(err, fs.ErrNotExist) && len(p.Entries) == 0 {
+		return a.result, nil
+	}
+	if err != nil {
+		return a.result, fmt.Errorf("cannot open queue directory %q: %w", p.Instance.QueueDir, err)
+	}
+	defer a.q.close()
+	if write {
+		if err := a.q.lock(lockWait); err != nil {
+			return a.result, fmt.Errorf("cannot use queue directory %q: %w", p.Instance.QueueDir, err)
+		}
+	}
+	var found bool
+	var warn string
+	if a.k, found, warn = loadKept(p.deps.Root, p.Instance); warn != "" {
+		a.warn("%s", warn)
+		a.dirty = true
+	}
+	if write && a.k.Pending {
+		a.sweep() // first, while the list still has all names of the run that did not end
+	}
+	a.decide(found)
+	if write {
+		a.act()
+	} else {
+		a.foretell()
+	}
+	slices.Sort(a.result.Changed)
+	slices.Sort(a.result.Removed)
+	return a.result, errors.Join(a.fatal...)
+}
+
+func (a *applier) warn(format string, args ...any) {
+	if w := fmt.Sprintf(format, args...); !slices.Contains(a.result.Warnings, w) {
+		a.result.Warnings = append(a.result.Warnings, w)
+	}
+}
+
+// fail notes that a file could not be copied; without an essential one there is no going on.
+func (a *applier) fail(e Entry, err error) {
+	if _, there := a.q.look(e.Path); essential[e.Path] && errors.Is(there, fs.ErrNotExist) {
+		a.fatal = append(a.fatal, fmt.Errorf("cannot copy %q to the chroot of instance %s: %w", e.Source, a.Instance.Name, err))
+		return
+	}
+	a.warn("cannot copy %q to %q: %v", e.Source, e.Path, err)
+}
+
+func (a *applier) foretell() {
+	for _, c := range a.changes {
+		a.result.Changed = append(a.result.Changed, c.Path)
+	}
+	a.result.Removed = slices.Clone(a.removal)
+}
+
+// act does what was decided. Its order keeps the list true at any moment: what is about to be ours is in it first, what is
+// no longer ours goes last.
+func (a *applier) act() {
+	if len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) == 0 && !a.dirty && !a.k.Pending {
+		return
+	}
+	if len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) > 0 {
+		a.announce()
+	}
+	for _, name := range a.dirs {
+		if err := a.makeDir(name); err != nil {
+			a.warn("cannot make directory %q: %v", name, err)
+			a.k.dropDir(name)
+		}
+	}
+	for _, c := range a.changes {
+		a.write(c)
+	}
+	a.remove()
+	a.k.Pending = false
+	a.save()
+}
+
+func (a *applier) save() {
+	a.deps.Logf("writing the list %s", keptPath(a.Instance))
+	if err := a.k.save(a.deps.Root, a.Instance); err != nil {
+		// The mail matters more: the files are copied all the same, and become ours at the next run that can write.
+		a.warn("cannot note what belongs to the chroot of instance %s: %v", a.Instance.Name, err)
+	}
+}
+
+// sweep removes temporary files of a run that was killed.
+func (a *applier) sweep() {
+	dirs := map[string]bool{}
+	for name := range a.k.Files {
+		dirs[path.Dir(name)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(dirs)) {
+		d, err := a.q.open(name)
+		if err != nil {
+			continue
+		}
+		a.deps.Logf("sweeping %s", name)
+		_, err = sysroot.Sweep(d.root, func(target string) bool {
+			_, mine := a.k.Files[path.Join(name, target)]
+			return mine
+		})
+		if err != nil {
+			a.warn("cannot sweep %q: %v", name, err)
+		}
+	}
+}
+
+// announce writes what will be ours into the list.
+func (a *applier) announce() {
+	for n, c := range a.changes {
+		if f := a.k.Files[c.Path]; f != nil {
+			before := *f
+			before.sums = slices.Clone(f.sums)
+			a.changes[n].before = &before
+		}
+		a.k.own(c.Path, c.sum)
+	}
+	for _, name := range a.dirs {
+		a.k.ownDir(name)
+	}
+	a.k.Pending = true
+	a.save()
+}
+
+func (a *applier) makeDir(name string) error {
+	parent, err := a.q.open(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	a.deps.Logf("making directory %s", name)
+	uid, gid := a.owner()
+	if _, err := sysroot.Mkdir(parent.root, path.Base(name), sysroot.Attr{Mode: 0o755, UID: uid, GID: gid}); err != nil {
+		return err
+	}
+	a.q.forget(name)
+	return nil
+}
+
+// owner is the owner of the queue directory, root but in a test. What anybody may read belongs to them, so that "postfix
+// check" does not complain of a resolv.conf that belongs to systemd-resolve on the host.
+func (a *applier) owner() (uid, gid int) {
+	if st, err := a.q.dirs["."].stat(""); err == nil {
+		return st.owner[0], st.owner[1]
+	}
+	return 0, 0
+}
+
+// write puts one file in its place.
+func (a *applier) write(c change) {
+	d, err := a.q.open(path.Dir(c.Path))
+	if err == nil {
+		a.deps.Logf("copying %s to %s", c.Source, c.Path)
+		_, err = sysroot.Replace(d.root, path.Base(c.Path), c.data, c.attr)
+	}
+	if err != nil {
+		if c.before != nil {
+			a.k.Files[c.Path] = c.before
+		} else {
+			delete(a.k.Files, c.Path)
+		}
+		a.fail(c.Entry, err)
+		return
+	}
+	f := &keptFile{sums: []string{c.sum}, source: a.trusted(c.source), copy: untrusted}
+	if st, err := a.q.look(c.Path); err == nil {
+		f.copy = st.sig
+	}
+	a.k.Files[c.Path] = f
+	a.result.Changed = append(a.result.Changed, c.Path)
+}
+
+// remove takes away what is ours and no longer wanted.
+func (a *applier) remove() {
+	touched := map[*dir]bool{}
+	take := func(name, how string) bool {
+		d, err := a.q.open(path.Dir(name))
+		if err == nil {
+			a.deps.Logf("removing %s%s", how, name)
+			err = d.root.Remove(path.Base(name))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			a.warn("cannot remove %q: %v", name, err)
+			return false
+		}
+		if d != nil {
+			touched[d] = true
+		}
+		return true
+	}
+	for _, name := range a.removal {
+		if take(name, "") {
+			delete(a.k.Files, name)
+			delete(a.k.Links, name)
+			a.result.Removed = append(a.result.Removed, name)
+		}
+	}
+	for _, name := range a.rmdirs {
+		if take(name, "directory ") {
+			a.k.dropDir(name)
+		}
+	}
+	// A removal must not come back after the list has forgotten the file.
+	for d := range touched {
+		_ = d.file.Sync() // of a directory that is gone itself: its parent's matters
+	}
+}
+
+// trusted gives a signature that may be compared later, or one that equals none where the file was changed so recently that
+// another change could bear the same time stamp (the kernel's clock for them ticks every 1 to 10 ms).
+func (a *applier) trusted(s signature) signature {
+	const tick = 50 * time.Millisecond
+	if now := a.now.UnixNano(); now-s.ctime < int64(tick) || now-s.mtime < 0 {
+		return untrusted
+	}
+	return s
+}

@@ -1,0 +1,183 @@
+package chroot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// kept is the list of what is ours in one queue directory.
+type kept struct {
+	Queue string `json:"queue_directory"` // whose files these are
+	// Pending is set while files are being changed. Where a run finds it set, the one before did not end.
+	Pending bool                 `json:"pending,omitempty"`
+	Files   map[string]*keptFile `json:"files"`
+	Links   map[string]string    `json:"links,omitempty"`       // left by Debian 12's script, and what they say
+	Dirs    []string             `json:"directories,omitempty"` // made by us, sorted
+}
+
+// keptFile is one file of ours. It is still ours while its content has one of the sums; the signatures only save reading it.
+// In the list it is one line, "sum[,sum] source copy", because a start with nothing to do spends much of its time on it.
+type keptFile struct {
+	sums   []string  // sha256; more than one while a change is pending
+	source signature // of the host's file when it was copied
+	copy   signature
+}
+
+// untrusted is a signature that equals none.
+var untrusted = signature{size: -1}
+
+// MarshalText makes the line of the list.
+func (f *keptFile) MarshalText() ([]byte, error) {
+	return []byte(strings.Join(f.sums, ",") + " " + f.source.String() + " " + f.copy.String()), nil
+}
+
+// UnmarshalText reads it.
+func (f *keptFile) UnmarshalText(text []byte) error {
+	fields := strings.Split(string(text), " ")
+	if len(fields) != 3 {
+		return fmt.Errorf("%q is no entry of the list", text)
+	}
+	if fields[0] != "" {
+		f.sums = strings.Split(fields[0], ",")
+	}
+	err := f.source.parse(fields[1])
+	if err == nil {
+		err = f.copy.parse(fields[2])
+	}
+	return err
+}
+
+// String is the form of a signature in the list.
+func (s signature) String() string {
+	return fmt.Sprintf("%d:%d:%d:%d", s.size, s.mtime, s.ctime, s.inode)
+}
+
+func (s *signature) parse(text string) error {
+	rest := text
+	for n, to := range []*int64{&s.size, &s.mtime, &s.ctime, &s.inode} {
+		number, tail, more := strings.Cut(rest, ":")
+		v, err := strconv.ParseInt(number, 10, 64)
+		if err != nil || more != (n < 3) {
+			return fmt.Errorf("%q is no signature of a file", text)
+		}
+		*to, rest = v, tail
+	}
+	return nil
+}
+
+func sum(data []byte) string {
+	s := sha256.Sum256(data)
+	return hex.EncodeToString(s[:])
+}
+
+// keptPath is the place of the list of one instance, by its name in the unit.
+func keptPath(inst instance.Instance) string {
+	name := strings.TrimSuffix(strings.TrimPrefix(inst.Unit(), "postfix@"), ".service")
+	return path.Join(paths.ChrootState, name)
+}
+
+// loadKept reads the list; found is false where there is none yet. A list that cannot be understood, or one of another
+// queue directory, counts as empty and is reported: what is equal to the plan becomes ours again.
+func loadKept(root *sysroot.Root, inst instance.Instance) (k *kept, found bool, warn string) {
+	empty := &kept{Queue: inst.QueueDir, Files: map[string]*keptFile{}, Links: map[string]string{}}
+	data, err := readSmall(root, keptPath(inst))
+	if errors.Is(err, fs.ErrNotExist) {
+		return empty, false, ""
+	}
+	k = &kept{}
+	if err == nil {
+		err = json.Unmarshal(data, k)
+	}
+	if err == nil {
+		err = k.check()
+	}
+	if err != nil {
+		return empty, true, fmt.Sprintf("cannot use the list %q, which is made anew: %v", keptPath(inst), err)
+	}
+	if k.Queue != inst.QueueDir {
+		return empty, true, fmt.Sprintf("the queue directory was %q before; what was copied there is left to the administrator", k.Queue)
+	}
+	return k, true, ""
+}
+
+// check refuses a list that would have us write or remove outside the queue directory.
+func (k *kept) check() error {
+	if k.Files == nil {
+		k.Files = map[string]*keptFile{}
+	}
+	if k.Links == nil {
+		k.Links = map[string]string{}
+	}
+	names := slices.AppendSeq(slices.Clone(k.Dirs), maps.Keys(k.Links))
+	for name, f := range k.Files {
+		if f == nil {
+			return fmt.Errorf("entry %q makes no sense", name)
+		}
+		names = append(names, name)
+	}
+	for _, name := range names {
+		if !fs.ValidPath(name) || name == "." {
+			return fmt.Errorf("entry %q makes no sense", name)
+		}
+	}
+	slices.Sort(k.Dirs)
+	return nil
+}
+
+// save writes the list in one rename, or removes it where nothing is ours.
+func (k *kept) save(root *sysroot.Root, inst instance.Instance) error {
+	name := keptPath(inst)
+	if _, err := root.SweepTemp(name); err != nil {
+		return err
+	}
+	if len(k.Files)+len(k.Links)+len(k.Dirs) == 0 && !k.Pending {
+		_, err := root.Remove(name)
+		return err
+	}
+	data, err := json.MarshalIndent(k, "", "\t")
+	if err != nil {
+		return err
+	}
+	if _, err := root.MkdirAll(path.Dir(name), sysroot.Attr{Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
+		return err
+	}
+	_, err = root.WriteFile(name, append(data, '\n'), sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
+	return err
+}
+
+// own adds the sum of a content that is about to be written.
+func (k *kept) own(name, sum string) {
+	f := k.Files[name]
+	if f == nil {
+		f = &keptFile{source: untrusted}
+		k.Files[name] = f
+	}
+	if !slices.Contains(f.sums, sum) {
+		f.sums = append(f.sums, sum)
+	}
+	f.copy = untrusted
+}
+
+func (k *kept) ownDir(name string) {
+	if n, found := slices.BinarySearch(k.Dirs, name); !found {
+		k.Dirs = slices.Insert(k.Dirs, n, name)
+	}
+}
+
+func (k *kept) dropDir(name string) {
+	k.Dirs = slices.DeleteFunc(k.Dirs, func(d string) bool { return d == name })
+}

@@ -1,0 +1,122 @@
+package chroot
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"postfix-maint/internal/elfdep"
+	"postfix-maint/internal/paths"
+)
+
+// builtin are the NSS modules that are part of libc.so.6 itself since glibc 2.34 (Debian 12 has 2.36): no file is loaded
+// for them.
+var builtin = map[string]bool{"files": true, "dns": true}
+
+// action is a reaction in nsswitch.conf(5), which is no module.
+var action = regexp.MustCompile(`\[[^]]*\]`)
+
+var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// modules lists the NSS modules that nsswitch.conf names for any database, each once.
+func modules(nsswitch []byte) []string {
+	var names []string
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(nsswitch)) {
+		line, _, _ = strings.Cut(line, "#")
+		_, services, ok := strings.Cut(line, ":")
+		if !ok {
+			continue
+		}
+		for _, name := range strings.Fields(action.ReplaceAllString(services, " ")) {
+			if !seen[name] && !builtin[name] && moduleName.MatchString(name) {
+				names = append(names, name)
+			}
+			seen[name] = true
+		}
+	}
+	return names
+}
+
+// addLibraries plans what the C library loads by itself after chroot(2): NSS modules, and libgcc_s for the end of a thread
+// (pthread_cancel(3)), each with all it needs. They go where ld.so looks without its cache, which is not in the chroot:
+// /usr/lib/MULTIARCH only, never a mix with /lib (Debian bugs around merged /usr, for instance #1054485).
+func (p *Plan) addLibraries(conf *config) {
+	program, err := conf.value("daemon_directory")
+	program = path.Join(program, "smtpd") // any daemon: they are all for one machine
+	var l *elfdep.Loader
+	if err == nil {
+		l, err = elfdep.New(p.deps.Root, program, paths.LdSoConf, paths.LibPrefixRoot, paths.LibPrefix)
+	}
+	var nsswitch []byte
+	if err == nil {
+		nsswitch, err = readSmall(p.deps.Root, paths.NSSwitch)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		p.warnf("cannot work out the libraries of the chroot: %v", err)
+		p.holdLibraries()
+		return
+	}
+	wanted := map[string]string{"libgcc_s.so.1": "end of threads in the C library"}
+	order := []string{"libgcc_s.so.1"}
+	for _, name := range modules(nsswitch) {
+		file := "libnss_" + name + ".so.2"
+		wanted[file] = "NSS module " + name
+		order = append(order, file)
+	}
+	for _, file := range order {
+		lib, err := l.Find(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // Debian's own nsswitch.conf names modules that are not installed: db, nis
+		}
+		p.addClosure(l, lib, wanted[file])
+	}
+}
+
+// addClosure plans one library and all it needs but the C library itself, which is in every process already.
+func (p *Plan) addClosure(l *elfdep.Loader, lib elfdep.Lib, why string) {
+	libs, missing, err := l.Closure(lib, "libc.so.6")
+	if err != nil {
+		p.warnf("cannot work out what %s needs: %v", lib.Name, err)
+		p.holdLibraries()
+		return
+	}
+	for _, name := range missing {
+		p.warnf("cannot find library %s, which %s needs: the module will not load in the chroot", name, lib.Name)
+	}
+	for _, dep := range libs {
+		reason := why
+		if dep.Name != lib.Name {
+			reason = "needed by " + lib.Name
+		}
+		p.addLibrary(dep, reason)
+	}
+}
+
+// addLibrary plans one library, and with it an older copy of the same name where ld.so would find that first: Debian 12's
+// script has put some into lib/MULTIARCH.
+func (p *Plan) addLibrary(lib elfdep.Lib, why string) {
+	_ = p.addFile(lib.Path, rel(lib.Dest), why, nil)
+	below, ok := strings.CutPrefix(lib.Dest, paths.LibPrefix+"/")
+	if !ok {
+		return
+	}
+	top, err := p.deps.Root.Lstat(path.Join(p.Instance.QueueDir, paths.LibPrefixRoot))
+	if err != nil || !top.IsDir() { // a link to usr/lib: one and the same
+		return
+	}
+	first := path.Join(paths.LibPrefixRoot, below)
+	if fi, err := p.deps.Root.Lstat(path.Join(p.Instance.QueueDir, first)); err == nil && fi.Mode().IsRegular() {
+		_ = p.addFile(lib.Path, rel(first), why+", copied before and found first", nil)
+	}
+}
+
+// holdLibraries keeps what is in the library directories.
+func (p *Plan) holdLibraries() {
+	p.held = append(p.held, rel(paths.LibPrefix), rel(paths.LibPrefixRoot))
+}

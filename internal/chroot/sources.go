@@ -1,0 +1,154 @@
+package chroot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+)
+
+// hostFiles are what any chrooted service may look at: the C library reads them, or Postfix itself.
+var hostFiles = []struct{ path, why string }{
+	{paths.Localtime, "time zone"},
+	{paths.Services, "ports by name"},
+	{paths.ResolvConf, "name servers"},
+	{paths.Hosts, "hosts by name"},
+	{paths.HostConf, "how hosts are resolved"},
+	{paths.NSSwitch, "which NSS modules are asked"},
+	{paths.MDNSConf, "domains of libnss_mdns"},
+}
+
+// addHostFiles plans the files that any chrooted service may read. Debian 12's link usr/lib/zoneinfo/localtime is not
+// among them: glibc reads /etc/localtime itself (Debian dropped it in 3.9.1-4). Nor are device nodes, which a file system
+// mounted nodev refuses and OpenSSL has not needed since getrandom(2) (Debian dropped them as well: bug #1100100).
+func (p *Plan) addHostFiles(extra []string) {
+	for _, f := range hostFiles {
+		_ = p.addFile(f.path, rel(f.path), f.why, nil) // one that the host has not is not needed
+	}
+	for _, f := range extra {
+		if err := p.addFile(f, rel(f), "chroot_extra_files in "+paths.DefaultFile, nil); err != nil {
+			p.warnf("cannot copy %q of chroot_extra_files: the host has no such file", f)
+		}
+	}
+}
+
+// caParameters name directories of certificates that the programs beside them read after chroot(2). A CAfile is read
+// before, so it needs no copy (#991609).
+var caParameters = []struct {
+	name     string
+	programs []string
+}{
+	{"smtp_tls_CApath", []string{"smtp", "lmtp", "tlsproxy"}},
+	{"lmtp_tls_CApath", []string{"lmtp"}},
+	{"smtpd_tls_CApath", []string{"smtpd", "tlsproxy"}},
+	{"tlsproxy_tls_CApath", []string{"tlsproxy"}},
+	{"tlsproxy_client_CApath", []string{"tlsproxy"}},
+}
+
+// hashed are the names that OpenSSL looks certificates up by: c_rehash(1). Other names in the directory are not trusted on
+// the host either, so they must not become so in the chroot (a server's own certificate, for one).
+var hashed = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
+
+func (p *Plan) addCADirs(conf *config, extra []string) {
+	for _, param := range caParameters {
+		for _, dir := range p.values(conf, param.name, param.programs...) {
+			if path.IsAbs(dir) {
+				_ = p.addCADir(path.Clean(dir), param.name) // as on the host: no directory, no certificates
+			}
+		}
+	}
+	for _, dir := range extra {
+		if err := p.addCADir(dir, "chroot_extra_CAdir"); err != nil {
+			p.warnf("cannot copy directory %q of chroot_extra_CAdir: the host has no such directory", dir)
+		}
+	}
+}
+
+// values is config.values; what cannot be worked out is a warning, and nothing is removed until it can.
+func (p *Plan) values(conf *config, name string, programs ...string) []string {
+	values, err := conf.values(name, programs...)
+	if err != nil {
+		p.warnf("%v", err)
+		p.held = append(p.held, ".")
+	}
+	return values
+}
+
+// addCADir plans the hashed names of one directory, each as a file of its own whatever it links to.
+func (p *Plan) addCADir(dir, why string) error {
+	to := rel(dir)
+	if _, known := p.caDir[to]; known || dir == p.Instance.QueueDir || strings.HasPrefix(dir, p.Instance.QueueDir+"/") {
+		return nil // what is inside already is the administrator's
+	}
+	names, err := p.deps.Root.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err != nil {
+		p.warnf("cannot copy certificates of %q: %v", dir, err)
+		p.held = append(p.held, to)
+		return nil
+	}
+	p.caDir[to] = dir
+	for _, e := range names {
+		if hashed.MatchString(e.Name()) {
+			_ = p.addFile(path.Join(dir, e.Name()), path.Join(to, e.Name()), why, nil) // a dangling link is none: #1089836
+		}
+	}
+	return nil
+}
+
+// addPasswd plans the names of the accounts, without their passwords, for a chrooted smtpd that looks local users up
+// itself rather than through proxymap.
+func (p *Plan) addPasswd(conf *config) {
+	for _, value := range p.values(conf, "local_recipient_maps", "smtpd") {
+		for _, table := range maincf.SplitList(value) {
+			if table == "unix:passwd.byname" {
+				_ = p.addFile(paths.Passwd, rel(paths.Passwd), "local_recipient_maps", blankPasswords)
+				return
+			}
+		}
+	}
+}
+
+// blankPasswords puts "x" for the second field of each line of passwd(5).
+func blankPasswords(data []byte) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(data) {
+		name, rest, ok := bytes.Cut(line, []byte(":"))
+		if _, tail, more := bytes.Cut(rest, []byte(":")); ok && more {
+			line = bytes.Join([][]byte{name, []byte("x"), tail}, []byte(":"))
+		}
+		out.Write(line)
+	}
+	return out.Bytes()
+}
+
+// foreignOrigins are domains whose owners got the mail of hosts that were set up carelessly.
+var foreignOrigins = map[string]bool{"debian.org": true, "ubuntu.com": true}
+
+// checkOrigin refuses a myorigin that belongs to others. Debian's Postfix takes the name of a file there (policy 11.6).
+func (p *Plan) checkOrigin(conf *config) error {
+	origin, err := conf.value("myorigin")
+	if err != nil {
+		return nil // from the host's name, which is its own
+	}
+	if path.IsAbs(origin) {
+		data, err := p.deps.Root.ReadFile(origin)
+		if err != nil {
+			p.warnf("cannot read %q, which myorigin names: %v; Postfix will not start without it", origin, err)
+			return nil
+		}
+		origin, _, _ = strings.Cut(string(data), "\n")
+	}
+	if origin = strings.ToLower(strings.TrimSpace(origin)); foreignOrigins[origin] {
+		return fmt.Errorf("cannot start with myorigin %q: the domain belongs to others, mail of this host would end there", origin)
+	}
+	return nil
+}
