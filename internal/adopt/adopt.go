@@ -1,0 +1,166 @@
+// Package adopt (ring: flow) writes Debian's binary package postfix out again with our layer in place of Debian's:
+// maintainer scripts, units, hooks, init script. The mail system itself, its libraries, programs, templates of main.cf and
+// manual pages, passes through byte for byte. dpkg-deb(1) reads and writes the packages; no root is needed, and the same input gives
+// the same bytes.
+//
+// What goes where is the table in layer.go; what is expected of each Debian release is the table in release.go. A package
+// that differs from them is refused, because replacing half of a layer would leave a host with two.
+package adopt
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// DefaultLayer is where the package postfix-maint keeps the layer's files.
+const DefaultLayer = paths.LayerDir
+
+// Runner starts programs: dpkg-deb, apt-cache, apt-get.
+type Runner interface {
+	Output(ctx context.Context, name string, args ...string) ([]byte, error)
+}
+
+// Options says what to adopt.
+type Options struct {
+	Deb    string // Debian's package; "" fetches the newest that apt knows
+	Output string // directory that receives the adopted package
+	Layer  string // folder with debian/, systemd/ and rsyslog/ of this project; "" is DefaultLayer
+	Runner Runner
+}
+
+// Result says what was made.
+type Result struct {
+	Path    string   // the adopted package
+	Release string   // the Debian release that it was made from
+	Stock   string   // Debian's version
+	Version string   // the adopted version
+	Changes []string // one line per file put in, replaced, extended or left out
+	Written bool     // false if the very same package was there already
+}
+
+// RefusedError says that a package is not one that this version of the layer knows how to take over.
+type RefusedError struct {
+	Deb     string
+	Reasons []string // each names one thing that differs
+}
+
+// Error lists all that differs.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("cannot adopt %q: %s", e.Deb, strings.Join(e.Reasons, "; "))
+}
+
+// Run adopts one package.
+func Run(ctx context.Context, opts Options) (Result, error) {
+	tmp, err := os.MkdirTemp("", "postfix-maint-adopt-")
+	if err != nil {
+		return Result{}, fmt.Errorf("cannot make a work directory: %w", err)
+	}
+	defer os.RemoveAll(tmp)
+
+	// 1. Debian's package
+	deb := opts.Deb
+	if deb == "" {
+		if deb, err = fetch(ctx, opts.Runner, tmp); err != nil {
+			return Result{}, err
+		}
+	}
+	stock, err := readStock(ctx, opts.Runner, deb)
+	if err != nil {
+		return Result{}, err
+	}
+	rel, reasons := examine(stock)
+	if len(reasons) > 0 {
+		return Result{}, &RefusedError{Deb: deb, Reasons: reasons}
+	}
+
+	// 2. our layer for that release
+	if opts.Layer == "" {
+		opts.Layer = DefaultLayer
+	}
+	lay, err := readLayer(opts.Layer, rel)
+	if err != nil {
+		return Result{}, err
+	}
+
+	// 3. the one laid over the other
+	tree, err := unpack(ctx, opts.Runner, deb, filepath.Join(tmp, "tree"))
+	if err != nil {
+		return Result{}, err
+	}
+	changes, err := tree.lay(stock, lay)
+	if err != nil {
+		return Result{}, err
+	}
+
+	// 4. the adopted package
+	res := Result{Release: rel.name, Stock: stock.version(), Version: adoptedVersion(stock.version()), Changes: changes}
+	built, err := build(ctx, opts.Runner, tree, filepath.Join(tmp, "adopted.deb"), stock.newest)
+	if err != nil {
+		return Result{}, err
+	}
+	res.Path, res.Written, err = deliver(opts.Output, fileName(res.Version, stock.control.get("Architecture")), built)
+	return res, err
+}
+
+// adoptedVersion sorts above Debian's version and below Debian's next one (deb-version(7): at "+maint1" the one ends and
+// the other goes on; "+" sorts before any further revision such as deb12u10 after deb12u1 only because digits are compared
+// as numbers first).
+func adoptedVersion(stock string) string { return stock + "+maint1" }
+
+// fileName is the conventional one, without the epoch.
+func fileName(version, arch string) string {
+	if _, rest, ok := strings.Cut(version, ":"); ok {
+		version = rest
+	}
+	return "postfix_" + version + "_" + arch + ".deb"
+}
+
+// unpack extracts deb to dir, control files in dir/DEBIAN.
+func unpack(ctx context.Context, r Runner, deb, dir string) (*tree, error) {
+	if _, err := r.Output(ctx, "dpkg-deb", "--raw-extract", deb, dir); err != nil {
+		return nil, fmt.Errorf("cannot unpack %q: %w", deb, err)
+	}
+	root, err := sysroot.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &tree{root: root, uid: os.Getuid(), gid: os.Getgid()}, nil
+}
+
+// build packs the tree. dpkg-deb takes the owner from --root-owner-group and clamps each time stamp to SOURCE_DATE_EPOCH:
+// with Debian's newest one there, its own files keep theirs and ours get that. One thread, since xz splits by threads.
+func build(ctx context.Context, r Runner, t *tree, deb string, epoch int64) ([]byte, error) {
+	_, err := r.Output(ctx, "env", "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch, 10), "DPKG_DEB_THREADS_MAX=1",
+		"dpkg-deb", "--root-owner-group", "-Zxz", "--build", t.root.Dir(), deb)
+	if err != nil {
+		return nil, fmt.Errorf("cannot pack %q: %w", filepath.Base(deb), err)
+	}
+	data, err := os.ReadFile(deb)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the package just made: %w", err)
+	}
+	return data, nil
+}
+
+// deliver writes the package to dir in one rename, or leaves an identical one alone.
+func deliver(dir, name string, data []byte) (deb string, written bool, err error) {
+	if dir == "" {
+		dir = "."
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", false, fmt.Errorf("cannot use %q for the adopted package: %w", dir, err)
+	}
+	out, err := sysroot.Open(dir)
+	if err != nil {
+		return "", false, err
+	}
+	written, err = out.WriteFile("/"+name, data, sysroot.Attr{Mode: 0o644, UID: os.Getuid(), GID: os.Getgid()})
+	return filepath.Join(dir, name), written, err
+}

@@ -1,0 +1,333 @@
+package adopt
+
+import (
+	"crypto/md5"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	bookwormVersion = "3.7.11-0+deb12u1"
+	trixieVersion   = "3.10.13-0+deb13u1"
+)
+
+func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		version, units, generator string
+		wantAdded, wantGone       []string
+	}{
+		"Debian 12, units in /lib": {
+			version: bookwormVersion, units: "lib/systemd/system/", generator: "/usr/libexec/postfix-maint/postfix-instance-generator",
+			wantAdded: []string{"DEBIAN/triggers", "lib/systemd/system/postfix-resolvconf-settle.service",
+				"lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix"},
+		},
+		"Debian 13, units in /usr/lib": {
+			version: trixieVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
+			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
+				"usr/lib/systemd/system/postfix-resolvconf-settle.service", "usr/lib/systemd/system/postfix-watch.service"},
+			wantGone: []string{"usr/lib/postfix/syncfiles.pl"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stock := stockFake(tc.version)
+			before := members(t, stock.build(t))
+			res, err := adopted(t, stock)
+			must(t, err)
+			after := members(t, res.Path)
+			rel, _ := releaseOf(tc.version)
+
+			if want := []string{tc.version, tc.version + "+maint1", rel.name}; !slices.Equal(want, []string{res.Stock, res.Version, res.Release}) {
+				t.Errorf("result %+v, want %v", res, want)
+			}
+			if want := "/postfix_" + tc.version + "+maint1_amd64.deb"; !strings.HasSuffix(res.Path, want) {
+				t.Errorf("written as %q, want %q at its end", res.Path, want)
+			}
+			var added, gone []string
+			for name := range after {
+				if _, ok := before[name]; !ok {
+					added = append(added, name)
+				}
+			}
+			for name := range before {
+				if _, ok := after[name]; !ok {
+					gone = append(gone, name)
+				}
+			}
+			slices.Sort(added)
+			if d := cmp.Diff(tc.wantAdded, added); d != "" {
+				t.Errorf("added paths (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(tc.wantGone, gone); d != "" {
+				t.Errorf("left out paths (-want +got):\n%s", d)
+			}
+
+			checkMembers(t, rel, before, after)
+			if got := after[rel.generators+"postfix-instance-generator"].Linkname; got != tc.generator {
+				t.Errorf("generator leads to %q, want %q", got, tc.generator)
+			}
+			if want := before["DEBIAN/templates"].text + "\nTemplate: postfix/more\nType: note\nDescription: More\n"; after["DEBIAN/templates"].text != want {
+				t.Errorf("templates are %q, want %q", after["DEBIAN/templates"].text, want)
+			}
+			if got := after["DEBIAN/triggers"].text; got != "interest-noawait ours\n" {
+				t.Errorf("triggers are %q: Debian's must be gone", got)
+			}
+		})
+	}
+}
+
+// checkMembers wants every path to be either ours by the table or Debian's, byte for byte, with Debian's time stamp.
+func checkMembers(t *testing.T, rel release, before, after map[string]member) {
+	t.Helper()
+	items := map[string]item{}
+	for _, i := range itemsOf(rel) {
+		items[i.to] = i
+	}
+	for name, m := range after {
+		i, ours := items[name]
+		switch {
+		case m.Uid != 0 || m.Gid != 0 || m.Uname != "root":
+			t.Errorf("%s belongs to %d:%d", name, m.Uid, m.Gid)
+		case m.ModTime.Unix() > 1700000000:
+			t.Errorf("%s has the time stamp %v of this run", name, m.ModTime)
+		case strings.HasSuffix(name, "/"):
+			if m.Mode != 0o755 {
+				t.Errorf("%s has mode %o", name, m.Mode)
+			}
+		case name == "DEBIAN/control" || name == "DEBIAN/md5sums":
+		case !ours:
+			if b := before[name]; m.text != b.text || m.Mode != b.Mode || m.Linkname != b.Linkname {
+				t.Errorf("%s of Debian's was changed", name)
+			}
+		case i.do == put:
+			if want := "# ours: " + i.from + "\n"; m.text != want && i.from != "debian/postfix.triggers" || m.Mode != int64(i.mode) {
+				t.Errorf("%s has mode %o and says %q, want %o %q", name, m.Mode, m.text, i.mode, want)
+			}
+		case i.do == extend:
+			if !strings.HasPrefix(m.text, before[name].text) || len(m.text) == len(before[name].text) {
+				t.Errorf("%s is not Debian's and ours: %q", name, m.text)
+			}
+		}
+	}
+}
+
+func TestControlFileOfAdoptedPackage(t *testing.T) {
+	t.Parallel()
+	res, err := adopted(t, stockFake(trixieVersion))
+	must(t, err)
+	// The size: 4029, one file less (syncfiles.pl), one directory, one link (the generator) and two units more, each 1.
+	want := `Package: postfix
+Source: postfix (3.10.13-0+deb13u1)
+Version: 3.10.13-0+deb13u1+maint1
+Architecture: amd64
+Maintainer: Ours <us@example.org>
+Original-Maintainer: Debian Postfix Team <team+postfix@tracker.debian.org>
+Installed-Size: 4032
+Depends: adduser, netbase, postfix-maint (>= 1.2)
+Replaces: mail-transport-agent
+Provides: mail-transport-agent, postfix (= 3.10.13-0+deb13u1)
+Description: mail transport agent
+ Several lines
+ .
+ of it.
+`
+	if d := cmp.Diff(want, members(t, res.Path)["DEBIAN/control"].text); d != "" {
+		t.Errorf("control file (-want +got):\n%s", d)
+	}
+}
+
+func TestChecksumsNameEveryFileButConffiles(t *testing.T) {
+	t.Parallel()
+	res, err := adopted(t, stockFake(bookwormVersion))
+	must(t, err)
+	all := members(t, res.Path)
+	conffiles := strings.Fields(all["DEBIAN/conffiles"].text)
+	var want strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		m := all[name]
+		if strings.HasPrefix(name, "DEBIAN/") || m.Typeflag != '0' || slices.Contains(conffiles, "/"+name) {
+			continue
+		}
+		fmt.Fprintf(&want, "%x  %s\n", md5.Sum([]byte(m.text)), name)
+	}
+	if d := cmp.Diff(want.String(), all["DEBIAN/md5sums"].text); d != "" {
+		t.Errorf("md5sums (-want +got):\n%s", d)
+	}
+}
+
+func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		version string // bookworm's if empty
+		change  func(*fake)
+		want    string
+	}{
+		"another package": {
+			change: func(f *fake) { f.control("Package: postfix", "Package: exim4") }, want: `it is the package "exim4", not postfix`,
+		},
+		"an adopted package": {
+			version: bookwormVersion + "+maint1", change: func(*fake) {}, want: `is adopted already`,
+		},
+		"another source": {
+			change: func(f *fake) { f.control("Version", "Source: mail-suite (1.0)\nVersion") }, want: `built from the source "mail-suite", not postfix`,
+		},
+		"a derivative's build": {
+			change: func(f *fake) { f.control("team+postfix@tracker.debian.org", "devel@lists.ubuntu.com") },
+			want:   `its maintainer "Debian Postfix Team <devel@lists.ubuntu.com>" is not Debian`,
+		},
+		"a maintainer who only looks like Debian's": {
+			change: func(f *fake) { f.control("team+postfix@tracker.debian.org", "x@debian.org.example") }, want: `is not Debian`,
+		},
+		"an unknown release": {
+			version: "3.9.1-10", change: func(*fake) {}, want: `version "3.9.1-10" is of no known release: 3.7 (bookworm), 3.10 (trixie)`,
+		},
+		"a version that only begins alike": {
+			version: "3.70.1-1", change: func(*fake) {}, want: `no known release`,
+		},
+		"no config script": {
+			change: func(f *fake) { delete(f.files, "DEBIAN/config") }, want: `it has no control file "config"`,
+		},
+		"a unit that is gone": {
+			change: func(f *fake) { delete(f.files, "lib/systemd/system/postfix@.service") },
+			want:   `it has no "lib/systemd/system/postfix@.service" to replace`,
+		},
+		"units in another place": {
+			version: trixieVersion, change: func(f *fake) {
+				f.files["lib/systemd/system/postfix.service"] = f.files["usr/lib/systemd/system/postfix.service"]
+				delete(f.files, "usr/lib/systemd/system/postfix.service")
+			},
+			want: `it has no "usr/lib/systemd/system/postfix.service" to replace`,
+		},
+		"a unit nobody knows": {
+			change: func(f *fake) { f.files["lib/systemd/system/postfix-new.timer"] = "[Timer]\n" },
+			want:   `it has "lib/systemd/system/postfix-new.timer", which this version does not know`,
+		},
+		"a hook nobody knows": {
+			change: func(f *fake) { f.files["etc/dhcp/dhclient-exit-hooks.d/postfix"] = "#!/bin/sh\n" },
+			want:   `it has "etc/dhcp/dhclient-exit-hooks.d/postfix", which`,
+		},
+		"a control file nobody knows": {
+			change: func(f *fake) { f.files["DEBIAN/isinstallable"] = "#!/bin/sh\n" }, want: `it has "DEBIAN/isinstallable", which`,
+		},
+		"a generator where the release has none": {
+			version: trixieVersion, change: func(f *fake) {
+				f.files["usr/lib/systemd/system-generators/postfix-instance-generator"] = "#!/bin/sh\n"
+			},
+			want: `it has a "usr/lib/systemd/system-generators/postfix-instance-generator" of its own, which the package of trixie has not`,
+		},
+		"an init script that is a link": {
+			change: func(f *fake) { f.files["etc/init.d/postfix"] = "-> /bin/true" }, want: `its "etc/init.d/postfix" is no plain file`,
+		},
+		"another layer's adoption of the same questions": {
+			change: func(f *fake) {
+				f.files["DEBIAN/templates"] += "\nTemplate: postfix/more\nType: note\nDescription: More\n"
+			},
+			want: `Debian has "Template: postfix/more" too`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if tc.version == "" {
+				tc.version = bookwormVersion
+			}
+			f := stockFake(tc.version)
+			tc.change(f)
+			res, err := adopted(t, f)
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error is %v, want %q in it", err, tc.want)
+			}
+			if res.Path != "" {
+				t.Errorf("%q was written all the same", res.Path)
+			}
+		})
+	}
+}
+
+func TestAllDifferencesAreNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	f := stockFake(bookwormVersion)
+	delete(f.files, "DEBIAN/prerm")
+	delete(f.files, "etc/ppp/ip-up.d/postfix")
+	_, err := adopted(t, f)
+	refused := (*RefusedError)(nil)
+	if !errors.As(err, &refused) || len(refused.Reasons) != 2 {
+		t.Errorf("error is %v, want two reasons", err)
+	}
+}
+
+func TestForeignOwnerIsRefused(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("giving a file away needs root")
+	}
+	f := stockFake(bookwormVersion)
+	f.owner = true
+	_, err := adopted(t, f)
+	if want := `"usr/sbin/postfix" belongs to 1234:1234, not to root`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("error is %v, want %q in it", err, want)
+	}
+}
+
+func TestSecondRunGivesTheSameBytesAndWritesNothing(t *testing.T) {
+	t.Parallel()
+	deb, layer, out := stockFake(trixieVersion).build(t), layerFake(t), t.TempDir()
+	first, err := runWith(t, deb, layer, out)
+	must(t, err)
+	fi, err := os.Stat(first.Path)
+	must(t, err)
+	second, err := runWith(t, deb, layer, out)
+	must(t, err)
+	again, err := os.Stat(first.Path)
+	must(t, err)
+	if !first.Written || second.Written || !os.SameFile(fi, again) {
+		t.Errorf("written %v, then %v; same file: %v", first.Written, second.Written, os.SameFile(fi, again))
+	}
+	elsewhere, err := runWith(t, deb, layer, t.TempDir())
+	must(t, err)
+	a, err := os.ReadFile(first.Path)
+	must(t, err)
+	b, err := os.ReadFile(elsewhere.Path)
+	must(t, err)
+	if string(a) != string(b) {
+		t.Error("the same input gave other bytes")
+	}
+}
+
+func TestAdoptedVersionSortsBetweenDebiansUpdates(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{
+		"3.7.11-0+deb12u1", "3.7.11-0+deb12u2",
+		"3.10.13-0+deb13u1", "3.10.13-0+deb13u2", "3.10.13-0+deb13u9", "3.10.13-0+deb13u10", "3.10.14-0+deb13u1", "1:3.10.14-1",
+	} {
+		for _, w := range []string{"3.7.11-0+deb12u2", "3.10.13-0+deb13u2", "3.10.13-0+deb13u10", "3.10.14-0+deb13u1", "3.11.2-1"} {
+			if exec.Command("dpkg", "--compare-versions", v, "lt", w).Run() != nil {
+				continue // not an update of v
+			}
+			if err := exec.Command("dpkg", "--compare-versions", adoptedVersion(v), "lt", w).Run(); err != nil {
+				t.Errorf("%s does not sort below Debian's update %s", adoptedVersion(v), w)
+			}
+		}
+		if err := exec.Command("dpkg", "--compare-versions", adoptedVersion(v), "gt", v).Run(); err != nil {
+			t.Errorf("%s does not sort above %s", adoptedVersion(v), v)
+		}
+	}
+}
+
+func TestEpochIsKeptInTheVersionAndNotInTheFileName(t *testing.T) {
+	t.Parallel()
+	if got := fileName(adoptedVersion("1:3.10.13-1"), "arm64"); got != "postfix_3.10.13-1+maint1_arm64.deb" {
+		t.Errorf("file name is %q", got)
+	}
+	if _, ok := releaseOf("1:3.10.13-1"); !ok {
+		t.Error("an epoch hides the release")
+	}
+}
