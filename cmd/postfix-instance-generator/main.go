@@ -1,0 +1,84 @@
+// Command postfix-instance-generator tells systemd which Postfix instances this host has.
+//
+// systemd runs it very early at boot and on each daemon-reload, as root, one process beside many (systemd.generator(7),
+// https://www.freedesktop.org/software/systemd/man/latest/systemd.generator.html). It may rely on nothing but the root file
+// system: no /var, no network, no D-Bus, no logging daemon. It runs no program, imports little more than the standard library,
+// never waits, and goes on after what it cannot understand; its exit status then is 1 and the kernel log says why.
+//
+// The instances are those that postmulti(1) sees: the primary one in /etc/postfix and those that its
+// multi_instance_directories lists.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"runtime/debug"
+
+	"postfix-maint/internal/generator"
+	"postfix-maint/internal/paths"
+)
+
+func main() {
+	debug.SetGCPercent(-1) // it is over before there is anything worth collecting
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run makes the units in the first of the three directories that systemd gives, or shows them.
+func run(args []string, stdout, stderr io.Writer) int {
+	flags := flag.NewFlagSet("postfix-instance-generator", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.Usage = func() {
+		fmt.Fprintln(stderr, "usage: postfix-instance-generator [-root DIR] NORMAL-DIR [EARLY-DIR LATE-DIR]\n"+
+			"       postfix-instance-generator [-root DIR] -dryrun")
+		flags.PrintDefaults()
+	}
+	dryrun := flags.Bool("dryrun", false, "print the units, write nothing")
+	root := flags.String("root", "", "system `tree` to read instead of the running one")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if n := flags.NArg(); *dryrun && n != 0 || !*dryrun && n != 1 && n != 3 {
+		flags.Usage()
+		return 2
+	}
+	files := &generator.Files{Root: *root}
+	insts, errs := files.Instances()
+	if len(insts) == 0 && len(errs) == 1 && errors.Is(errs[0], fs.ErrNotExist) {
+		errs = nil // not configured: nothing to complain about
+	}
+	units := generator.Units(generator.Input{Instances: insts, Enabled: files.Enabled(), Template: files.Template()})
+	logTo, level := stderr, ""
+	if *dryrun {
+		show(stdout, units)
+	} else {
+		errs = append(errs, generator.Write(flags.Arg(0), units)...)
+		if *root == "" {
+			if kmsg, err := os.OpenFile(paths.Kmsg, os.O_WRONLY, 0); err == nil { // else standard error has to do
+				defer kmsg.Close()
+				logTo, level = kmsg, "<3>" // as an error, printk's way
+			}
+		}
+	}
+	for _, err := range errs {
+		fmt.Fprintf(logTo, "%spostfix-instance-generator[%d]: %v\n", level, os.Getpid(), err)
+	}
+	if len(errs) > 0 {
+		return 1
+	}
+	return 0
+}
+
+// show prints each unit under a line with its name.
+func show(w io.Writer, units []generator.File) {
+	for _, u := range units {
+		if u.Link != "" {
+			fmt.Fprintf(w, "# %s -> %s\n", u.Path, u.Link)
+			continue
+		}
+		fmt.Fprintf(w, "# %s\n%s", u.Path, u.Text)
+	}
+}

@@ -1,0 +1,182 @@
+package generator
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
+)
+
+const (
+	maxFile  = 1 << 20     // a main.cf beyond this is none
+	patience = time.Second // for a file that does not answer
+	maxHung  = 5           // so many, and the rest is not tried
+)
+
+// Files reads a system tree: regular files only, of bounded size.
+type Files struct {
+	Root string // the system tree, "" for the running one
+
+	mu      sync.Mutex
+	reading string
+	hung    map[string]bool // files that did not answer
+	open    func(name string) ([]byte, error)
+}
+
+// ReadFile returns the content of name.
+func (f *Files) ReadFile(name string) ([]byte, error) {
+	f.mu.Lock()
+	f.reading = name
+	hung := f.hung[name] || len(f.hung) >= maxHung
+	f.mu.Unlock()
+	if hung {
+		return nil, &fs.PathError{Op: "read", Path: name, Err: os.ErrDeadlineExceeded}
+	}
+	if f.open != nil {
+		return f.open(name)
+	}
+	return read(filepath.Join("/", f.Root, name))
+}
+
+// Instances is instance.List that comes back whatever happens: a main.cf behind an automount point would be waited for until
+// PID 1 mounts it, and PID 1 waits for us. What does not answer becomes an error, and the others are listed without it.
+func (f *Files) Instances() ([]instance.Instance, []error) {
+	type answer struct {
+		insts []instance.Instance
+		errs  []error
+	}
+	for {
+		ch := make(chan answer, 1)
+		go func() {
+			insts, errs := instance.List(f)
+			ch <- answer{insts, errs}
+		}()
+		timer := time.NewTimer(patience)
+		select {
+		case a := <-ch:
+			timer.Stop()
+			return a.insts, a.errs
+		case <-timer.C:
+			f.mu.Lock()
+			if f.hung == nil {
+				f.hung = map[string]bool{}
+			}
+			f.hung[f.reading] = true
+			f.mu.Unlock()
+		}
+	}
+}
+
+// read takes the system calls as they are: package os would register each file with the poller first, and with hundreds of
+// instances that is most of the work.
+func read(name string) ([]byte, error) {
+	fail := func(err error) ([]byte, error) { return nil, &fs.PathError{Op: "read", Path: name, Err: err} }
+	// O_NONBLOCK: opening a named pipe returns at once.
+	fd, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer syscall.Close(fd)
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return fail(err)
+	}
+	if st.Mode&syscall.S_IFMT != syscall.S_IFREG {
+		return fail(errors.New("not a regular file"))
+	}
+	if st.Size > maxFile {
+		return fail(syscall.EFBIG)
+	}
+	data := make([]byte, st.Size+1) // one more, so that the end is seen
+	for have := 0; ; {
+		n, err := syscall.Read(fd, data[have:])
+		switch {
+		case err == syscall.EINTR:
+		case err != nil:
+			return fail(err)
+		case n == 0:
+			return data[:have], nil
+		case have+n == len(data):
+			return fail(errors.New("it grows while it is read"))
+		default:
+			have += n
+		}
+	}
+}
+
+// Template is the path of postfix@.service: /usr/lib, or /lib where Debian 12's package has it.
+func (f *Files) Template() string {
+	for _, dir := range []string{paths.Units, paths.OldUnits} {
+		name := path.Join(dir, paths.Template)
+		if _, err := os.Stat(filepath.Join("/", f.Root, name)); err == nil {
+			return name
+		}
+	}
+	return path.Join(paths.Units, paths.Template)
+}
+
+// Enabled lists the instances that the administrator has enabled with systemctl(1), sorted.
+func (f *Files) Enabled() []string {
+	var units []string
+	for _, target := range []string{Umbrella, "multi-user.target"} {
+		// Without the directory nothing is enabled.
+		entries, _ := os.ReadDir(filepath.Join("/", f.Root, paths.AdminUnits, target+".wants"))
+		for _, e := range entries {
+			name, ok := strings.CutSuffix(e.Name(), ".service")
+			if prefix := "postfix@"; ok && strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
+				units = append(units, e.Name())
+			}
+		}
+	}
+	slices.Sort(units)
+	return slices.Compact(units)
+}
+
+// Write makes the files below dir, which systemd has just emptied. What cannot be made is left out and comes back as an
+// error, one for each.
+func Write(dir string, files []File) []error {
+	var errs []error
+	made := map[string]bool{}
+	for _, f := range files {
+		if err := write(dir, f, made); err != nil {
+			errs = append(errs, fmt.Errorf("cannot write %q: %w", f.Path, err))
+		}
+	}
+	return errs
+}
+
+func write(dir string, f File, made map[string]bool) error {
+	if !filepath.IsLocal(f.Path) {
+		return fs.ErrInvalid
+	}
+	if parent := filepath.Join(dir, path.Dir(f.Path)); !made[parent] {
+		if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		made[parent] = true
+	}
+	name := filepath.Join(dir, f.Path)
+	if f.Link != "" {
+		return os.Symlink(f.Link, name)
+	}
+	fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return err
+	}
+	n, err := syscall.Write(fd, []byte(f.Text))
+	if err == nil && n < len(f.Text) {
+		err = io.ErrShortWrite
+	}
+	return errors.Join(err, syscall.Close(fd))
+}

@@ -1,0 +1,149 @@
+package systemd
+
+import (
+	"context"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+const unit = "postfix.service"
+
+// plain is a system tree with the unit, and with a systemctl that makes deb-systemd-helper take the way of a real system.
+func plain() map[string]string {
+	return map[string]string{
+		"usr/bin/systemctl":                  "",
+		"lib/systemd/system/postfix.service": "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n",
+	}
+}
+
+const (
+	record = "var/lib/systemd/deb-systemd-helper-enabled/postfix.service.dsh-also"
+	mark   = "var/lib/systemd/deb-systemd-helper-enabled/multi-user.target.wants/postfix.service"
+	link   = "etc/systemd/system/multi-user.target.wants/postfix.service"
+	mask   = "etc/systemd/system/postfix.service"
+	masked = "var/lib/systemd/deb-systemd-helper-masked/postfix.service"
+)
+
+// TestHelperAgainstTheRealOne compares Due with what deb-systemd-helper does, step for step as debhelper's postinst calls it:
+// due means that the tree is another one afterwards, and after Ensure nothing is due any more.
+func TestHelperAgainstTheRealOne(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat(dshProgram); err != nil {
+		t.Skip("needs Debian's package init-system-helpers: ", err)
+	}
+	enabled := map[string]string{record: "/" + link + "\n", mark: "", link: "-> /lib/systemd/system/postfix.service"}
+	disabled := map[string]string{record: "/" + link + "\n", mark: ""}
+	merge := func(trees ...map[string]string) map[string]string {
+		all := map[string]string{}
+		for _, tree := range trees {
+			maps.Copy(all, tree)
+		}
+		return all
+	}
+	two := map[string]string{"lib/systemd/system/postfix.service": "[Install]\nWantedBy=multi-user.target basic.target\nRequiredBy=x.target\n"}
+	for name, c := range map[string]struct {
+		tree map[string]string
+		want bool
+	}{
+		"first installation":                  {plain(), true},
+		"enabled and recorded":                {merge(plain(), enabled), false},
+		"disabled by the administrator":       {merge(plain(), disabled), false},
+		"masked by the administrator":         {merge(plain(), enabled, map[string]string{mask: "-> /dev/null"}), false},
+		"masked at a removal":                 {merge(plain(), enabled, map[string]string{mask: "-> /dev/null", masked: ""}), true},
+		"the administrator's own unit":        {merge(plain(), enabled, map[string]string{mask: "[Install]\nWantedBy=multi-user.target\n", masked: ""}), false},
+		"a new release wants more links":      {merge(plain(), enabled, two), true},
+		"the same, but disabled":              {merge(plain(), disabled, two), true},
+		"the mark is gone":                    {merge(plain(), map[string]string{record: "/" + link + "\n", link: "-> /x"}), true},
+		"a recorded link that is none":        {merge(plain(), map[string]string{record: "/" + link + "\n", mark: "", link: "a file"}), false},
+		"disabled, the record has old lines":  {merge(plain(), disabled, map[string]string{record: "/" + link + "\n/etc/systemd/system/old.target.wants/postfix.service\n"}), true},
+		"the unit is in /usr/lib":             {merge(enabled, map[string]string{"usr/bin/systemctl": "", "usr/lib/systemd/system/postfix.service": plain()["lib/systemd/system/postfix.service"]}), false},
+		"an alias is left to the real helper": {merge(plain(), map[string]string{"lib/systemd/system/postfix.service": "[Install]\nAlias=mta.service\n"}), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := tree(t, c.tree)
+			if err := os.Chmod(filepath.Join(root, "usr/bin/systemctl"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			h := Helper{Root: root, Run: run.Runner{Env: []string{"DPKG_ROOT=" + root, "DPKG_MAINTSCRIPT_PACKAGE=postfix"}}}
+			due, err := h.Due(unit)
+			if err != nil || due != c.want {
+				t.Errorf("due is %v, %v; want %v", due, err, c.want)
+			}
+			other := tree(t, c.tree)
+			if err := os.Chmod(filepath.Join(other, "usr/bin/systemctl"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			before := dump(t, other)
+			debhelper(t, other)
+			after := dump(t, other)
+			if changed := !cmp.Equal(before, after); changed && !due {
+				t.Errorf("not due, but deb-systemd-helper changes the tree:\n%s", cmp.Diff(before, after))
+			}
+			changed, err := h.Ensure(context.Background(), unit)
+			if err != nil || changed != c.want {
+				t.Errorf("ensure: %v, %v; want %v", changed, err, c.want)
+			}
+			if diff := cmp.Diff(after, dump(t, root)); diff != "" {
+				t.Errorf("not what debhelper's postinst leaves:\n%s", diff)
+			}
+			if due, err := h.Due(unit); err != nil || due && !strings.Contains(name, "alias") {
+				t.Errorf("still due: %v, %v", due, err)
+			}
+		})
+	}
+}
+
+func TestHelperRunsNothingWhenNothingIsDue(t *testing.T) {
+	t.Parallel()
+	files := plain()
+	files[record], files[mark], files[link] = "/"+link+"\n", "", "-> /lib/systemd/system/postfix.service"
+	// No runner: a call would be a panic.
+	if changed, err := (Helper{Root: tree(t, files)}).Ensure(context.Background(), unit); changed || err != nil {
+		t.Errorf("got %v, %v", changed, err)
+	}
+}
+
+func TestHelperWithoutUnit(t *testing.T) {
+	t.Parallel()
+	root := tree(t, map[string]string{record: "/" + link + "\n"})
+	if due, err := (Helper{Root: root}).Due(unit); err == nil {
+		t.Errorf("a unit that is not there is due: %v", due)
+	}
+}
+
+// debhelper is the part of a postinst that dh_installsystemd(1) writes.
+func debhelper(t *testing.T, root string) {
+	t.Helper()
+	const script = `
+deb-systemd-helper unmask postfix.service >/dev/null || true
+if deb-systemd-helper --quiet was-enabled postfix.service; then
+	deb-systemd-helper enable postfix.service >/dev/null || true
+else
+	deb-systemd-helper update-state postfix.service >/dev/null || true
+fi`
+	cmd := exec.Command("/bin/sh", "-ec", script)
+	cmd.Env = append(os.Environ(), "DPKG_ROOT="+root, "DPKG_MAINTSCRIPT_PACKAGE=postfix")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	return sysroottest.New(t, files).Dir()
+}
+
+func dump(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	return sysroottest.Dump(t, dir, false)
+}

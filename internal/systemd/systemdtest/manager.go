@@ -1,0 +1,240 @@
+// Package systemdtest (ring: port, for tests) stands in for systemd: a fake org.freedesktop.systemd1 on a private bus. The
+// bus is a real dbus-daemon, so the code under test speaks the real protocol.
+package systemdtest
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	sddbus "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+const (
+	busName   = "org.freedesktop.systemd1"
+	path      = dbus.ObjectPath("/org/freedesktop/systemd1")
+	managerIf = "org.freedesktop.systemd1.Manager"
+	unitIf    = "org.freedesktop.systemd1.Unit"
+)
+
+// Unit is what the fake knows of a unit. Jobs change Active as systemd would; Result is what each job of the unit ends
+// with, "" for "done"; with Hang a job never ends.
+type Unit struct {
+	Load, Active, Sub, File, Fragment string
+	NeedReload                        bool
+	Result                            string
+	Hang                              bool
+}
+
+// Manager is the fake. It is safe for use by several goroutines.
+type Manager struct {
+	address string
+	conn    *dbus.Conn
+
+	mu    sync.Mutex
+	units map[string]Unit
+	calls []string
+	jobs  int
+}
+
+const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path=%s</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`
+
+// New starts a bus with the fake on it, both gone when the test ends. It fails the test if dbus-daemon is not installed
+// (Debian: package dbus).
+func New(t testing.TB, units map[string]Unit) *Manager {
+	t.Helper()
+	m := &Manager{address: startBus(t), units: map[string]Unit{}}
+	for name, u := range units {
+		m.units[name] = u
+	}
+	conn, err := m.Dial(context.Background())
+	if err != nil {
+		t.Fatalf("cannot connect the fake to its bus: %v", err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	m.conn = conn
+	// The methods of fake, by their D-Bus names; units are objects below the manager's, made on demand by lookup.
+	if err := conn.ExportSubtreeMethodTable(m.unitMethods(), path+"/unit", "org.freedesktop.DBus.Properties"); err != nil {
+		t.Fatalf("cannot export the units: %v", err)
+	}
+	if err := conn.ExportMethodTable(m.managerMethods(), path, managerIf); err != nil {
+		t.Fatalf("cannot export the manager: %v", err)
+	}
+	if _, err := conn.RequestName(busName, 0); err != nil {
+		t.Fatalf("cannot take the name %s: %v", busName, err)
+	}
+	return m
+}
+
+// startBus runs dbus-daemon and gives its address. The socket is not in t.TempDir, whose name may be too long for one.
+func startBus(t testing.TB) string {
+	t.Helper()
+	program, err := exec.LookPath("dbus-daemon")
+	if err != nil {
+		t.Fatalf("this test needs dbus-daemon (Debian: apt-get install dbus): %v", err)
+	}
+	dir, err := os.MkdirTemp("", "bus")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	config := filepath.Join(dir, "bus.conf")
+	if err := os.WriteFile(config, fmt.Appendf(nil, busConfig, filepath.Join(dir, "bus")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--config-file="+config, "--nofork", "--nopidfile", "--nosyslog", "--print-address")
+	var stderr strings.Builder // it always says that it cannot have 65536 files
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("cannot start %s: %v", program, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n') // printed once the socket is there
+	if err != nil {
+		_ = cmd.Wait()
+		t.Fatalf("cannot read the address of the bus: %v: %s", err, stderr.String())
+	}
+	return strings.TrimSpace(line)
+}
+
+// Address is the bus, as DBUS_SYSTEM_BUS_ADDRESS has it.
+func (m *Manager) Address() string { return m.address }
+
+// Dial gives a new connection to the bus, for systemd.Open.
+func (m *Manager) Dial(ctx context.Context) (*dbus.Conn, error) {
+	return dbus.Connect(m.address, dbus.WithContext(ctx))
+}
+
+// Set makes a unit, or makes it something else.
+func (m *Manager) Set(name string, u Unit) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.units[name] = u
+}
+
+// Calls lists what was asked of the manager so far: the method and its arguments, queries for states left out.
+func (m *Manager) Calls() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return append([]string(nil), m.calls...)
+}
+
+func (m *Manager) managerMethods() map[string]any {
+	methods := map[string]any{
+		"Subscribe": func() *dbus.Error { return nil },
+		"Reload": func() *dbus.Error {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			m.calls = append(m.calls, "Reload")
+			for name, u := range m.units {
+				u.NeedReload = false
+				m.units[name] = u
+			}
+			return nil
+		},
+		"ListUnits": m.list,
+	}
+	for method, active := range map[string]string{
+		"StartUnit": "active", "StopUnit": "inactive", "RestartUnit": "active", "ReloadOrTryRestartUnit": "",
+	} {
+		methods[method] = func(name, mode string) (dbus.ObjectPath, *dbus.Error) {
+			return m.job(method, active, name, mode)
+		}
+	}
+	return methods
+}
+
+// job does a job at once and tells its result in the signal, after the reply, as systemd does.
+func (m *Manager) job(method, active, name, mode string) (dbus.ObjectPath, *dbus.Error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.calls = append(m.calls, strings.Join([]string{method, name, mode}, " "))
+	u, known := m.units[name]
+	switch {
+	case !known:
+		return "", dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit " + name + " not found."})
+	case u.Load == "masked":
+		return "", dbus.NewError("org.freedesktop.systemd1.UnitMasked", []any{"Unit " + name + " is masked."})
+	}
+	m.jobs++
+	id, job := uint32(m.jobs), path+"/job/"+dbus.ObjectPath(strconv.Itoa(m.jobs))
+	result := u.Result
+	switch {
+	case u.Hang:
+		return job, nil
+	case result == "":
+		result = "done"
+		if active != "" {
+			u.Active = active
+		}
+	case method != "StopUnit":
+		u.Active = "failed"
+	}
+	m.units[name] = u
+	go m.conn.Emit(path, managerIf+".JobRemoved", id, job, name, result)
+	return job, nil
+}
+
+func (m *Manager) list() ([]sddbus.UnitStatus, *dbus.Error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := []sddbus.UnitStatus{}
+	for name, u := range m.units {
+		all = append(all, sddbus.UnitStatus{
+			Name: name, LoadState: u.Load, ActiveState: u.Active, SubState: u.Sub, Path: path, JobPath: path,
+		})
+	}
+	return all, nil
+}
+
+// unitMethods serves the properties of every unit; one that was never set is "not-found", as systemd says.
+func (m *Manager) unitMethods() map[string]any {
+	return map[string]any{
+		"GetAll": func(msg dbus.Message, iface string) (map[string]dbus.Variant, *dbus.Error) {
+			object, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			u := Unit{Load: "not-found", Active: "inactive", Sub: "dead"}
+			for name, known := range m.units {
+				if path+"/unit/"+dbus.ObjectPath(sddbus.PathBusEscape(name)) == object {
+					u = known
+				}
+			}
+			if iface != unitIf {
+				return nil, dbus.NewError("org.freedesktop.DBus.Error.UnknownInterface", nil)
+			}
+			return map[string]dbus.Variant{
+				"LoadState": dbus.MakeVariant(u.Load), "ActiveState": dbus.MakeVariant(u.Active), "SubState": dbus.MakeVariant(u.Sub),
+				"UnitFileState": dbus.MakeVariant(u.File), "FragmentPath": dbus.MakeVariant(u.Fragment),
+				"NeedDaemonReload": dbus.MakeVariant(u.NeedReload),
+			}, nil
+		},
+	}
+}
