@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
@@ -44,12 +45,8 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	}
 	result, err := configure(*dir, *dry, flags.Args(), env("MAIL_CONFIG"))
 	verbs := map[bool][2]string{false: {"updated", "removed"}, true: {"would update", "would remove"}}[*dry]
-	for _, name := range result.Changed {
-		fmt.Fprintln(stdout, verbs[0], name)
-	}
-	for _, name := range result.Removed {
-		fmt.Fprintln(stdout, verbs[1], name)
-	}
+	report(stdout, verbs[0], result.Changed, *dry)
+	report(stdout, verbs[1], result.Removed, *dry)
 	for _, w := range result.Warnings {
 		fmt.Fprintln(stderr, "configure-instance: warning:", w)
 	}
@@ -58,6 +55,26 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// report prints what was done: a line for each file, but one line for a directory with many of them, unless all is asked for. A
+// first start copies hundreds of certificates, and this goes to the journal.
+func report(w io.Writer, verb string, names []string, all bool) {
+	const many = 8
+	in := map[string]int{}
+	for _, name := range names {
+		in[path.Dir(name)]++
+	}
+	for _, name := range names {
+		dir := path.Dir(name)
+		switch n := in[dir]; {
+		case all || 0 < n && n <= many:
+			fmt.Fprintln(w, verb, name)
+		case n > many:
+			fmt.Fprintf(w, "%s %d files in %s\n", verb, n, dir)
+			in[dir] = 0
+		}
+	}
 }
 
 func configure(dir string, dry bool, names []string, mailConfig string) (chroot.Result, error) {
