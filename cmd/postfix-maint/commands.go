@@ -18,10 +18,10 @@ func commands(stdout, stderr io.Writer) []*cli.Command {
 		return &cli.Command{Name: name, Usage: usage, Category: "run by dpkg and debconf", SkipFlagParsing: true, HideHelp: true, Action: do}
 	}
 	return []*cli.Command{
-		script("config", "ask the questions", func(c *cli.Context) error { return config(c.Context, stderr) }),
+		script("config", "ask the questions", func(c *cli.Context) error { return config(c.Context, c.Args().Slice(), stderr) }),
 		script("postinst", "configure the package", func(c *cli.Context) error { return postinst(c.Context, c.Args().Slice(), stderr) }),
 		script("prerm", "stop for a removal", func(c *cli.Context) error { return prerm(c.Context, c.Args().Slice(), stderr) }),
-		applyCommand(stdout, stderr), adoptCommand(stdout), sandboxCommand(stdout),
+		applyCommand(stdout, stderr), checkConfigCommand(stdout, stderr), adoptCommand(stdout), sandboxCommand(stdout),
 	}
 }
 
@@ -41,6 +41,13 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 	root, err := openRoot()
 	if err != nil {
 		return err
+	}
+	if !c.Bool("dry-run") {
+		held, err := takeLock(root, "apply")
+		if err != nil {
+			return err
+		}
+		defer held.Release()
 	}
 	db, closeDB, err := openDatabase(c.Context)
 	if err != nil {
@@ -69,6 +76,9 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 			display(change)
 		}
 	} else if err := plan.Apply(c.Context, display); err != nil {
+		warn(stderr, plan.Warnings)
+		return err
+	} else if err := settle(db, plan, given); err != nil {
 		return err
 	}
 	if c.Bool("json") {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/lock"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
@@ -22,6 +23,15 @@ const lookupLimit = 2 * time.Second
 
 // openRoot is the tree that dpkg works on: DPKG_ROOT (dpkg(1)), else the running system.
 func openRoot() (*sysroot.Root, error) { return sysroot.Open(os.Getenv("DPKG_ROOT")) }
+
+// takeLock keeps two commands from changing the same tree. Maintainer scripts do without: dpkg and debconf let in one at a time.
+func takeLock(root *sysroot.Root, command string) (*lock.Lock, error) {
+	path, err := root.Path(paths.LockFile)
+	if err != nil {
+		return nil, fmt.Errorf("cannot take lock %q: %w", paths.LockFile, err)
+	}
+	return lock.Take(path, command)
+}
 
 // facts looks at the host. The host's own name is that of the running system, below DPKG_ROOT the tree's /etc/hostname.
 func facts(ctx context.Context, root *sysroot.Root, version string) answers.Facts {
@@ -36,36 +46,46 @@ func facts(ctx context.Context, root *sysroot.Root, version string) answers.Fact
 	return setup.ReadFacts(ctx, root, name, version, res)
 }
 
-// installedVersion is the version of Debian's package postfix from dpkg's status file; "" if it is not there.
-func installedVersion(root *sysroot.Root) string {
-	data, err := root.ReadFile(paths.DpkgStatus)
-	if err != nil {
-		return ""
+// installedVersion is the version of Debian's package postfix from dpkg's database; "" if it is not there. While dpkg runs, what
+// it did so far stands in files of its own beside the status file, the last one counts (dpkg's lib/dpkg/dbmodify.c).
+func installedVersion(root *sysroot.Root) (version string) {
+	files := []string{paths.DpkgStatus}
+	updates, _ := root.ReadDir(paths.DpkgUpdates) // in the order of their names, which are numbers
+	for _, f := range updates {
+		files = append(files, paths.DpkgUpdates+"/"+f.Name())
 	}
-	_, stanza, ok := strings.Cut("\n"+string(data), "\nPackage: postfix\n")
-	if !ok {
-		return ""
-	}
-	stanza, _, _ = strings.Cut(stanza, "\n\n")
-	for line := range strings.Lines(stanza) {
-		if v, ok := strings.CutPrefix(line, "Version: "); ok {
-			return strings.TrimSpace(v)
+	for _, path := range files {
+		data, err := root.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		_, stanza, ok := strings.Cut("\n"+string(data), "\nPackage: postfix\n")
+		if !ok {
+			continue
+		}
+		stanza, _, _ = strings.Cut(stanza, "\n\n")
+		for line := range strings.Lines(stanza) {
+			if v, ok := strings.CutPrefix(line, "Version: "); ok {
+				version = strings.TrimSpace(v)
+			}
 		}
 	}
-	return ""
+	return version
 }
 
-// service is the init system of root, nil where there is no system to run services.
+// service is the init system of root.
 func service(root *sysroot.Root) (setup.Service, func()) {
-	if !root.IsHost() {
-		return nil, func() {}
-	}
 	r := run.Runner{}
 	links := setup.SysV{Run: r, Root: root}
-	if !systemd.Booted("/") {
-		return links, func() {}
+	record := systemd.Helper{Run: run.Runner{Env: []string{"DPKG_MAINTSCRIPT_PACKAGE=postfix"}}} // "apply" is no maintainer script
+	switch {
+	case !root.IsHost(): // deb-systemd-helper(1) and update-rc.d(8) obey DPKG_ROOT, which is in the environment
+		record.Root = root.Dir()
+		return setup.Offline{SysV: links, Record: record, Image: true}, func() {}
+	case !systemd.Booted("/"):
+		return setup.Offline{SysV: links, Record: record}, func() {}
 	}
-	s := &setup.Systemd{Run: r, Links: links, Record: systemd.Helper{Run: r}}
+	s := &setup.Systemd{Run: r, Links: links, Record: record}
 	return s, s.Close
 }
 

@@ -10,7 +10,9 @@ import (
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/ask"
+	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/debconf"
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot"
@@ -20,7 +22,7 @@ import (
 func reconfiguring() bool { return os.Getenv("DEBCONF_RECONFIGURE") != "" }
 
 // config asks the questions (debconf-devel(7)). It runs before the package is unpacked and again before postinst.
-func config(ctx context.Context, stderr io.Writer) error {
+func config(ctx context.Context, args []string, stderr io.Writer) error {
 	root, err := openRoot()
 	if err != nil {
 		return err
@@ -30,14 +32,19 @@ func config(ctx context.Context, stderr io.Writer) error {
 		return err
 	}
 	if interrupted && !reconfiguring() {
-		return nil // an interrupted postinst goes on with the answers that it noted
+		fmt.Fprintln(stderr, "postfix-maint: an interrupted configuration is completed first, with the answers that it noted")
+		return nil
 	}
 	live, err := setup.Live(root)
 	if err != nil { // postinst says so as well, and leaves the configuration alone
 		fmt.Fprintf(stderr, "postfix-maint: no questions are asked: %v\n", err)
 		return nil
 	}
-	state, err := setup.LoadState(root)
+	configured := "" // dpkg and debconf give the version that was configured last
+	if len(args) > 1 {
+		configured = args[1]
+	}
+	state, err := setup.LoadState(root, configured)
 	if err != nil {
 		return err
 	}
@@ -97,10 +104,22 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if err != nil {
 		return err
 	}
-	if err := plan.Apply(ctx, show(stderr)); err != nil {
+	err = plan.Apply(ctx, show(stderr))
+	warn(stderr, plan.Warnings)
+	if err != nil {
 		return err
 	}
-	warn(stderr, plan.Warnings)
+	if old != "" && !reconfiguring() {
+		sayNotes(root, stderr)
+	}
+	if err := settle(client, plan, given); err != nil {
+		return err
+	}
+	return client.Stop()
+}
+
+// settle takes the wishes' flags back in debconf's database, once they are applied.
+func settle(client *debconf.Client, plan *setup.Plan, given answers.Answers) error {
 	for q, a := range given {
 		if a.Changed && !plan.Held {
 			if err := client.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
@@ -108,7 +127,16 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 			}
 		}
 	}
-	return client.Stop()
+	return nil
+}
+
+// sayNotes tells on an upgrade which settings are outdated. None is changed for that (Debian policy 10.7.3).
+func sayNotes(root *sysroot.Root, stderr io.Writer) {
+	found, _ := checkConfigs(root)
+	for _, n := range found {
+		fmt.Fprint(stderr, "NOTE: ")
+		n.print(stderr)
+	}
 }
 
 // triggered restarts or reloads the mail system once, when all packages of this dpkg run are configured. dpkg gives the names
@@ -116,9 +144,6 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr io.Writer) error {
 	svc, done := service(root)
 	defer done()
-	if svc == nil {
-		return nil
-	}
 	action := "reload"
 	if slices.Contains(strings.Fields(strings.Join(names, " ")), setup.Trigger) {
 		action = "restart"
@@ -133,9 +158,6 @@ func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr i
 func startAgain(ctx context.Context, root *sysroot.Root, stderr io.Writer) error {
 	svc, done := service(root)
 	defer done()
-	if svc == nil {
-		return nil
-	}
 	if err := svc.Act(ctx, "start"); err != nil {
 		warn(stderr, []string{fmt.Sprintf("Postfix was not started again: %v", err)})
 	}
@@ -153,8 +175,28 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	svc, done := service(root)
 	defer done()
-	if svc == nil {
-		return nil
+	if err := svc.Act(ctx, "stop"); err != nil { // a removal goes on: the daemons end without their files
+		warn(stderr, []string{fmt.Sprintf("Postfix was not stopped: %v", err)})
 	}
-	return svc.Act(ctx, "stop")
+	warn(stderr, clearChroots(root))
+	return nil
+}
+
+// clearChroots takes out of every instance's queue directory what we put there, now that nothing runs in it. An
+// installation later on brings it back.
+func clearChroots(root *sysroot.Root) (warnings []string) {
+	insts, _ := instance.List(root) // without a configuration that can be read nobody knows where the chroots are
+	for _, inst := range insts {
+		plan, err := chroot.NewPlan(chroot.Deps{Root: root}, inst)
+		if err != nil {
+			continue
+		}
+		plan.Entries = nil
+		res, err := plan.Apply()
+		warnings = append(warnings, res.Warnings...)
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		}
+	}
+	return warnings
 }

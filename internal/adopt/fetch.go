@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// fetch downloads Debian's package into dir and returns its path. The newest version that is not an adopted one is taken:
-// on a host that gets its adopted packages from an own archive apt's candidate would be one of those.
+// fetch downloads into dir the version of Debian's package that apt would install, and returns its path. Where that is an
+// adopted one, as on a host that gets them from an own archive, it is the version that it was made from.
 func fetch(ctx context.Context, r Runner, dir string) (string, error) {
-	list, err := r.Output(ctx, "apt-cache", "madison", "postfix")
+	policy, err := r.Output(ctx, "env", "LC_ALL=C", "apt-cache", "policy", "postfix")
 	if err != nil {
 		return "", fmt.Errorf("cannot ask apt for postfix: %w", err)
 	}
-	version, ok := newestStock(string(list))
+	version, ok := candidate(string(policy))
 	if !ok {
 		return "", fmt.Errorf("cannot fetch postfix: apt knows no Debian version of it (try \"apt-get update\")")
 	}
@@ -36,14 +36,11 @@ func fetch(ctx context.Context, r Runner, dir string) (string, error) {
 	return "", fmt.Errorf("cannot fetch postfix %s: apt left no package", version)
 }
 
-// newestStock picks from the table of "apt-cache madison", newest first: "postfix | VERSION | ARCHIVE Packages".
-func newestStock(madison string) (string, bool) {
-	for _, line := range strings.Split(madison, "\n") {
-		col := strings.Split(line, "|")
-		if len(col) != 3 || strings.TrimSpace(col[0]) != "postfix" || !strings.HasSuffix(strings.TrimSpace(col[2]), "Packages") {
-			continue
-		}
-		if version := strings.TrimSpace(col[1]); !strings.Contains(version, "+maint") {
+// candidate picks the version out of what "apt-cache policy" says, without the suffix of an adopted one.
+func candidate(policy string) (string, bool) {
+	for line := range strings.Lines(policy) {
+		if version, ok := strings.CutPrefix(strings.TrimSpace(line), "Candidate: "); ok && version != "(none)" {
+			version, _, _ = strings.Cut(version, "+maint")
 			return version, true
 		}
 	}

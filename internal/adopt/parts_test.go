@@ -68,17 +68,17 @@ func TestTextOfLinks(t *testing.T) {
 	}
 }
 
-func TestNewestStockVersion(t *testing.T) {
+func TestCandidate(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct{ madison, want string }{
-		"newest first":                    {"   postfix | 3.7.11-0+deb12u2 | http://s bookworm-security/main amd64 Packages\n   postfix | 3.7.11-0+deb12u1 | http://d bookworm/main amd64 Packages\n", "3.7.11-0+deb12u2"},
-		"an own archive has adopted ones": {"   postfix | 3.7.11-0+deb12u1+maint1 | file:/srv ./ Packages\n   postfix | 3.7.11-0+deb12u1 | http://d bookworm/main amd64 Packages\n", "3.7.11-0+deb12u1"},
-		"sources are no packages":         {"   postfix | 3.8-1 | http://d bookworm/main Sources\n", ""},
-		"nothing known":                   {"", ""},
+	for name, tc := range map[string]struct{ policy, want string }{
+		"what apt would install": {"postfix:\n  Installed: 3.7.10-0+deb12u1\n  Candidate: 3.7.11-0+deb12u1\n  Version table:\n     3.10.13-0+deb13u1 90\n", "3.7.11-0+deb12u1"},
+		"an adopted one":         {"postfix:\n  Installed: (none)\n  Candidate: 3.7.11-0+deb12u1+maint1\n", "3.7.11-0+deb12u1"},
+		"none":                   {"postfix:\n  Installed: (none)\n  Candidate: (none)\n", ""},
+		"nothing known":          {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := newestStock(tc.madison)
+			got, ok := candidate(tc.policy)
 			if got != tc.want || ok != (tc.want != "") {
 				t.Errorf("version is %q, %v, want %q", got, ok, tc.want)
 			}
@@ -98,9 +98,9 @@ func (a *aptFake) Output(ctx context.Context, name string, args ...string) ([]by
 	switch {
 	case a.fail != "" && strings.Contains(line, a.fail):
 		return nil, errors.New("no network")
-	case name == "apt-cache":
+	case name == "env" && args[1] == "apt-cache":
 		a.got = append(a.got, line)
-		return []byte(" postfix | " + bookwormVersion + " | http://d bookworm/main amd64 Packages\n"), nil
+		return []byte("postfix:\n  Candidate: " + bookwormVersion + "\n"), nil
 	case name == "env" && args[0] == "-C" && args[2] == "apt-get":
 		a.got = append(a.got, strings.Join(args[2:], " "))
 		data, err := os.ReadFile(a.deb)

@@ -42,8 +42,8 @@ const (
 	// Insist is Debian's question whether to keep a mail name that breaks RFC 1035.
 	Insist Question = "postfix/rfc1035_violation"
 
-	SeenFlag    = "seen"    // debconf's: shown to a person, or preseeded
-	ChangedFlag = "changed" // ours: somebody asks for the value, and it is not applied yet
+	SeenFlag    = "seen"          // debconf's: shown to a person, or preseeded
+	ChangedFlag = "maint_changed" // ours, not the "changed" of Debian's scripts: somebody asks for the value, and it is not applied yet
 )
 
 // Type is a value of MailerType.

@@ -296,7 +296,7 @@ func (d database) Flag(q, flag string) (bool, error) {
 func TestLoad(t *testing.T) {
 	got, err := Load(database{
 		"postfix/main_mailer_type": "'no configuration'", "postfix/main_mailer_type seen": "true",
-		"postfix/mailname": " example.com ", "postfix/mailname changed": "true",
+		"postfix/mailname": " example.com ", "postfix/mailname maint_changed": "true",
 		"postfix/protocols": "ipv4, ipv6",
 	})
 	if err != nil {

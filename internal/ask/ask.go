@@ -40,7 +40,7 @@ type Input struct {
 }
 
 // Run asks everything. Afterwards each question's value in the database is somebody's wish, or what is in force, or on a
-// host without configuration the guess; and where it is a wish that is not in force its flag "changed" is set, for postinst
+// host without configuration the guess; and where it is a wish that is not in force our flag is set, for postinst
 // to clear. debconf runs config twice in one installation, so a second run leaves the results of the first alone.
 func Run(f Frontend, in Input) error {
 	if err := f.Version("2.0"); err != nil {
@@ -145,10 +145,12 @@ func (w *walk) finish() error {
 		return nil
 	}
 	for _, s := range table {
-		if a, ok := w.now[s.q]; !ok || a.Changed || !w.wish(s.q) {
+		a, ok := w.now[s.q]
+		wish := ok && w.wish(s.q)
+		if !ok || wish == a.Changed { // a flag that outlived its wish goes, else it would come back over a later hand edit
 			continue
 		}
-		if err := w.f.SetFlag(string(s.q), answers.ChangedFlag, true); err != nil {
+		if err := w.f.SetFlag(string(s.q), answers.ChangedFlag, wish); err != nil {
 			return err
 		}
 	}

@@ -43,7 +43,7 @@ func TestBack(t *testing.T) {
 				f.User = script(t, user...)
 				run(t, f, ask.Input{Facts: facts()})
 				for _, q := range asked {
-					if !f.Flag("postfix/"+q, "seen") || !f.Flag("postfix/"+q, "changed") {
+					if !f.Flag("postfix/"+q, "seen") || !f.Flag("postfix/"+q, "maint_changed") {
 						t.Errorf("%s does not count as answered", q)
 					}
 				}
@@ -134,7 +134,7 @@ func TestWayBackWithOtherAnswers(t *testing.T) {
 					t.Errorf("%s counts as seen", q)
 				}
 			}
-			check(t, "changed", flagged(f, "changed"), tc.changed)
+			check(t, "changed", flagged(f, "maint_changed"), tc.changed)
 		})
 	}
 }

@@ -88,8 +88,11 @@ const RootForward = "/root/.forward"
 // RunLevelDir has the init scripts' links of the usual run level, as update-rc.d(8) makes them.
 const RunLevelDir = "/etc/rc2.d"
 
-// DpkgStatus is dpkg's database of installed packages (deb822(5) stanzas).
-const DpkgStatus = "/var/lib/dpkg/status"
+// DpkgStatus is dpkg's database of installed packages (deb822(5) stanzas); below DpkgUpdates is what a running dpkg did since.
+const (
+	DpkgStatus  = "/var/lib/dpkg/status"
+	DpkgUpdates = "/var/lib/dpkg/updates"
+)
 
 // The strict sandbox profile and the drop-in that switches it on for every instance.
 const (
@@ -131,6 +134,7 @@ const (
 	Journalctl     = "/usr/bin/journalctl"
 	CABundle       = "/etc/ssl/certs/ca-certificates.crt" // of the package ca-certificates
 	MailLog        = "/var/log/mail.log"
+	CertDir        = "/etc/ssl/certs"
 	SmarthostState = StateDir + "/smarthost" // one file an instance: what was in force before the first "smarthost set"
 )
 
@@ -141,3 +145,6 @@ const (
 	Rsyslogd      = "/usr/sbin/rsyslogd"
 	RsyslogDir    = "/etc/rsyslog.d"
 )
+
+// LockFile is held by a command of ours that changes the host, and says who holds it.
+const LockFile = "/run/postfix-maint.lock"

@@ -101,15 +101,21 @@ func (p *Plan) attr(ctx context.Context, mode fs.FileMode, owner, group string) 
 	a := sysroot.Attr{Mode: mode}
 	if owner != "root" {
 		uid, ok, err := p.id(ctx, paths.Passwd, "passwd", owner, 2)
-		if err != nil || !ok {
-			return a, fmt.Errorf("cannot find user %q (%v)", owner, err)
+		if err != nil {
+			return a, err
+		}
+		if !ok {
+			return a, fmt.Errorf("cannot find user %q", owner)
 		}
 		a.UID = uid
 	}
 	if group != "root" {
 		gid, ok, err := p.id(ctx, paths.Group, "group", group, 2)
-		if err != nil || !ok {
-			return a, fmt.Errorf("cannot find group %q (%v)", group, err)
+		if err != nil {
+			return a, err
+		}
+		if !ok {
+			return a, fmt.Errorf("cannot find group %q", group)
 		}
 		a.GID = gid
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"postfix-maint/internal/aliases"
@@ -27,7 +28,17 @@ func aliasTables(f *maincf.File) (tables [][2]string) {
 	if f == nil {
 		return nil
 	}
-	for _, t := range maincf.SplitList(value(f, "alias_database", "hash:"+paths.Aliases)) {
+	list, err := maincf.Expand(value(f, "alias_database", "hash:"+paths.Aliases), func(name string) (string, bool) {
+		if v, ok := f.Get(name); ok {
+			return v, ok
+		}
+		v, ok := map[string]string{"alias_maps": "hash:" + paths.Aliases, "default_database_type": "hash"}[name] // postconf(5)
+		return v, ok
+	})
+	if err != nil {
+		return nil
+	}
+	for _, t := range maincf.SplitList(list) {
 		if typ, path, ok := strings.Cut(t, ":"); ok && strings.HasPrefix(path, "/") {
 			tables = append(tables, [2]string{typ, path})
 		}
@@ -35,18 +46,29 @@ func aliasTables(f *maincf.File) (tables [][2]string) {
 	return tables
 }
 
-// aliasPath is the alias file that root's alias belongs in: the first indexed file of alias_database, "" if there is none
-// (an administrator who emptied the parameter wants no alias file, A06).
+// aliasPath is the alias file that root's alias belongs in: /etc/aliases if alias_database has it, else its first indexed
+// file, which may be a mailing list manager's. "" if there is none: an administrator who emptied alias_maps or alias_database
+// wants no alias file (A06).
 func aliasPath(f *maincf.File) string {
 	if f == nil {
 		return paths.Aliases
 	}
+	if v, ok := f.Get("alias_maps"); ok && strings.TrimSpace(v) == "" {
+		return ""
+	}
+	first := ""
 	for _, t := range aliasTables(f) {
-		if _, ok := aliasSuffix[t[0]]; ok {
+		if _, ok := aliasSuffix[t[0]]; !ok {
+			continue
+		}
+		if t[1] == paths.Aliases {
 			return t[1]
 		}
+		if first == "" {
+			first = t[1]
+		}
 	}
-	return ""
+	return first
 }
 
 // aliasFile plans the alias file where main.cf refers to one that is missing, and root's alias: on a first installation if
@@ -54,6 +76,9 @@ func aliasPath(f *maincf.File) string {
 func (p *Plan) aliasFile(context.Context) error {
 	configured := p.mailerType() != answers.NoConfiguration
 	path := aliasPath(p.h.main)
+	if _, write := p.wish(answers.RootAddress); path == "" && write && configured && p.effected[answers.RootAddress].Value != "" {
+		p.warn("no alias for root was added: main.cf uses no alias file")
+	}
 	if path == "" || !configured && p.h.main == nil {
 		return nil
 	}
@@ -117,6 +142,9 @@ func (p *Plan) aliasDatabase(context.Context) error {
 			return err
 		}
 		due = due || stale || changed[t[1]]
+		if stale || p.resumed {
+			p.dropLeftover(t[1] + suffix)
+		}
 	}
 	if due && p.d.Root.IsHost() {
 		p.exec("run newaliases", true, paths.Newaliases)
@@ -124,7 +152,7 @@ func (p *Plan) aliasDatabase(context.Context) error {
 	return nil
 }
 
-// olderThan tells whether index is missing or older than source; a missing source needs no index.
+// olderThan tells whether index is missing, empty or older than source; a missing source needs no index.
 func (p *Plan) olderThan(index, source string) (bool, error) {
 	src, err := p.d.Root.Stat(source)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -140,5 +168,18 @@ func (p *Plan) olderThan(index, source string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot look for %q: %w", index, err)
 	}
-	return idx.ModTime().Before(src.ModTime()), nil
+	return idx.Size() == 0 || idx.ModTime().Before(src.ModTime()), nil
+}
+
+// dropLeftover plans that Berkeley DB's working file goes, which postalias(1) leaves behind where the disk was full: with it
+// there no index can be made any more ("File exists").
+func (p *Plan) dropLeftover(index string) {
+	leftover := path.Join(path.Dir(index), "__db."+path.Base(index))
+	if fi, err := p.d.Root.Lstat(leftover); err != nil || !fi.Mode().IsRegular() {
+		return
+	}
+	p.add(Change{What: "remove " + leftover + ", left by an interrupted newaliases", Path: leftover, after: true, do: func(context.Context) error {
+		_, err := p.d.Root.Remove(leftover)
+		return err
+	}})
 }

@@ -156,8 +156,16 @@ func (p *Plan) overrides(ctx context.Context) error {
 			return err
 		}
 		if !listed {
-			p.exec("set mode of "+path+" (root:"+setgidGroup+" 2555)", false, "dpkg-statoverride",
-				append(root, "--update", "--add", "root", setgidGroup, "02555", path)...)
+			p.add(Change{What: "set mode of " + path + " (root:" + setgidGroup + " 2555)", do: func(ctx context.Context) error {
+				group, err := p.groupFor(ctx, setgidGroup)
+				if err != nil {
+					return err
+				}
+				if err := p.d.Run.Run(ctx, "dpkg-statoverride", append(root, "--update", "--add", "root", group, "02555", path)...); err != nil {
+					return mild{err}
+				}
+				return nil
+			}})
 			p.relabel(path)
 		}
 	}
@@ -167,6 +175,18 @@ func (p *Plan) overrides(ctx context.Context) error {
 			append(root, "--remove", paths.QueueDir+"/public")...)
 	}
 	return nil
+}
+
+// groupFor names a group to dpkg-statoverride(1), which knows only the running system's: below DPKG_ROOT by its number.
+func (p *Plan) groupFor(ctx context.Context, name string) (string, error) {
+	if p.d.Root.IsHost() {
+		return name, nil
+	}
+	gid, ok, err := p.id(ctx, paths.Group, "group", name, 2)
+	if err == nil && !ok {
+		err = fmt.Errorf("cannot find group %q", name)
+	}
+	return fmt.Sprintf("#%d", gid), err
 }
 
 // relabel gives path its SELinux context back, which dpkg-statoverride does not (#694680), where SELinux is on.

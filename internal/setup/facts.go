@@ -29,7 +29,8 @@ func ReadFacts(ctx context.Context, root *sysroot.Root, hostname, version string
 		f.Domain = domain
 	}
 	f.Computed = hostname
-	if hostname != "" && !strings.Contains(hostname, ".") {
+	// Postfix judges the name before it adds a domain: with a number for a name nothing runs (M02).
+	if hostname != "" && !strings.Contains(hostname, ".") && answers.CheckHostname(hostname) == nil {
 		f.Computed = hostname + ".localdomain" // postconf(5), mydomain
 	}
 	f.Mailname, _ = firstLine(root, paths.Mailname)

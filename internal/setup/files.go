@@ -51,7 +51,7 @@ func (p *Plan) templates(context.Context) error {
 		return err
 	}
 	if !p.h.release.protos {
-		return nil
+		return p.dropMakedefs()
 	}
 	for _, file := range [][2]string{{paths.MainDist, paths.MainProto}, {paths.MasterTemplate, paths.MasterProto}} {
 		if err := p.proto(file[0], file[1]); err != nil {
@@ -66,6 +66,19 @@ func (p *Plan) templates(context.Context) error {
 	}
 	p.add(Change{What: "link " + paths.MakedefsLink + " to " + paths.Makedefs, Path: paths.MakedefsLink, do: func(context.Context) error {
 		_, err := p.d.Root.Symlink(paths.Makedefs, paths.MakedefsLink)
+		return err
+	}})
+	return nil
+}
+
+// dropMakedefs takes the link of Debian 12's scripts away, which "postfix check" of later releases complains of.
+func (p *Plan) dropMakedefs() error {
+	to, err := p.d.Root.Readlink(paths.MakedefsLink)
+	if err != nil || to != paths.Makedefs { // none, or a file or link of an administrator's
+		return nil
+	}
+	p.add(Change{What: "remove link " + paths.MakedefsLink, Path: paths.MakedefsLink, do: func(context.Context) error {
+		_, err := p.d.Root.Remove(paths.MakedefsLink)
 		return err
 	}})
 	return nil
@@ -108,6 +121,11 @@ func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 // mailname plans /etc/mailname, the host's mail name for all programs (Debian policy 11.6).
 func (p *Plan) mailname(context.Context) error {
 	v, write := p.wish(answers.Mailname)
+	if p.lostOrigin() {
+		return p.restoreMailname()
+	}
+	// An interrupted run may have written the file and not yet what main.cf says of it.
+	write = write || p.resumed && p.effected[answers.Mailname].Changed
 	if p.mailerType() == answers.NoConfiguration || p.Held || !write {
 		return nil
 	}
@@ -121,4 +139,24 @@ func (p *Plan) mailname(context.Context) error {
 		return nil
 	}
 	return p.write(paths.Mailname, []byte(v+"\n"), sysroot.Attr{Mode: 0o644}, "", nil)
+}
+
+// lostOrigin tells whether main.cf takes the origin from a mail name's file that is gone or empty: Postfix refuses to start
+// then (#322602), and no other program finds the name either.
+func (p *Plan) lostOrigin() bool {
+	return p.h.main != nil && p.h.mailname == "" && value(p.h.main, "myorigin", "") == paths.Mailname
+}
+
+// restoreMailname plans the name that was applied last, else what the host's name says.
+func (p *Plan) restoreMailname() error {
+	for _, v := range []string{p.effected[answers.Mailname].Value, p.h.state.Base()[answers.Mailname], p.req.Facts.FQDN} {
+		if v != "" && answers.Check(answers.Mailname, v, p.effected) == nil {
+			p.h.mailnameAfter = answers.Resolve(answers.Mailname, v, p.req.Facts)
+			p.effected[answers.Mailname] = answers.Answer{Value: p.h.mailnameAfter}
+			p.warn("%s, which myorigin refers to, had no name in it: it says %s now", paths.Mailname, p.h.mailnameAfter)
+			return p.write(paths.Mailname, []byte(p.h.mailnameAfter+"\n"), sysroot.Attr{Mode: 0o644}, "", nil)
+		}
+	}
+	p.warn("%s, which myorigin refers to, has no name in it: Postfix does not start until it has", paths.Mailname)
+	return nil
 }

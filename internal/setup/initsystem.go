@@ -59,8 +59,12 @@ func (s *Systemd) Enable(ctx context.Context) error {
 	return s.Links.Enable(ctx)
 }
 
-// ReloadDue asks systemd whether a unit file is newer than what it read, or unknown to it.
-func (s *Systemd) ReloadDue(ctx context.Context) (bool, error) {
+// ReloadDue asks systemd whether a unit file is newer than what it read, or unknown to it. After unpacking it always is due:
+// the generators depend on more than unit files.
+func (s *Systemd) ReloadDue(ctx context.Context, unpacked bool) (bool, error) {
+	if unpacked {
+		return true, nil
+	}
 	m, err := s.dial(ctx)
 	if err != nil {
 		return false, err
@@ -130,24 +134,29 @@ func (s *Systemd) ActAll(ctx context.Context, action string) error {
 	if err != nil || !allowed {
 		return err
 	}
-	running := false
-	for _, unit := range []string{Unit, PrimaryUnit} {
-		st, err := m.State(ctx, unit)
-		if err != nil {
-			return err
-		}
-		running = running || st.Active == "active" || st.Active == "reloading"
-	}
-	switch {
-	case !running:
-		return nil
-	case action == "reload":
-		return m.ReloadOrRestart(ctx, Unit)
-	}
-	if err := check(ctx, s.Run); err != nil {
+	running, err := m.Units(ctx, "postfix@*.service")
+	if err != nil {
 		return err
 	}
-	return m.Restart(ctx, Unit)
+	if len(running) == 0 { // Debian 13's scheme before the first restart under ours: postfix.service is the daemon
+		st, err := m.State(ctx, Unit)
+		if err != nil || st.Active != "active" || st.Sub != "running" {
+			return err
+		}
+		running = []string{Unit}
+	}
+	do := m.ReloadOrRestart
+	if action == "restart" {
+		if err := check(ctx, s.Run); err != nil {
+			return err
+		}
+		do = m.Restart
+	}
+	var errs []error
+	for _, unit := range running { // not the umbrella: it would start what somebody stopped on purpose
+		errs = append(errs, do(ctx, unit))
+	}
+	return errors.Join(errs...)
 }
 
 // check runs "postfix check"; its complaints are in the error.
@@ -184,7 +193,7 @@ func (s SysV) Enable(ctx context.Context) error {
 }
 
 // ReloadDue is never: there are no units.
-func (SysV) ReloadDue(context.Context) (bool, error) { return false, nil }
+func (SysV) ReloadDue(context.Context, bool) (bool, error) { return false, nil }
 
 // Reload does nothing.
 func (SysV) Reload(context.Context) error { return nil }
@@ -204,3 +213,42 @@ func (s SysV) Act(ctx context.Context, action string) error {
 
 // ActAll is Act: the init script goes through the enabled instances.
 func (s SysV) ActAll(ctx context.Context, action string) error { return s.Act(ctx, action) }
+
+// Offline is the Service where systemd does not run now but may run the system one day: a build root, an image, a host with
+// another init system. Its record is kept as on a running one, else Postfix would not start at the first boot.
+type Offline struct {
+	SysV
+	Record systemd.Helper
+	Image  bool // nothing can be started: the tree is not the running system
+}
+
+// EnableDue reads deb-systemd-helper's record and the init script's links.
+func (o Offline) EnableDue(ctx context.Context) (bool, error) {
+	due, err := o.Record.Due(Unit)
+	if due || err != nil {
+		return due, err
+	}
+	return o.SysV.EnableDue(ctx)
+}
+
+// Enable brings the record and the links up to date.
+func (o Offline) Enable(ctx context.Context) error {
+	if _, err := o.Record.Ensure(ctx, Unit); err != nil {
+		return err
+	}
+	if due, err := o.SysV.EnableDue(ctx); err != nil || !due {
+		return err
+	}
+	return o.SysV.Enable(ctx)
+}
+
+// Act is the init script's, but not in an image.
+func (o Offline) Act(ctx context.Context, action string) error {
+	if o.Image {
+		return nil
+	}
+	return o.SysV.Act(ctx, action)
+}
+
+// ActAll is Act.
+func (o Offline) ActAll(ctx context.Context, action string) error { return o.Act(ctx, action) }

@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"strconv"
 	"strings"
 
 	"postfix-maint/internal/aliases"
@@ -69,10 +68,14 @@ func liveAnswers(f *maincf.File, mailname string, a *aliases.File, sync string) 
 	return live
 }
 
-// liveSync tells whether the queue is updated synchronously: the file attribute S of its incoming directory.
+// liveSync tells whether the queue is updated synchronously: the file attribute S on all directories that it concerns.
 func liveSync(root *sysroot.Root) string {
-	sync, _ := isSync(root, paths.QueueDir+"/incoming")
-	return strconv.FormatBool(sync)
+	for _, dir := range queueDirs {
+		if sync, err := isSync(root, paths.QueueDir+"/"+dir.name); dir.sync && (err != nil || !sync) {
+			return "false"
+		}
+	}
+	return "true"
 }
 
 // liveType guesses the general type from the parameters that it stands for. It tells relaying from direct delivery and

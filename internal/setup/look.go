@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,7 +45,7 @@ func (p *Plan) look(context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if p.h.state, err = LoadState(root); err != nil {
+	if p.h.state, err = LoadState(root, p.req.Old); err != nil {
 		return err
 	}
 	if p.resumed, err = load(root, paths.Pending, &p.journal); err != nil {
@@ -63,13 +64,29 @@ func (p *Plan) look(context.Context) error {
 		p.h.live = liveAnswers(p.h.main, p.h.mailname, p.h.alias, p.h.sync)
 	}
 	p.h.after, p.h.mailnameAfter, p.h.aliasesAfter = p.h.main, p.h.mailname, p.h.alias
-	given := p.req.Answers
-	if p.resumed {
+	return p.settle(p.intent())
+}
+
+// intent chooses the answers: those in the database, or when dpkg takes an interrupted run up again those that it noted. An
+// intent must not overwrite what somebody wrote into main.cf since; then it is dropped, and so are the answers that it came from.
+func (p *Plan) intent() answers.Answers {
+	given, now := p.req.Answers, mainSum(p.h.main)
+	switch {
+	case !p.resumed:
+		p.journal = journal{Fresh: p.h.main == nil && !p.h.broken, Before: now, Answers: given}
+	case now != p.journal.Before && now != p.journal.After:
+		p.dropped = true
+		p.warn("%s was edited after a configuration was interrupted: it is left as it is; to change it run \"dpkg-reconfigure postfix\"", paths.MainCF)
+		kept := answers.Answers{}
+		for q, a := range given {
+			kept[q] = answers.Answer{Value: a.Value}
+		}
+		return kept
+	case !p.req.Reconfigure: // a person at dpkg-reconfigure has said something newer
 		given = p.journal.Answers
-	} else {
-		p.journal = journal{Fresh: p.h.main == nil && !p.h.broken, Answers: given}
 	}
-	return p.settle(given)
+	p.fresh = p.journal.Fresh
+	return given
 }
 
 // settle checks the answers. With an invalid one among them none is applied: half of a person's wishes may be worse than
@@ -80,7 +97,7 @@ func (p *Plan) settle(given answers.Answers) error {
 		a := given[q]
 		if !a.Answered && a.Value == "" {
 			a.Value = answers.Default(q, p.req.Facts, given)
-			if v, ok := p.h.live[q]; ok {
+			if v, ok := p.h.live[q]; ok && !p.fresh {
 				a.Value = v
 			}
 		}
@@ -95,13 +112,13 @@ func (p *Plan) settle(given answers.Answers) error {
 	if p.mailerType() == answers.NoConfiguration {
 		return nil
 	}
-	problems := append(answers.CheckAll(p.wishes()), p.tooSmall()...)
+	problems := slices.Concat(answers.CheckAll(p.wishes()), p.tooSmall(), p.nameless())
 	for _, bad := range problems {
 		p.warn("%s: %q is not usable: %s", bad.Question, bad.Value, bad.Text)
 	}
 	switch {
 	case len(problems) == 0:
-	case p.h.main != nil:
+	case !p.fresh:
 		p.Held = true
 		p.warn("no setting was changed; mend the answer with \"dpkg-reconfigure postfix\"")
 	default:
@@ -129,6 +146,17 @@ func (p *Plan) tooSmall() []answers.Problem {
 	return []answers.Problem{{Question: answers.MailboxLimit, Value: v, Text: fmt.Sprintf("it is smaller than message_size_limit (%d)", size)}}
 }
 
+// nameless refuses a type that talks to other mail systems on a host that has no name they would accept (M01, M02).
+func (p *Plan) nameless() []answers.Problem {
+	v, write := p.wish(answers.MailerType)
+	named := answers.CheckHostname(p.req.Facts.FQDN) == nil || answers.CheckHostname(p.req.Facts.Computed) == nil
+	if t, _ := answers.ParseType(v); !write || named || t == answers.LocalOnly || p.h.main != nil && value(p.h.main, "myhostname", "localhost") != "localhost" {
+		return nil
+	}
+	return []answers.Problem{{Question: answers.MailerType, Value: v,
+		Text: fmt.Sprintf("this host's name %q is none that other mail systems accept; give it one with hostnamectl", p.req.Facts.FQDN)}}
+}
+
 // defaultMessageSize is Postfix's message_size_limit, in bytes.
 const defaultMessageSize = "10240000"
 
@@ -146,7 +174,7 @@ func (p *Plan) wishes() answers.Answers {
 			w[q] = a
 		} else if q == answers.MailerType || q == answers.RelayHost { // the two are judged together
 			w[q] = answers.Answer{Value: a.Value}
-			if v, ok := p.h.live[q]; ok {
+			if v, ok := p.h.live[q]; ok && !p.fresh {
 				w[q] = answers.Answer{Value: v}
 			}
 		}
@@ -159,9 +187,9 @@ func (p *Plan) wish(q answers.Question) (string, bool) {
 	a := p.effected[q]
 	c := merge.Case{Answer: a.Value, Answered: a.Answered, Changed: a.Changed,
 		Same: func(x, y string) bool { return answers.Equal(q, x, y) }}
-	if v, ok := p.h.live[q]; ok {
+	if v, ok := p.h.live[q]; ok && !p.fresh {
 		c.Live = &v
-	} else if p.h.main != nil {
+	} else if !p.fresh {
 		return "", false
 	}
 	if v, ok := p.h.state.Base()[q]; ok {

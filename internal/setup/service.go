@@ -19,8 +19,8 @@ type Service interface {
 	// Enabled records and enables the unit as deb-systemd-helper(1) would; Due tells whether that would change anything.
 	EnableDue(ctx context.Context) (bool, error)
 	Enable(ctx context.Context) error
-	// ReloadDue tells whether the init system has not seen the unit files as they are now.
-	ReloadDue(ctx context.Context) (bool, error)
+	// ReloadDue tells whether the init system has not seen the unit files as they are now; unpacked if they are new for sure.
+	ReloadDue(ctx context.Context, unpacked bool) (bool, error)
 	Reload(ctx context.Context) error
 	// Act does one of "start", "stop", "reload", "restart" with the mail system and waits for the result. Reload and restart
 	// concern the primary instance and leave a stopped one alone.
@@ -31,30 +31,31 @@ type Service interface {
 
 // service plans what the running system needs: the unit known and enabled, and the one action that the changes call for.
 func (p *Plan) service(ctx context.Context) error {
-	if p.d.Service == nil || !p.d.Root.IsHost() {
+	if p.d.Service == nil {
 		return nil
 	}
 	due, err := p.d.Service.EnableDue(ctx)
 	if err != nil {
-		return err
+		p.warn("cannot tell whether %s is enabled: %v", Unit, err)
 	}
 	if due {
 		p.add(Change{What: "enable " + Unit, after: true, do: p.d.Service.Enable})
+	}
+	if !p.d.Root.IsHost() {
+		return nil // nothing to run; what the first boot needs is done
 	}
 	installing, err := p.d.Root.Exists(paths.Installing)
 	if err != nil {
 		return err
 	}
-	unpacked := !p.req.Reconfigure
-	if !unpacked {
-		if unpacked, err = p.d.Service.ReloadDue(ctx); err != nil {
-			return err
-		}
+	unread, err := p.d.Service.ReloadDue(ctx, !p.req.Reconfigure)
+	if err != nil {
+		p.warn("cannot ask the init system: %v", err)
 	}
-	if unpacked {
+	if unread {
 		p.add(Change{What: "make the init system read its units", after: true, do: p.d.Service.Reload})
 	}
-	if p.mailerType() == answers.NoConfiguration && p.h.main == nil {
+	if p.mailerType() == answers.NoConfiguration && p.h.main == nil && !p.h.broken {
 		return nil // nothing to run
 	}
 	p.planAction(installing)
@@ -65,7 +66,7 @@ func (p *Plan) service(ctx context.Context) error {
 // intended is done again.
 func (p *Plan) planAction(installing bool) {
 	switch {
-	case installing:
+	case installing, p.fresh:
 		p.action = "start"
 	case !p.req.Reconfigure && p.req.Old != "":
 		// After an upgrade the map packages must be configured first: dpkg runs our trigger at the end (#1063772).
@@ -83,8 +84,7 @@ func (p *Plan) planAction(installing bool) {
 			if err := p.d.Service.Act(ctx, action); err != nil {
 				return fmt.Errorf("cannot %s Postfix: %w; see \"systemctl status 'postfix*'\" and \"postfix check\"", action, err)
 			}
-			_, err := p.d.Root.Remove(paths.Installing) // until it has been started once, each run tries
-			return err
+			return nil
 		}})
 	}
 }

@@ -19,7 +19,12 @@ var restartParams = map[string]bool{"inet_interfaces": true, "inet_protocols": t
 
 // mainCF plans the one write of main.cf: Debian's template where there is none, edited as little as the wishes ask for.
 func (p *Plan) mainCF(ctx context.Context) error {
-	if p.mailerType() == answers.NoConfiguration || p.Held {
+	if err := p.otherInstances(); err != nil {
+		return err
+	}
+	asked := p.mailerType() != answers.NoConfiguration && !p.Held
+	due := p.migrationEdits(p.h.main)
+	if !asked && len(due) == 0 {
 		return nil
 	}
 	f, old, model := p.h.main, []byte(nil), []byte(nil)
@@ -42,7 +47,10 @@ func (p *Plan) mainCF(ctx context.Context) error {
 			return err
 		}
 	}
-	edits := p.edits()
+	edits := due
+	if asked {
+		edits = append(edits, p.edits()...)
+	}
 	if _, err := f.Apply(edits...); err != nil {
 		return err
 	}
@@ -116,9 +124,7 @@ func (p *Plan) hostnameEdit() []maincf.Edit {
 	if answers.CheckHostname(computed) == nil {
 		return nil
 	}
-	p.effected[answers.MailerType] = answers.Answer{Value: string(answers.LocalOnly)}
-	p.warn("this host has no name that other mail systems would accept: mail is local only until it has, then run \"dpkg-reconfigure postfix\"")
-	return []maincf.Edit{maincf.Set("myhostname", "localhost")}
+	return []maincf.Edit{maincf.Set("myhostname", "localhost")} // else Postfix does not start; nameless sees to the type
 }
 
 // edits are the wishes as edits of main.cf.
@@ -131,7 +137,7 @@ func (p *Plan) edits() []maincf.Edit {
 		v, write := p.wish(s.q)
 		switch {
 		case !write:
-		case s.q == answers.RelayHost && p.h.main == nil && !p.mailerType().Relays():
+		case s.q == answers.RelayHost && p.fresh && !p.mailerType().Relays():
 			edits = append(edits, maincf.Set(s.param, ""))
 		case s.q == answers.MyNetworks && strings.TrimSpace(v) == "":
 			edits = append(edits, maincf.Unset(s.param))
@@ -150,7 +156,7 @@ func (p *Plan) procmailEdit() []maincf.Edit {
 	case !write:
 	case answers.Equal(answers.Procmail, v, "true"):
 		return []maincf.Edit{maincf.Set("mailbox_command", procmailCommand)}
-	case p.h.main != nil:
+	case !p.fresh:
 		return []maincf.Edit{maincf.Set("mailbox_command", "")}
 	}
 	return nil
@@ -167,12 +173,15 @@ func (p *Plan) typeEdits() []maincf.Edit {
 	if t == answers.LocalOnly || t == answers.Satellite {
 		listen = "loopback-only"
 	}
-	if p.h.main == nil && !p.effected[answers.MailerType].Answered && listen == "all" {
+	if p.fresh && !p.effected[answers.MailerType].Answered && listen == "all" {
 		listen = "loopback-only"
 		p.warn("nobody chose the type of this mail system: it listens on the loopback interface only; " +
 			"choose with \"dpkg-reconfigure postfix\", or preseed postfix/main_mailer_type")
 	}
 	edits := []maincf.Edit{maincf.Set("inet_interfaces", listen)}
+	if !p.fresh && t != answers.LocalOnly && value(p.h.main, "myhostname", "") == "localhost" {
+		edits = append(append(edits, maincf.Unset("myhostname")), p.hostnameEdit()...) // ours, until the host had a name
+	}
 	was := "smtp"
 	if p.h.main != nil {
 		was = value(p.h.main, "default_transport", "smtp")

@@ -57,6 +57,8 @@ type Plan struct {
 	h        host
 	journal  journal
 	resumed  bool
+	fresh    bool // there was no main.cf when this run, or the one that it takes up, began
+	dropped  bool // somebody edited main.cf after an interrupted run: its intent is given up
 	effected answers.Answers
 	origin   bool // the mail name is written, and so becomes myorigin
 	action   string
@@ -142,7 +144,11 @@ func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, 
 	case missing:
 		what = "create " + path
 	}
-	p.add(Change{What: what, Path: path, Diff: maincf.Diff(path, old, data), do: func(context.Context) error {
+	diff := maincf.Diff(path, old, data)
+	if fi, err := p.d.Root.Stat(path); err == nil && fi.Mode().Perm()&0o004 == 0 {
+		diff = "" // what its owner hides from users must not come into logs either
+	}
+	p.add(Change{What: what, Path: path, Diff: diff, do: func(context.Context) error {
 		_, err := p.d.Root.WriteFile(path, data, attr)
 		return err
 	}})

@@ -64,7 +64,12 @@ func plan(t *testing.T, root *sysroot.Root, given map[answers.Question]string) *
 	for q, v := range given {
 		a[q] = answers.Answer{Value: v, Answered: true}
 	}
+	old := "" // as dpkg: after a first complete run the version that it configured
+	if ok, _ := root.Exists("/var/lib/postfix-maint/applied.json"); ok {
+		old = "3.7.11-0+deb12u1+maint1"
+	}
 	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{
+		Old:     old,
 		Answers: a, Facts: setup.ReadFacts(context.Background(), root, "box", "3.7.11-0+deb12u1", nil), Package: "3.7.11-0+deb12u1",
 	})
 	if err != nil {
@@ -293,5 +298,46 @@ func TestAFullDiskEndsTheRunWithTheFileNamed(t *testing.T) {
 	}
 	if ok, _ := root.Exists("/etc/postfix/main.cf"); ok {
 		t.Error("main.cf was made")
+	}
+}
+
+func TestALostMailnameIsRestored(t *testing.T) {
+	root := host(t, nil)
+	given := map[answers.Question]string{answers.MailerType: "Internet Site", answers.Mailname: "a.example.test"}
+	apply(t, root, given)
+	for _, typ := range []string{"Internet Site", "No configuration"} {
+		if _, err := root.Remove("/etc/mailname"); err != nil {
+			t.Fatal(err)
+		}
+		_, warnings := apply(t, root, map[answers.Question]string{answers.MailerType: typ, answers.Mailname: ""})
+		if got := read(t, root, "/etc/mailname"); got != "a.example.test\n" || !strings.Contains(strings.Join(warnings, "\n"), "/etc/mailname") {
+			t.Errorf("%s: it became %q, warnings %q", typ, got, warnings)
+		}
+	}
+}
+
+func TestLeftoverOfNewaliasesGoes(t *testing.T) {
+	root := host(t, map[string]string{"etc/aliases": "root: x\n", "etc/__db.aliases.db": "half", "etc/postfix/main.cf": "alias_database = hash:/etc/aliases\n"})
+	apply(t, root, map[answers.Question]string{answers.MailerType: "No configuration"})
+	if ok, _ := root.Exists("/etc/__db.aliases.db"); ok {
+		t.Error("the file that newaliases would stumble over is still there")
+	}
+}
+
+// Postfix judges gethostname(2) before it adds a domain: a host called 12345 gets a myhostname of its own, or nothing runs.
+func TestANumberAsHostName(t *testing.T) {
+	root := host(t, map[string]string{"etc/hosts": "127.0.0.1 localhost\n"})
+	facts := setup.ReadFacts(context.Background(), root, "12345", "3.7.11-0+deb12u1", nil)
+	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{
+		Answers: answers.Answers{answers.MailerType: {Value: "Internet Site", Answered: true}}, Facts: facts,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(context.Background(), func(setup.Change) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, root, "/etc/postfix/main.cf"); !strings.Contains(got, "\nmyhostname = localhost\n") {
+		t.Errorf("main.cf is\n%s", got)
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
@@ -23,16 +25,19 @@ type State struct {
 // finds one was interrupted.
 type journal struct {
 	Fresh   bool                                `json:"fresh"`   // no main.cf when the run began
+	Before  string                              `json:"before"`  // sum of main.cf then, "" for none
+	After   string                              `json:"after"`   // and of what it is to become
 	Action  string                              `json:"action"`  // what the service needs at the end
 	Answers map[answers.Question]answers.Answer `json:"answers"` // those being applied
 }
 
-// LoadState reads what was applied last; a host where nothing was gives nil. A file that can't be understood is an error
-// that names it: guessing would lose hand edits.
-func LoadState(root *sysroot.Root) (*State, error) {
+// LoadState reads what was applied last; a host where nothing was gives nil, and so does one where Debian's own layer ran
+// since: configured is the version that dpkg configured last. A file that can't be understood is an error that names it:
+// guessing would lose hand edits.
+func LoadState(root *sysroot.Root, configured string) (*State, error) {
 	s := &State{}
 	ok, err := load(root, paths.Applied, s)
-	if err != nil || !ok {
+	if err != nil || !ok || !strings.Contains(configured, "+maint") {
 		return nil, err
 	}
 	return s, nil
@@ -81,11 +86,41 @@ func save(root *sysroot.Root, path string, from any) error {
 
 // begin notes the intent, where there is anything to do.
 func (p *Plan) begin() error {
-	if len(p.Changes) == 0 || p.resumed {
+	if len(p.Changes) == 0 && !p.resumed {
 		return nil
 	}
-	p.journal.Action = p.action
+	if err := p.sweep(); err != nil || p.resumed {
+		return err
+	}
+	p.journal.Action, p.journal.After = p.action, mainSum(p.h.after)
 	return save(p.d.Root, paths.Pending, p.journal)
+}
+
+// sweep removes the temporary files that a killed run left beside what this one writes.
+func (p *Plan) sweep() error {
+	swept := []string{paths.Pending}
+	if p.resumed {
+		swept = append(swept, paths.Applied, paths.MainCF, paths.Mailname)
+		for _, c := range p.Changes {
+			if c.Path != "" {
+				swept = append(swept, c.Path)
+			}
+		}
+	}
+	for _, path := range swept {
+		if _, err := p.d.Root.SweepTemp(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mainSum tells one main.cf from another; "" stands for none.
+func mainSum(f *maincf.File) string {
+	if f == nil {
+		return ""
+	}
+	return sum(f.Bytes())
 }
 
 // end remembers what is in force now and drops the intent: in this order, so that a crash between the two only repeats
@@ -95,6 +130,9 @@ func (p *Plan) end() error {
 		if err := save(p.d.Root, paths.Applied, p.applied()); err != nil {
 			return err
 		}
+	}
+	if _, err := p.d.Root.Remove(paths.Installing); err != nil {
+		return err
 	}
 	_, err := p.d.Root.Remove(paths.Pending)
 	return err
@@ -113,7 +151,7 @@ func (p *Plan) applied() State {
 	for q, a := range p.effected {
 		s.Answers[string(q)] = a.Value
 		untouched := q == answers.MailerType && p.mailerType() == answers.NoConfiguration
-		if v, ok := live[q]; ok && !a.Answered && !untouched {
+		if v, ok := live[q]; ok && !a.Answered && !untouched && !p.dropped {
 			s.Answers[string(q)] = v
 		}
 	}

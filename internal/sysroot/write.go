@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,7 +149,7 @@ func copyXattr(dir *os.Root, name string, to *os.File) error {
 		return nil // no old file, or a link: nothing to keep
 	}
 	defer from.Close()
-	names := make([]byte, 4096)
+	names := make([]byte, 65536) // the kernel's own limit for a list of names: xattr(7)
 	n, err := unix.Flistxattr(int(from.Fd()), names)
 	if err != nil || n <= 0 {
 		return nil
@@ -215,9 +216,12 @@ func Sweep(dir *os.Root, mine func(target string) bool) (int, error) {
 	return removed, nil
 }
 
-// stale tells whether name is a regular file that no writer holds locked.
+// stale tells whether name is an empty directory, or a regular file that no writer holds locked.
 func stale(dir *os.Root, name string) bool {
 	fi, err := dir.Lstat(name)
+	if err == nil && fi.IsDir() {
+		return true // one that is not empty is not removed
+	}
 	if err != nil || !fi.Mode().IsRegular() {
 		return false
 	}
@@ -252,24 +256,40 @@ func (r *Root) MkdirAll(p string, attr Attr) (changed bool, err error) {
 }
 
 // Mkdir makes the directory name in dir; one that exists gets attr only with Force. What is there and no directory is an error.
+// It appears with its mode and owner: a crash never leaves a directory of nobody's that a second run would take for finished.
 func Mkdir(dir *os.Root, name string, attr Attr) (changed bool, err error) {
-	err = dir.Mkdir(name, 0o700)
-	created := err == nil
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return false, err
-	}
 	fi, err := dir.Lstat(name)
-	if err != nil {
-		return created, err
-	}
-	if !fi.IsDir() {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return true, makeDir(dir, name, attr)
+	case err != nil:
+		return false, err
+	case !fi.IsDir():
 		return false, &fs.PathError{Op: "mkdir", Path: name, Err: unix.ENOTDIR}
-	}
-	if !created && !attr.Force {
+	case !attr.Force:
 		return false, nil
 	}
-	set, err := setAttr(dir, name, fi, attr, 0o755)
-	return created || set, err
+	return setAttr(dir, name, fi, attr, 0o755)
+}
+
+// makeDir makes a directory under a temporary name, as Replace makes files, and renames it.
+func makeDir(dir *os.Root, name string, attr Attr) error {
+	temp := fmt.Sprintf(".%s%d", name, rand.Int64())
+	if err := dir.Mkdir(temp, 0o700); err != nil {
+		return err
+	}
+	defer dir.Remove(temp) // fails once it is renamed
+	fi, err := dir.Lstat(temp)
+	if err != nil {
+		return err
+	}
+	if _, err := setAttr(dir, temp, fi, attr, 0o755); err != nil {
+		return err
+	}
+	if err := dir.Rename(temp, name); err != nil {
+		return err
+	}
+	return syncDir(dir)
 }
 
 // Symlink makes p a symbolic link with the text target; one that says so already is left alone, anything else there

@@ -54,14 +54,18 @@ func TestHelperAgainstTheRealOne(t *testing.T) {
 		tree map[string]string
 		want bool
 	}{
-		"first installation":                  {plain(), true},
-		"enabled and recorded":                {merge(plain(), enabled), false},
-		"disabled by the administrator":       {merge(plain(), disabled), false},
-		"masked by the administrator":         {merge(plain(), enabled, map[string]string{mask: "-> /dev/null"}), false},
-		"masked at a removal":                 {merge(plain(), enabled, map[string]string{mask: "-> /dev/null", masked: ""}), true},
-		"the administrator's own unit":        {merge(plain(), enabled, map[string]string{mask: "[Install]\nWantedBy=multi-user.target\n", masked: ""}), false},
-		"a new release wants more links":      {merge(plain(), enabled, two), true},
-		"the same, but disabled":              {merge(plain(), disabled, two), true},
+		"first installation":             {plain(), true},
+		"enabled and recorded":           {merge(plain(), enabled), false},
+		"disabled by the administrator":  {merge(plain(), disabled), false},
+		"masked by the administrator":    {merge(plain(), enabled, map[string]string{mask: "-> /dev/null"}), false},
+		"masked at a removal":            {merge(plain(), enabled, map[string]string{mask: "-> /dev/null", masked: ""}), true},
+		"the administrator's own unit":   {merge(plain(), enabled, map[string]string{mask: "[Install]\nWantedBy=multi-user.target\n", masked: ""}), false},
+		"a new release wants more links": {merge(plain(), enabled, two), true},
+		"the same, but disabled":         {merge(plain(), disabled, two), true},
+		"a line of the record is gone": {merge(plain(), enabled, two, map[string]string{
+			"var/lib/systemd/deb-systemd-helper-enabled/basic.target.wants/postfix.service": "",
+			"var/lib/systemd/deb-systemd-helper-enabled/x.target.requires/postfix.service":  "",
+		}), true},
 		"the mark is gone":                    {merge(plain(), map[string]string{record: "/" + link + "\n", link: "-> /x"}), true},
 		"a recorded link that is none":        {merge(plain(), map[string]string{record: "/" + link + "\n", mark: "", link: "a file"}), false},
 		"disabled, the record has old lines":  {merge(plain(), disabled, map[string]string{record: "/" + link + "\n/etc/systemd/system/old.target.wants/postfix.service\n"}), true},

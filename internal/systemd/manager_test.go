@@ -85,12 +85,15 @@ func TestJobs(t *testing.T) {
 
 func TestJobEndsWithContext(t *testing.T) {
 	t.Parallel()
-	m, _, ctx := open(t, map[string]systemdtest.Unit{"a.service": {Load: "loaded", Hang: true}, "b.service": {Load: "loaded"}})
+	m, fake, ctx := open(t, map[string]systemdtest.Unit{"a.service": {Load: "loaded", Hang: true}, "b.service": {Load: "loaded"}})
+	ctx, cancelAll := context.WithTimeout(ctx, 5*time.Second)
+	defer cancelAll()
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	if err := m.Start(short, "a.service"); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "a.service") {
 		t.Errorf("got %v, want the deadline", err)
 	}
+	fake.Finish() // too late: nobody waits for the result any more
 	if err := m.Start(ctx, "b.service"); err != nil {
 		t.Errorf("the connection does not outlive a job that was given up: %v", err)
 	}

@@ -26,7 +26,7 @@ const (
 )
 
 // Unit is what the fake knows of a unit. Jobs change Active as systemd would; Result is what each job of the unit ends
-// with, "" for "done"; with Hang a job never ends.
+// with, "" for "done"; with Hang a job ends only at Finish.
 type Unit struct {
 	Load, Active, Sub, File, Fragment string
 	NeedReload                        bool
@@ -43,6 +43,7 @@ type Manager struct {
 	units map[string]Unit
 	calls []string
 	jobs  int
+	hung  []func() // the ends of the jobs that hang
 }
 
 const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -73,7 +74,7 @@ func New(t testing.TB, units map[string]Unit) *Manager {
 	}
 	t.Cleanup(func() { conn.Close() })
 	m.conn = conn
-	// The methods of fake, by their D-Bus names; units are objects below the manager's, made on demand by lookup.
+	// Units are objects below the manager's; one handler serves them all.
 	if err := conn.ExportSubtreeMethodTable(m.unitMethods(), path+"/unit", "org.freedesktop.DBus.Properties"); err != nil {
 		t.Fatalf("cannot export the units: %v", err)
 	}
@@ -139,6 +140,16 @@ func (m *Manager) Set(name string, u Unit) {
 	m.units[name] = u
 }
 
+// Finish ends the jobs that hang.
+func (m *Manager) Finish() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, end := range m.hung {
+		end()
+	}
+	m.hung = nil
+}
+
 // Calls lists what was asked of the manager so far: the method and its arguments, queries for states left out.
 func (m *Manager) Calls() []string {
 	m.mu.Lock()
@@ -186,11 +197,14 @@ func (m *Manager) job(method, active, name, mode string) (dbus.ObjectPath, *dbus
 	m.jobs++
 	id, job := uint32(m.jobs), path+"/job/"+dbus.ObjectPath(strconv.Itoa(m.jobs))
 	result := u.Result
+	if result == "" {
+		result = "done"
+	}
 	switch {
 	case u.Hang:
+		m.hung = append(m.hung, func() { m.conn.Emit(path, managerIf+".JobRemoved", id, job, name, result) })
 		return job, nil
-	case result == "":
-		result = "done"
+	case result == "done":
 		if active != "" {
 			u.Active = active
 		}
