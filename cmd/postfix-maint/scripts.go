@@ -27,13 +27,12 @@ func config(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	interrupted, err := setup.Interrupted(root)
+	intent, err := setup.Intent(root)
 	if err != nil {
 		return err
 	}
-	if interrupted && !reconfiguring() {
-		fmt.Fprintln(stderr, "postfix-maint: an interrupted configuration is completed first, with the answers that it noted")
-		return nil
+	if intent != nil && !reconfiguring() {
+		return resume(intent, stderr)
 	}
 	live, err := setup.Live(root)
 	if err != nil { // postinst says so as well, and leaves the configuration alone
@@ -55,6 +54,35 @@ func config(ctx context.Context, args []string, stderr io.Writer) error {
 	return ask.Run(client, ask.Input{
 		Facts: facts(ctx, root, installedVersion(root)), Live: live, Base: state.Base(), Reconfigure: reconfiguring(),
 	})
+}
+
+// resume asks nothing: an interrupted postinst goes on with the answers that it noted. The frontend that died with it has not
+// saved them, so they are put into the database again.
+func resume(intent answers.Answers, stderr io.Writer) error {
+	fmt.Fprintln(stderr, "postfix-maint: an interrupted configuration is completed first, with the answers that it noted")
+	client, err := debconf.Open()
+	if err != nil {
+		return err
+	}
+	if _, err := client.Capb("escape"); err != nil {
+		return err
+	}
+	now, err := answers.Load(client)
+	if err != nil {
+		return err
+	}
+	for q, a := range intent {
+		if now[q].Value == a.Value && now[q].Answered == a.Answered {
+			continue
+		}
+		if err := client.Set(string(q), a.Value); err != nil {
+			return err
+		}
+		if err := client.SetFlag(string(q), answers.SeenFlag, a.Answered); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // postinst does what dpkg calls it for (Debian policy 6.5).

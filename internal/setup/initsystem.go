@@ -138,11 +138,13 @@ func (s *Systemd) ActAll(ctx context.Context, action string) error {
 	if err != nil {
 		return err
 	}
-	if len(running) == 0 { // Debian 13's scheme before the first restart under ours: postfix.service is the daemon
-		st, err := m.State(ctx, Unit)
-		if err != nil || st.Active != "active" || st.Sub != "running" {
-			return err
-		}
+	st, err := m.State(ctx, Unit)
+	if err != nil {
+		return err
+	}
+	if st.Active == "active" && st.Sub == "running" {
+		// Debian 13's scheme before the first restart under ours: postfix.service is a daemon, and its restart brings the
+		// instances beside it along.
 		running = []string{Unit}
 	}
 	do := m.ReloadOrRestart

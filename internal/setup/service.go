@@ -38,6 +38,11 @@ func (p *Plan) service(ctx context.Context) error {
 	if err != nil {
 		p.warn("cannot tell whether %s is enabled: %v", Unit, err)
 	}
+	if p.resumed && p.req.Old == "" {
+		// update-rc.d leaves a service alone that has any link: one that was killed half-way is made to start anew.
+		p.exec("remove the init script's links of an interrupted run", true, "update-rc.d", "-f", "postfix", "remove")
+		due = true
+	}
 	if due {
 		p.add(Change{What: "enable " + Unit, after: true, do: p.d.Service.Enable})
 	}

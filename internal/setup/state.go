@@ -43,8 +43,12 @@ func LoadState(root *sysroot.Root, configured string) (*State, error) {
 	return s, nil
 }
 
-// Interrupted tells whether a run was begun and not ended.
-func Interrupted(root *sysroot.Root) (bool, error) { return root.Exists(paths.Pending) }
+// Intent gives the answers of a run that was begun and not ended, nil where there is none.
+func Intent(root *sysroot.Root) (answers.Answers, error) {
+	j := journal{}
+	_, err := load(root, paths.Pending, &j)
+	return j.Answers, err
+}
 
 // Base gives the applied answers for the questions, nil where nothing was applied yet.
 func (s *State) Base() map[answers.Question]string {

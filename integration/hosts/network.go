@@ -1,0 +1,192 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Network is a bridge in a network namespace of its own, with a DNS server at its gateway address: nothing of it is seen on the
+// machine's own network, so that all tests use the same addresses.
+type Network struct {
+	s      *Session
+	name   string // the namespace that holds the bridge
+	base   string // tree whose dnsmasq is used
+	mu     sync.Mutex
+	hosts  map[*Host]int // the last number of its address
+	dns    *exec.Cmd
+	next   int
+	closed bool
+}
+
+const (
+	gateway = "10.99.0.254"
+	prefix  = "10.99.0."
+)
+
+// NewNetwork makes a network without hosts.
+func (s *Session) NewNetwork(ctx context.Context, name string) (*Network, error) {
+	base, err := s.Base(ctx, "bookworm")
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{s: s, name: s.prefix + "-" + name, base: base, hosts: map[*Host]int{}}
+	err = ip(ctx,
+		"netns add "+n.name,
+		"-n "+n.name+" link set lo up",
+		"-n "+n.name+" link add br0 type bridge",
+		"-n "+n.name+" addr add "+gateway+"/24 dev br0",
+		"-n "+n.name+" link set br0 up",
+	)
+	if err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// ip runs commands of ip(8), each one line.
+func ip(ctx context.Context, commands ...string) error {
+	for _, line := range commands {
+		if out, err := exec.CommandContext(ctx, "ip", strings.Fields(line)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("cannot run ip %s: %w: %s", line, err, tail(out))
+		}
+	}
+	return nil
+}
+
+// space is the network namespace of one host on the network. It outlives a reboot of the host.
+func (n *Network) space(h *Host) string { return fmt.Sprintf("%s-%d", n.name, n.number(h)) }
+
+func (n *Network) number(h *Host) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.hosts[h]
+}
+
+// join connects a host and tells the DNS server its names.
+func (n *Network) join(ctx context.Context, h *Host) error {
+	n.mu.Lock()
+	n.next++
+	number := n.next
+	n.hosts[h] = number
+	h.address = fmt.Sprint(prefix, number)
+	n.mu.Unlock()
+	space, port := n.space(h), fmt.Sprint("port", number)
+	err := ip(ctx,
+		"netns add "+space,
+		"-n "+n.name+" link add "+port+" type veth peer name eth0 netns "+space,
+		"-n "+n.name+" link set "+port+" master br0 up",
+		"-n "+space+" addr add "+h.address+"/24 dev eth0",
+		"-n "+space+" link set eth0 up",
+		"-n "+space+" link set lo up",
+		"-n "+space+" route add default via "+gateway,
+	)
+	if err != nil {
+		return err
+	}
+	return n.serveDNS(ctx)
+}
+
+// leave takes a host off the network.
+func (n *Network) leave(h *Host) error {
+	space := n.space(h)
+	n.mu.Lock()
+	_, there := n.hosts[h]
+	delete(n.hosts, h)
+	n.mu.Unlock()
+	if !there {
+		return nil
+	}
+	return ip(context.Background(), "netns delete "+space)
+}
+
+// Cut takes a host's cable out; Mend puts it back.
+func (n *Network) Cut(ctx context.Context, h *Host) error {
+	return ip(ctx, fmt.Sprintf("-n %s link set port%d down", n.name, n.number(h)))
+}
+
+// Mend puts back the cable that Cut took out.
+func (n *Network) Mend(ctx context.Context, h *Host) error {
+	return ip(ctx, fmt.Sprintf("-n %s link set port%d up", n.name, n.number(h)))
+}
+
+// serveDNS starts the DNS server anew with the names of all hosts: dnsmasq of a base tree, in the bridge's namespace.
+func (n *Network) serveDNS(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.stopDNS()
+	args := []string{"--net=/run/netns/" + n.name, "chroot", n.base, "dnsmasq", "--keep-in-foreground", "--user=root", "--conf-file=/dev/null",
+		"--pid-file=", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address=" + gateway, "--log-facility=-"}
+	for h, number := range n.hosts {
+		fqdn := h.Name + ".example.test"
+		args = append(args, fmt.Sprintf("--host-record=%s,%s%d", fqdn, prefix, number), "--mx-host="+fqdn+","+fqdn+",10")
+		for _, domain := range h.opt.Mail {
+			args = append(args, "--mx-host="+domain+","+fqdn+",10")
+		}
+	}
+	// Names that nobody has are answered at once, instead of after a resolver's timeouts.
+	args = append(args, "--local=//", "--local=/test/")
+	log, err := os.CreateTemp(n.s.dir, "dns-*.log")
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	dirs, err := groups(n.name)
+	if err != nil {
+		return err
+	}
+	n.dns = exec.Command("nsenter", args...)
+	n.dns.Env, n.dns.Stdout, n.dns.Stderr = cleanEnv(), log, log
+	if err := n.dns.Start(); err != nil {
+		return fmt.Errorf("cannot start the DNS server: %w", err)
+	}
+	for _, dir := range dirs { // so that a later session finds it if this one dies
+		if err := os.WriteFile(dir+"/cgroup.procs", fmt.Append(nil, n.dns.Process.Pid), 0o644); err != nil {
+			return fmt.Errorf("cannot start the DNS server: %w", err)
+		}
+	}
+	return n.waitDNS(ctx, log.Name())
+}
+
+// waitDNS waits until the server's socket is there.
+func (n *Network) waitDNS(ctx context.Context, log string) error {
+	for range 100 {
+		out, err := exec.CommandContext(ctx, "ip", "netns", "exec", n.name, "ss", "-Hlun", "sport", "=", "53").Output()
+		if err == nil && strings.Contains(string(out), net.JoinHostPort(gateway, "53")) {
+			return nil
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	said, _ := os.ReadFile(log)
+	return fmt.Errorf("cannot start the DNS server: no socket: %s", tail(said))
+}
+
+func (n *Network) stopDNS() {
+	if n.dns != nil {
+		_ = n.dns.Process.Kill()
+		_ = n.dns.Wait()
+		n.dns = nil
+	}
+}
+
+// Remove ends the network; its hosts must be gone.
+func (n *Network) Remove() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return nil
+	}
+	n.closed = true
+	n.stopDNS()
+	removeGroups(n.name)
+	if len(n.hosts) > 0 {
+		return errors.New("cannot remove a network that hosts still use")
+	}
+	return ip(context.Background(), "netns delete "+n.name)
+}

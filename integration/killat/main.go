@@ -1,0 +1,212 @@
+//go:build linux && amd64
+
+// Command killat (test helper, outside the rings) runs a program under ptrace(2), counts the calls by which it and its
+// children change files, and at the call that is asked for kills everything of it before the call is done, together with
+// the processes that wait for it, up to dpkg. strace's own injection counts for each thread by itself: in a Go program,
+// whose calls wander between threads, the call to be hit could not be chosen.
+//
+//	killat -n N -log FILE PROGRAM [ARG...]     N = 0 only counts; FILE gets a line for each call
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	n := flag.Int("n", 0, "kill at this call")
+	log := flag.String("log", "/dev/null", "file for the calls")
+	flag.Parse()
+	status, err := run(*n, *log, flag.Args())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "killat:", err)
+		status = 125
+	}
+	os.Exit(status)
+}
+
+// tracer is one run.
+type tracer struct {
+	n, count int
+	log      *os.File
+	tasks    map[int]bool
+}
+
+func run(n int, log string, args []string) (int, error) {
+	runtime.LockOSThread() // ptrace(2) binds to the thread
+	if len(args) == 0 {
+		return 0, errors.New("no program was given")
+	}
+	file, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	files := []uintptr{0, 1, 2}
+	if _, err := unix.FcntlInt(3, unix.F_GETFD, 0); err == nil {
+		files = append(files, 3) // debconf's
+	}
+	pid, err := syscall.ForkExec(args[0], args, &syscall.ProcAttr{
+		Env: os.Environ(), Files: files, Sys: &syscall.SysProcAttr{Ptrace: true},
+	})
+	if err != nil {
+		return 0, fmt.Errorf("cannot start %q: %w", args[0], err)
+	}
+	t := &tracer{n: n, log: file, tasks: map[int]bool{}}
+	return t.loop(pid)
+}
+
+const options = unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK |
+	unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL
+
+// loop follows the program until it and its children are gone.
+func (t *tracer) loop(root int) (int, error) {
+	result := 0
+	for {
+		var ws unix.WaitStatus
+		pid, err := unix.Wait4(-1, &ws, unix.WALL, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case errors.Is(err, unix.ECHILD):
+			return result, nil
+		case err != nil:
+			return 0, err
+		case ws.Exited() || ws.Signaled():
+			delete(t.tasks, pid)
+			if pid == root {
+				result = ws.ExitStatus()
+				if ws.Signaled() {
+					result = 128 + int(ws.Signal())
+				}
+			}
+			continue
+		}
+		fresh := !t.tasks[pid]
+		t.tasks[pid] = true
+		if fresh && pid == root {
+			if err := unix.PtraceSetOptions(pid, options); err != nil {
+				return 0, err
+			}
+		}
+		deliver := 0
+		switch sig := ws.StopSignal(); {
+		case sig == unix.SIGTRAP|0x80:
+			if t.changes(pid) && t.count == t.n {
+				t.killAll(root)
+				return 128 + int(unix.SIGKILL), nil
+			}
+		case sig == unix.SIGTRAP || fresh && sig == unix.SIGSTOP: // an event of ptrace, or the first stop of a new task
+		default:
+			deliver = int(sig)
+		}
+		if err := unix.PtraceSyscall(pid, deliver); err != nil && !errors.Is(err, unix.ESRCH) {
+			return 0, err
+		}
+	}
+}
+
+// syscallInfo is struct ptrace_syscall_info, ptrace(2).
+type syscallInfo struct {
+	Op     uint8
+	_      [3]uint8
+	Arch   uint32
+	IP, SP uint64
+	Nr     uint64
+	Args   [6]uint64
+	_      uint64
+}
+
+// named are the calls that change files by a path: which argument holds it.
+var named = map[uint64]int{
+	unix.SYS_RENAME: 1, unix.SYS_RENAMEAT: 3, unix.SYS_RENAMEAT2: 3, unix.SYS_UNLINK: 0, unix.SYS_UNLINKAT: 1,
+	unix.SYS_LINK: 1, unix.SYS_LINKAT: 3, unix.SYS_SYMLINK: 1, unix.SYS_SYMLINKAT: 2, unix.SYS_MKDIR: 0, unix.SYS_MKDIRAT: 1,
+}
+
+// opened are the calls that change a file by a descriptor, their first argument.
+var opened = map[uint64]bool{
+	unix.SYS_WRITE: true, unix.SYS_PWRITE64: true, unix.SYS_WRITEV: true, unix.SYS_FTRUNCATE: true,
+	unix.SYS_FSYNC: true, unix.SYS_FDATASYNC: true,
+}
+
+// changes tells whether the task has just entered a call that changes a file; it counts and logs it.
+func (t *tracer) changes(pid int) bool {
+	var info syscallInfo
+	_, _, errno := unix.Syscall6(unix.SYS_PTRACE, unix.PTRACE_GET_SYSCALL_INFO, uintptr(pid), unsafe.Sizeof(info),
+		uintptr(unsafe.Pointer(&info)), 0, 0)
+	if errno != 0 || info.Op != 1 { // PTRACE_SYSCALL_INFO_ENTRY
+		return false
+	}
+	what := ""
+	if arg, ok := named[info.Nr]; ok {
+		what = text(pid, uintptr(info.Args[arg]))
+	} else if opened[info.Nr] {
+		what, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, info.Args[0]))
+		if !strings.HasPrefix(what, "/") || strings.HasPrefix(what, "/dev/") || strings.HasPrefix(what, "/proc/") {
+			return false // a pipe, a socket, a device
+		}
+	} else {
+		return false
+	}
+	t.count++
+	program, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	fmt.Fprintf(t.log, "%d %s call %d %s\n", t.count, bytes.TrimSpace(program), info.Nr, what)
+	return true
+}
+
+// text reads a string of the task's memory.
+func text(pid int, at uintptr) string {
+	var buf [256]byte
+	n, err := unix.PtracePeekData(pid, at, buf[:])
+	if err != nil && n == 0 {
+		return "?"
+	}
+	s, _, _ := bytes.Cut(buf[:n], []byte{0})
+	return string(s)
+}
+
+// killAll kills the program, its children, and whoever waits for them below dpkg: debconf's frontend and the script.
+func (t *tracer) killAll(root int) {
+	waiting := os.Getppid()
+	for pid := range t.tasks {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	_ = unix.Kill(root, unix.SIGKILL)
+	for waiting > 1 {
+		name, parent := process(waiting)
+		if name == "dpkg" || parent == 0 {
+			return
+		}
+		_ = unix.Kill(waiting, unix.SIGKILL)
+		waiting = parent
+	}
+}
+
+// process gives a process's name and parent.
+func process(pid int) (string, int) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return "", 0
+	}
+	_, rest, _ := strings.Cut(string(stat), "(")
+	name, rest, _ := strings.Cut(rest, ") ")
+	f := strings.Fields(rest)
+	if len(f) < 2 {
+		return name, 0
+	}
+	parent, err := strconv.Atoi(f[1])
+	if err != nil {
+		return name, 0
+	}
+	return name, parent
+}

@@ -1,0 +1,186 @@
+//go:build integration
+
+// Package integration runs scenarios on booted Debian hosts, with the packages that "make debs" built. It needs root.
+package integration
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"postfix-maint/integration/hosts"
+	"postfix-maint/integration/product"
+)
+
+var (
+	session *hosts.Session
+	results tally
+)
+
+// tally counts the scenarios for the closing line.
+type tally struct {
+	mu             sync.Mutex
+	passed, failed int
+}
+
+func (r *tally) add(name string, failed bool, took time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	word := "ok    "
+	if failed {
+		word = "FAILED"
+		r.failed++
+	} else {
+		r.passed++
+	}
+	fmt.Printf("  %s %-40s %5.1f s\n", word, name, took.Seconds())
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+// run opens the session, runs the scenarios and says how many passed and failed.
+func run(m *testing.M) int {
+	start := time.Now()
+	var err error
+	session, err = hosts.Open(func(format string, a ...any) { fmt.Printf("  "+format+"\n", a...) })
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	// The test binary's own timeout ends the process without a word to us: be earlier.
+	if limit := flag.Lookup("test.timeout").Value.(flag.Getter).Get().(time.Duration); limit > time.Minute {
+		time.AfterFunc(limit-20*time.Second, func() {
+			fmt.Printf("%d passed, %d failed, the rest did not end within %v\n", results.passed, results.failed, limit)
+			_ = session.Close()
+			os.Exit(1)
+		})
+	}
+	code := m.Run()
+	if err := session.Close(); err != nil {
+		fmt.Println(err)
+		code = 1
+	}
+	fmt.Printf("%d passed, %d failed, %.0f s\n", results.passed, results.failed, time.Since(start).Seconds())
+	return code
+}
+
+// scenario marks a test as one line of the result: it runs beside others as soon as n hosts may run.
+func scenario(t *testing.T, n int) context.Context {
+	t.Helper()
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+	t.Cleanup(cancel)
+	release, err := session.Reserve(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	t.Cleanup(func() {
+		release()
+		results.add(t.Name(), t.Failed(), time.Since(start))
+	})
+	return ctx
+}
+
+// newHost lays a host that is removed when the test ends.
+func newHost(ctx context.Context, t *testing.T, name string, opt hosts.Options) *hosts.Host {
+	t.Helper()
+	h, err := session.NewHost(ctx, name, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+// boot lays and boots a host that is removed when the test ends.
+func boot(ctx context.Context, t *testing.T, name string, opt hosts.Options) *hosts.Host {
+	t.Helper()
+	h := newHost(ctx, t, name, opt)
+	if err := h.Boot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// newNetwork makes a network that is removed when the test ends, after its hosts.
+func newNetwork(ctx context.Context, t *testing.T) *hosts.Network {
+	t.Helper()
+	n, err := session.NewNetwork(ctx, "lan")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+// source gives the options of a host with a layer's packages as its apt source.
+func source(ctx context.Context, t *testing.T, release string, l product.Layer) hosts.Options {
+	t.Helper()
+	opt, err := product.Options(ctx, session, release, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opt
+}
+
+// installed gives the options of a host on which a layer's packages are installed with plain answers, shut down again.
+func installed(ctx context.Context, t *testing.T, release string, l product.Layer) hosts.Options {
+	t.Helper()
+	opt, err := product.Installed(ctx, session, release, l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opt
+}
+
+// sh runs a script that must succeed and gives what it said.
+func sh(ctx context.Context, t *testing.T, h *hosts.Host, script string) string {
+	t.Helper()
+	out, err := h.Sh(ctx, script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// await waits for a condition in a host.
+func await(ctx context.Context, t *testing.T, h *hosts.Host, meaning, condition string) {
+	t.Helper()
+	if err := product.Await(ctx, h, meaning, condition); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eachRelease runs a scenario on n hosts for every release of Debian.
+func eachRelease(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
+	for _, release := range hosts.Releases() {
+		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
+	}
+}
+
+// existing keeps the directories that the host has.
+func existing(h *hosts.Host, dirs []string) []string {
+	var there []string
+	for _, dir := range dirs {
+		if _, err := os.Stat(h.Root() + dir); err == nil {
+			there = append(there, dir)
+		}
+	}
+	return there
+}

@@ -1,0 +1,183 @@
+// Package measure (test helper, outside the rings) counts and times what a command does on a test host.
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"time"
+
+	"postfix-maint/integration/hosts"
+)
+
+// trace is where strace(1) writes inside a host.
+const trace = "/run/measure.trace"
+
+// Trace runs a command under strace and gives the system calls asked for, one a line, of all its processes. It ends before
+// daemons do that the command leaves running.
+func Trace(ctx context.Context, h *hosts.Host, calls string, args ...string) ([]string, error) {
+	script := `rm -f ` + trace + `; touch ` + trace + `; strace -f -qqq -y -s 200 -e signal=none -e trace="$0" -o ` + trace + ` "$@"`
+	if _, err := h.Run(ctx, append([]string{"bash", "-euc", script, calls}, args...)...); err != nil {
+		return nil, err
+	}
+	// /run of a booted host is a file system of its own: not to be seen from outside.
+	out, err := h.Command(ctx, "cat", trace).Output()
+	if err != nil {
+		return nil, fmt.Errorf("cannot read what strace wrote: %w", err)
+	}
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+}
+
+var execLine = regexp.MustCompile(`execve\("([^"]+)", \[(.*?)\].*= 0$|<\.\.\. execve resumed>.*= 0$`)
+
+// Execs lists the programs that a command executes, itself included.
+func Execs(ctx context.Context, h *hosts.Host, args ...string) ([]string, error) {
+	lines, err := Trace(ctx, h, "execve", args...)
+	if err != nil {
+		return nil, err
+	}
+	var programs []string
+	for _, line := range lines {
+		if m := execLine.FindStringSubmatch(line); m != nil {
+			programs = append(programs, m[1]+" "+strings.ReplaceAll(m[2], `"`, ""))
+		}
+	}
+	return programs, nil
+}
+
+// writing are the system calls that change a file system.
+const writing = "openat,open,creat,write,pwrite64,writev,rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat," +
+	"symlink,symlinkat,chmod,fchmod,fchmodat,chown,fchown,lchown,fchownat,truncate,ftruncate,utimensat,mknod,mknodat,setxattr,fsetxattr," +
+	"sendfile,copy_file_range,fallocate"
+
+var (
+	openLine   = regexp.MustCompile(`\bopen(at)?\(|\bcreat\(`)
+	openWrites = regexp.MustCompile(`O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|\bcreat\(`)
+	writeLine  = regexp.MustCompile(`\b(write|pwrite64|writev|sendfile|copy_file_range)\(\d+<([^>]*)>.* = (-?\d+)`)
+	failed     = regexp.MustCompile(` = -1 `)
+)
+
+// Writes lists the calls by which a command changed a file system, and how many bytes it wrote into files.
+func Writes(ctx context.Context, h *hosts.Host, args ...string) (calls []string, bytes int, err error) {
+	lines, err := Trace(ctx, h, writing, args...)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, line := range lines {
+		switch m := writeLine.FindStringSubmatch(line); {
+		case failed.MatchString(line):
+		case m != nil:
+			if isFile(m[2]) {
+				n := 0
+				fmt.Sscan(m[3], &n)
+				bytes += n
+				calls = append(calls, line)
+			}
+		case openLine.MatchString(line):
+			if openWrites.MatchString(line) && !strings.Contains(line, `"/dev/`) {
+				calls = append(calls, line)
+			}
+		case strings.Contains(line, " exited with ") || strings.TrimSpace(line) == "":
+		default:
+			calls = append(calls, line)
+		}
+	}
+	return calls, bytes, nil
+}
+
+// isFile tells whether strace's name of a descriptor is a file's, not a pipe's, a socket's or a device's.
+func isFile(name string) bool {
+	return strings.HasPrefix(name, "/") && !strings.HasPrefix(name, "/dev/") && !strings.HasPrefix(name, "/proc/")
+}
+
+// Probe is what connecting to a port every 50 ms found.
+type Probe struct {
+	Tries, Failed int
+	Longest       time.Duration // without an answer
+}
+
+// Port connects to a port of the host every 50 ms, from within it, until stop is closed. Connecting is all that it does: the
+// kernel answers as long as the master process holds the socket.
+func Port(ctx context.Context, h *hosts.Host, address string, stop <-chan struct{}) Probe {
+	var p Probe
+	var since time.Time
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.Tries++
+		conn, err := h.Dial(ctx, "tcp", address)
+		if err == nil {
+			conn.Close()
+			since = time.Time{}
+		} else {
+			p.Failed++
+			if since.IsZero() {
+				since = time.Now()
+			}
+			p.Longest = max(p.Longest, time.Since(since)+50*time.Millisecond)
+		}
+		select {
+		case <-stop:
+			return p
+		case <-ctx.Done():
+			return p
+		case <-tick.C:
+		}
+	}
+}
+
+// Median is the middle of some durations.
+func Median(times []time.Duration) time.Duration {
+	sorted := append([]time.Duration{}, times...)
+	sort.Slice(sorted, func(i, j int) bool { return sorted[i] < sorted[j] })
+	return sorted[len(sorted)/2]
+}
+
+// Time runs a command n times, itself timed inside the host by the shell, so that entering it does not count. The command's
+// output is thrown away; a run that fails is an error.
+func Time(ctx context.Context, h *hosts.Host, n int, command string) ([]time.Duration, error) {
+	const script = `for i in $(seq "$1"); do
+		a=$EPOCHREALTIME; eval "$2" >/dev/null 2>&1 </dev/null || exit 1; b=$EPOCHREALTIME
+		echo $((${b/./} - ${a/./}))
+	done`
+	out, err := h.Command(ctx, "bash", "-uc", script, "time", fmt.Sprint(n), command).Output()
+	if err != nil {
+		return nil, fmt.Errorf("cannot time %q: %w", command, err)
+	}
+	var times []time.Duration
+	for word := range strings.FieldsSeq(string(out)) {
+		var us int
+		if _, err := fmt.Sscan(word, &us); err != nil {
+			return nil, fmt.Errorf("cannot time %q: %w", command, err)
+		}
+		times = append(times, time.Duration(us)*time.Microsecond)
+	}
+	if len(times) != n {
+		return nil, errors.New("cannot time: the shell did not report every run")
+	}
+	return times, nil
+}
+
+// Stamps maps every file below the directories to its size, mode and times of change: equal stamps mean that nothing was
+// written, not even the same content again.
+func Stamps(h *hosts.Host, dirs ...string) (map[string]string, error) {
+	stamps := map[string]string{}
+	for _, dir := range dirs {
+		err := filepath.Walk(filepath.Join(h.Root(), dir), func(p string, info os.FileInfo, err error) error {
+			if err != nil {
+				return err
+			}
+			stamps[strings.TrimPrefix(p, h.Root())] = fmt.Sprint(info.Mode(), " ", info.Size(), " ", info.ModTime().UnixNano())
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the time stamps below %q: %w", dir, err)
+		}
+	}
+	return stamps, nil
+}
