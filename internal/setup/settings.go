@@ -137,7 +137,7 @@ func (p *Plan) edits() []maincf.Edit {
 		v, write := p.wish(s.q)
 		switch {
 		case !write:
-		case s.q == answers.RelayHost && p.fresh && !p.mailerType().Relays():
+		case s.q == answers.RelayHost && p.fresh && !p.mailerType().Relays() && !p.effected[s.q].Answered:
 			edits = append(edits, maincf.Set(s.param, ""))
 		case s.q == answers.MyNetworks && strings.TrimSpace(v) == "":
 			edits = append(edits, maincf.Unset(s.param))

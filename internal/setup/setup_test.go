@@ -133,6 +133,10 @@ func TestFirstInstallation(t *testing.T) {
 		"blank networks are Postfix's default": {
 			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: ""}, absent: []string{"mynetworks"},
 		},
+		"a relay host preseeded beside another type": {
+			given: q{answers.MailerType: "Internet Site", answers.RelayHost: "[relay.example.test]:587"},
+			want:  []string{"inet_interfaces = all", "relayhost = [relay.example.test]:587"},
+		},
 		"a type in quotes": {
 			given: q{answers.MailerType: "'Internet Site'"}, want: []string{"inet_interfaces = all"},
 		},
