@@ -25,11 +25,12 @@ check: ## all that must be green: lint, unit tests, packages, scenarios on boote
 	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios && \
 	echo "all green after $$((($$(date +%s) - start) / 60)) min $$((($$(date +%s) - start) % 60)) s"
 
-scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP chooses (root)
+KILLSTEP = 4
+scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP chooses, KILLSTEP=1 kills at every call (root)
 	@$(GO) vet -tags integration ./integration/... && \
 	$(GO) test -tags integration -c -o build/scenarios ./integration && \
 	$(GO) test -tags integration ./integration/hosts && \
-	cd integration && ../build/scenarios -test.timeout 50m -test.parallel 8 $(if $(RUN),-test.run '$(RUN)')
+	cd integration && ../build/scenarios -test.timeout 55m -test.parallel 8 -killstep $(KILLSTEP) $(if $(RUN),-test.run '$(RUN)')
 
 debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done

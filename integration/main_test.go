@@ -75,12 +75,12 @@ func run(m *testing.M) int {
 func scenario(t *testing.T, n int) context.Context {
 	t.Helper()
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
-	t.Cleanup(cancel)
-	release, err := session.Reserve(ctx, n)
+	release, err := session.Reserve(t.Context(), n)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Minute) // without the wait for a place
+	t.Cleanup(cancel)
 	start := time.Now()
 	t.Cleanup(func() {
 		release()
