@@ -1,0 +1,218 @@
+//go:build integration && unfinished
+
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"postfix-maint/integration/product"
+)
+
+// greeting is a condition: something greets on an address and port.
+func greeting(address string) string {
+	return fmt.Sprintf("timeout 5 bash -c 'read -r line < /dev/tcp/%s; case $line in 220*) ;; *) exit 1;; esac'", address)
+}
+
+// TestInstanceByHand takes the steps that the description gives for another instance, with Postfix's and systemd's own commands.
+func TestInstanceByHand(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
+		sh(ctx, t, h, `postconf -e inet_interfaces=127.0.0.1; ip addr add 127.0.0.2/8 dev lo
+			postmulti -e init
+			postmulti -I postfix-out -G mta -e create
+			postconf -c /etc/postfix-out -e master_service_disable= inet_interfaces=127.0.0.2 inet_protocols=ipv4
+			postmulti -i postfix-out -e enable
+			systemctl daemon-reload
+			systemctl enable postfix@postfix-out.service
+			systemctl restart postfix@-.service
+			systemctl start postfix@postfix-out.service`)
+		up := func() {
+			t.Helper()
+			await(ctx, t, h, "both instances", "systemctl is-active postfix postfix@- postfix@postfix-out && "+
+				greeting("127.0.0.1/25")+" && "+greeting("127.0.0.2/25"))
+			if status := sh(ctx, t, h, "systemctl status --no-pager 'postfix*' || test $? = 3"); !strings.Contains(status, "postfix@postfix-out.service - ") {
+				t.Errorf("systemctl status 'postfix*' does not show the instance:\n%s", status)
+			}
+		}
+		up()
+		sh(ctx, t, h, `before=$(journalctl -q -t postfix-out/master -t postfix-out/postfix-script | grep -c reload || true)
+			systemctl reload postfix
+			for try in $(seq 50); do
+				after=$(journalctl -q -t postfix-out/master -t postfix-out/postfix-script | grep -c reload || true)
+				[ "$after" = "$before" ] || exit 0; sleep 0.1
+			done; echo "the reload of postfix.service did not reach it"; exit 1`)
+		sh(ctx, t, h, `systemctl stop postfix; ! systemctl is-active postfix@postfix-out; ! pgrep -x master; systemctl start postfix`)
+		up()
+		if got := sh(ctx, t, h, "postmulti -g mta -p status 2>&1; postmulti -g mta -l"); !strings.Contains(got, "postfix-out") || strings.Contains(got, "/etc/postfix\n") {
+			t.Errorf("the group mta is %q", got)
+		}
+		if err := h.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Boot(ctx); err != nil {
+			t.Fatal(err)
+		}
+		sh(ctx, t, h, "ip addr add 127.0.0.2/8 dev lo || true") // it comes late, and the instance is tried again
+		up()
+	})
+}
+
+// address of the instance number n on the network.
+func address(n int) string { return fmt.Sprintf("10.99.0.%d", 100+n) }
+
+// TestThreeInstances sends mail through instances for submission, incoming and outgoing mail to another host.
+func TestThreeInstances(t *testing.T) {
+	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
+		lan := newNetwork(ctx, t)
+		opt, peerOpt := installed(ctx, t, release, product.Ours), installed(ctx, t, "bookworm", product.Debian)
+		opt.Network, peerOpt.Network = lan, lan
+		mx, peer := boot(ctx, t, "mx", opt), boot(ctx, t, "peer", peerOpt)
+		sh(ctx, t, peer, "useradd -m bert; postconf -e myhostname=peer.example.test mydestination=peer.example.test; systemctl reload postfix")
+
+		common := "--set inet_protocols=ipv4 --set mydestination= --set mynetworks=10.99.0.0/24 --set master_service_disable="
+		sh(ctx, t, mx, "postconf -e inet_interfaces=127.0.0.1 inet_protocols=ipv4 relayhost=["+address(1)+"]; systemctl restart postfix@-")
+		for n, name := range []string{"sub", "in", "out"} {
+			relay := ""
+			if name != "out" {
+				relay = fmt.Sprintf("[%s]", address(n+2))
+			}
+			sh(ctx, t, mx, fmt.Sprintf("ip addr add %s/24 dev eth0; postfix-maint instance create %s %s --set inet_interfaces=%s --set myhostname=%s.example.test --set relayhost=%s",
+				address(n+1), name, common, address(n+1), name, relay))
+		}
+		send := func(story string) { t.Helper(); deliver(ctx, t, mx, "bert@peer.example.test", peer, "bert", story) }
+		send("through all three")
+		for _, name := range []string{"sub", "in", "out"} {
+			await(ctx, t, mx, name+" logs under its name", "grep -q ' postfix-"+name+"/smtp\\[.*status=sent' /var/log/mail.log")
+			root := sh(ctx, t, mx, "readlink /proc/$(pgrep -P $(cat /var/spool/postfix-"+name+"/pid/master.pid) -x smtpd | head -1)/root")
+			if root != "/var/spool/postfix-"+name+"\n" {
+				t.Errorf("the root of %s's smtpd is %q", name, root)
+			}
+		}
+		if got := sh(ctx, t, mx, "grep -E ' postfix/(smtp|relay|smtpd)' /var/log/mail.log | grep -v 127.0.0.1 | grep -v "+address(1)+" || true"); got != "" {
+			t.Errorf("logged under the primary instance's name:\n%s", got)
+		}
+		sh(ctx, t, mx, "systemctl restart rsyslog; : > /var/log/mail.log")
+		send("after a restart of the syslog daemon")
+		for _, name := range []string{"sub", "in", "out"} {
+			await(ctx, t, mx, name+" logs from its chroot", "grep -q ' postfix-"+name+"/smtp\\[.*status=sent' /var/log/mail.log")
+		}
+		// One dies: the others go on, and it comes back by itself.
+		pids := "systemctl show -P MainPID postfix@- postfix@postfix-in postfix@postfix-out"
+		before := sh(ctx, t, mx, pids)
+		sh(ctx, t, mx, "kill -9 $(cat /var/spool/postfix-sub/pid/master.pid); postconf -e relayhost=["+address(2)+"]; systemctl reload postfix@-")
+		send("while one is dead")
+		await(ctx, t, mx, "it comes back", "systemctl is-active postfix postfix@postfix-sub && "+greeting(address(1)+"/25"))
+		if after := sh(ctx, t, mx, pids); after != before {
+			t.Errorf("the others were restarted: %q, then %q", before, after)
+		}
+	})
+}
+
+// left lists what an instance called k leaves on a host, and what a command left unfinished.
+const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/rsyslog.d/*postfix-k* /etc/systemd/system/*.wants/postfix@*k* \
+	/etc/postfix/*.tmp /etc/postfix/.main* /var/lib/postfix-maint/chroot/postfix-k /var/lib/postfix-maint/instances/* 2>/dev/null || true
+	postmulti -l | grep postfix-k || true; systemctl list-units --all --plain --no-legend 'postfix@postfix-k*'`
+
+// TestInstanceCommand makes, breaks, kills and removes an instance by our own command.
+func TestInstanceCommand(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
+		const create = "postfix-maint instance create k --set inet_protocols=ipv4 --set master_service_disable= --set inet_interfaces=127.0.0.2"
+		before := sh(ctx, t, h, "ip addr add 127.0.0.2/8 dev lo; cat /etc/postfix/main.cf; "+left)
+		refuse := func(command, want string) {
+			t.Helper()
+			if said, err := h.Sh(ctx, command); err == nil || !strings.Contains(said, want) {
+				t.Errorf("%s: %v: %s; want %q", command, err, said, want)
+			}
+			if after := sh(ctx, t, h, "cat /etc/postfix/main.cf; "+left); after != before {
+				t.Errorf("%s leaves\n%s\nthere was\n%s", command, after, before)
+			}
+		}
+		refuse(create, "its service smtp (127.0.0.2:25) meets service smtp (0.0.0.0:25) of instance -")
+		sh(ctx, t, h, "postconf -e inet_interfaces=127.0.0.1; systemctl restart postfix@-")
+		before = sh(ctx, t, h, "cat /etc/postfix/main.cf; "+left)
+		refuse(create+" --set inet_protocols=nonsense", "nonsense")
+		refuse(create+" --set inet_interfaces=127.0.0.3", "taken back") // no such address on this host: the start fails
+
+		// Killed: the second one ends as one that was never killed.
+		const after = "0.4"
+		sh(ctx, t, h, "timeout --foreground -s KILL "+after+" "+create+" || true; "+create+" || postfix-maint instance list | grep postfix-k")
+		await(ctx, t, h, "the instance", "systemctl is-active postfix@postfix-k && "+greeting("127.0.0.2/25"))
+		if got := sh(ctx, t, h, "ls /var/lib/postfix-maint/instances /etc/postfix*/*.tmp 2>/dev/null || true"); strings.TrimSpace(strings.ReplaceAll(got, "/var/lib/postfix-maint/instances:", "")) != "" {
+			t.Errorf("killed after %s s, it leaves %s", after, got)
+		}
+		sh(ctx, t, h, "timeout --foreground -s KILL "+after+" postfix-maint instance remove k || true; postfix-maint instance remove k || true")
+		if got := sh(ctx, t, h, left); got != "" {
+			t.Errorf("killed after %s s, remove leaves %s", after, got)
+		}
+
+		sh(ctx, t, h, create+" --group g --set relayhost=[127.0.0.9] --set authorized_submit_users=static:all")
+		sh(ctx, t, h, "echo x | sendmail -C /etc/postfix-k x@example.org")
+		await(ctx, t, h, "mail in its queue", "postfix-maint instance list --json | grep -q '\"deferred\": 1'")
+		var list struct {
+			Instances []struct {
+				Name, Active, Group string
+				Enabled             bool
+				Listen, Problems    []string
+				Chroot              struct{ State string }
+			}
+		}
+		if err := json.Unmarshal([]byte(sh(ctx, t, h, "postfix-maint instance list --json")), &list); err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprintf("%+v", list.Instances[len(list.Instances)-1])
+		if want := "{Name:postfix-k Active:active Group:g Enabled:true Listen:[127.0.0.2:25] Problems:[] Chroot:{State:current}}"; got != want {
+			t.Errorf("list shows %s, want %s", got, want)
+		}
+		if said, err := h.Sh(ctx, "postfix-maint instance remove k"); err == nil || !strings.Contains(said, "1 messages") {
+			t.Errorf("an instance with mail is removed: %v: %s", err, said)
+		}
+		sh(ctx, t, h, "postfix-maint instance disable k; ! systemctl is-active postfix@postfix-k; systemctl restart postfix; ! systemctl is-active postfix@postfix-k")
+		sh(ctx, t, h, "postfix-maint instance enable k; systemctl is-active postfix@postfix-k; postfix-maint instance remove k --purge-queue")
+		if got := sh(ctx, t, h, left); got != "" {
+			t.Errorf("remove leaves %s", got)
+		}
+		sh(ctx, t, h, "systemctl is-active postfix postfix@-; ! systemctl --failed --no-legend --plain | grep .")
+	})
+}
+
+// manyInstances lays a number of instances without services on the network beside one that Postfix made.
+const manyInstances = `postfix-maint instance create n1 --disabled >/dev/null
+	for i in $(seq 2 %[1]d); do
+		for d in /etc /var/spool /var/lib; do cp -a $d/postfix-n1 $d/postfix-n$i; done
+		sed -i "s/postfix-n1\$/postfix-n$i/" /etc/postfix-n$i/main.cf
+	done
+	for i in $(seq 1 %[1]d); do echo 'multi_instance_enable = yes' >> /etc/postfix-n$i/main.cf; done
+	postconf -e "multi_instance_directories = $(seq -f /etc/postfix-n%%.0f -s ' ' 1 %[1]d)"`
+
+// TestManyInstances runs the generator and systemd with 200 instances, and some of them.
+func TestManyInstances(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
+		const number = 200
+		sh(ctx, t, h, fmt.Sprintf(manyInstances, number))
+		start := time.Now()
+		sh(ctx, t, h, "systemctl daemon-reload")
+		t.Logf("daemon-reload with %d instances: %v", number, time.Since(start).Round(time.Millisecond))
+		if got := sh(ctx, t, h, "systemctl show -P Wants postfix | tr ' ' '\\n' | grep -c '^postfix@postfix-n'"); got != fmt.Sprintln(number) {
+			t.Errorf("postfix.service wants %s of %d instances", got, number)
+		}
+		units := sh(ctx, t, h, "seq -f postfix@postfix-n%.0f -s ' ' 1 4")
+		sh(ctx, t, h, "systemctl start "+units)
+		await(ctx, t, h, "four of them", "systemctl is-active "+units)
+		start = time.Now()
+		table := sh(ctx, t, h, "postfix-maint instance list")
+		t.Logf("list: %v", time.Since(start).Round(time.Millisecond))
+		if n := strings.Count(table, " active "); n != 5 {
+			t.Errorf("%d are active, want 5:\n%s", n, table)
+		}
+		sh(ctx, t, h, "kill -9 $(cat /var/spool/postfix-n3/pid/master.pid); systemctl is-active postfix@postfix-n2 postfix@postfix-n4")
+		await(ctx, t, h, "the killed one", "systemctl is-active postfix@postfix-n3")
+		sh(ctx, t, h, "systemctl stop postfix; ! pgrep -x master")
+	})
+}

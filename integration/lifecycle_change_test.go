@@ -1,0 +1,96 @@
+//go:build integration && unfinished
+
+package integration
+
+// changes are answers given to an installed package.
+var changes = []life{
+	{
+		name: "every value confirmed as shown", start: ours, end: works,
+		do:    "edits; keep; master > /tmp/master; EDITOR=true VISUAL=true dpkg-reconfigure -p low -f editor postfix; $reconfigure",
+		check: "kept\nsame_master",
+	},
+	{
+		name: "exactly the wishes of a preseed", start: ours, end: works,
+		do: `edits; answer relayhost '[other.example.test]:25'; answer recipient_delim -; $reconfigure`,
+		check: `has relayhost [other.example.test]:25
+			has recipient_delimiter -
+			has mailbox_size_limit 99000000
+			has inet_interfaces 127.0.0.1`,
+	},
+	{
+		name: "a wish, then the same by hand undone, stays undone", start: ours, end: works,
+		do:    "answer relayhost '[a.example.test]'; $reconfigure; has relayhost '[a.example.test]'; postconf -e relayhost=; systemctl reload postfix; $reconfigure",
+		check: "has relayhost ''",
+	},
+	{
+		name: "root's alias", start: ours, end: works,
+		do: "answer root_address bert; $reconfigure", check: "[ \"$(postmap -q root hash:/etc/aliases)\" = bert ]\n[ \"$(grep -ci '^root' /etc/aliases)\" = 1 ]\ndelivered bert",
+	},
+	{
+		name: "root's alias in the file that alias_database names", start: ours, end: works,
+		do:    "mkdir /etc/mail; cp /etc/aliases /etc/mail/; postconf -e alias_maps=hash:/etc/mail/aliases alias_database=hash:/etc/mail/aliases; cp /etc/aliases /tmp; answer root_address bert; $reconfigure",
+		check: "cmp /tmp/aliases /etc/aliases\n[ \"$(postmap -q root hash:/etc/mail/aliases)\" = bert ]",
+	},
+	{
+		name: "local only and back", start: ours, end: works,
+		do: `answer main_mailer_type 'Local only'; $reconfigure; has default_transport error; await greets
+			answer main_mailer_type 'Internet Site'; $reconfigure; has inet_interfaces all; has default_transport smtp`,
+	},
+	{
+		name: "satellite and back", start: ours, end: works,
+		do: `answer main_mailer_type 'Satellite system'; answer relayhost '[relay.example.test]'; $reconfigure; has inet_interfaces loopback-only; has relayhost '[relay.example.test]'
+			answer main_mailer_type 'Internet Site'; answer relayhost ''; $reconfigure`,
+		check: "has inet_interfaces all\nhas relayhost ''",
+	},
+	{
+		name: "no configuration", start: ours, end: works,
+		do: "answer main_mailer_type 'No configuration'; answer relayhost '[x.example.test]'; keep; $reconfigure", check: "kept",
+	},
+	{
+		name: "a value that Postfix refuses", start: ours, end: works,
+		do: "keep; answer mynetworks 10.0.0.0/33; answer relayhost '[x.example.test]'; $reconfigure", says: "WARNING.*mynetworks", check: "kept",
+	},
+	{
+		name: "two at once", start: ours, end: works,
+		do:    `answer relayhost '[two.example.test]'; ($reconfigure; echo first $?) & ($reconfigure; echo second $?) & wait; $reconfigure`,
+		check: "has relayhost [two.example.test]",
+	},
+	{
+		name: "interrupted by a kill, then done again", start: ours, end: works,
+		do: `answer relayhost '[k.example.test]'; answer recipient_delim -
+			strace -f -q -o /tmp/trace -e trace=renameat,renameat2,rename -e inject=renameat,renameat2,rename:signal=KILL:when=2 $reconfigure || :
+			pkill -9 -x postfix-maint || :; $reconfigure`,
+		check: "has relayhost [k.example.test]\nhas recipient_delimiter -",
+	},
+	{
+		name: "main.cf can't be understood", start: ours, end: asChecked,
+		do:   "master > /tmp/master; echo 'no setting' >> /etc/postfix/main.cf; keep; answer relayhost '[x.example.test]'; $reconfigure",
+		says: "WARNING.*main.cf", check: "kept\nsame_master",
+	},
+	{
+		name: "synchronous updates of the queue", start: ours, end: works, only: "bookworm",
+		do: "answer chattr true; $reconfigure", check: "lsattr -d /var/spool/postfix/incoming | grep -q '^..S' || ! chattr +S /tmp",
+	},
+	{
+		name: "networks that were never set, a mailbox command of one's own", start: ours, end: asChecked,
+		do: `postconf -X mynetworks; postconf -e mynetworks_style=host 'mailbox_command=/usr/local/bin/deliver "$USER"'; systemctl reload postfix; keep
+			EDITOR=true VISUAL=true dpkg-reconfigure -p low -f editor postfix; answer procmail false; $reconfigure`,
+		check: "kept",
+	},
+	{
+		name: "newaliases fails: the old alias database stays", start: ours, end: asChecked,
+		do:   `postconf -e 'alias_database=hash:/etc/aliases, nosuch:/etc/other'; cp /etc/aliases.db /tmp; answer root_address bert; $reconfigure; dpkg -i /debs/o1b/postfix.deb`,
+		says: "WARNING.*newaliases", check: "postmap -q root hash:/etc/aliases\nawait greets\ndelivered",
+	},
+	{
+		name: "two commands of ours at once", start: ours, end: works,
+		do:   `( flock 9; sleep 3 ) 9>/run/postfix-maint.lock & sleep 1; ! postfix-maint apply; wait; postfix-maint apply`,
+		says: "another postfix-maint is at work",
+	},
+	{
+		name: "an outdated setting is told on upgrade and edited on request", start: ours, end: works,
+		do: `printf 'milter_protocol = 2\n' >> /etc/postfix/main.cf; keep; dpkg -i /debs/o1b/postfix.deb; kept
+			postfix-maint check-config --fix milter-protocol; systemctl reload postfix`,
+		says: "NOTE: /etc/postfix/main.cf:[0-9]+: milter_protocol = 2", check: "[ -z \"$(postconf -n milter_protocol)\" ]",
+	},
+}

@@ -1,0 +1,127 @@
+package multi
+
+import (
+	"context"
+	"fmt"
+
+	"postfix-maint/internal/chroot"
+)
+
+// Status is what "instance list" says of one instance.
+type Status struct {
+	Name      string   `json:"name"` // "-" is the primary one
+	Unit      string   `json:"unit"`
+	ConfigDir string   `json:"config_directory"`
+	QueueDir  string   `json:"queue_directory"`
+	DataDir   string   `json:"data_directory"`
+	Group     string   `json:"group"`
+	Listed    bool     `json:"listed"`  // postmulti(1) knows it
+	Enabled   bool     `json:"enabled"` // started with the others
+	Active    string   `json:"active"`  // systemd's word, or "running" and "stopped" where systemd does not run
+	Listen    []string `json:"listen"`  // address:port
+	Queue     Queue    `json:"queue"`
+	Chroot    Chroot   `json:"chroot"`
+	Problems  []string `json:"problems"`
+}
+
+// Chroot is the state of an instance's chroot.
+type Chroot struct {
+	Services int    `json:"services"` // that run chrooted
+	Of       int    `json:"of"`       // all services
+	State    string `json:"state"`    // "current", "stale", "off" for no chrooted service, "unknown"
+	Stale    int    `json:"stale"`    // files that the next start would bring up to date
+}
+
+// List looks at all instances: those of multi_instance_directories, and those that only an enabled unit of Debian 13 knows. What
+// is broken comes back beside the others.
+func (h *Host) List(ctx context.Context) ([]Status, []error) {
+	s, err := h.readSite()
+	if err != nil {
+		return nil, []error{err}
+	}
+	errs := s.broken
+	if j, err := h.loadJournal(); err != nil {
+		errs = append(errs, err)
+	} else if j != nil {
+		errs = append(errs, fmt.Errorf("a command that was to %s instance %q was interrupted; the next one of this kind puts that in order first",
+			j.Action, j.Instance.Name))
+	}
+	var all []Status
+	for _, c := range s.insts {
+		all = append(all, h.status(ctx, s, c))
+	}
+	return all, errs
+}
+
+func (h *Host) status(ctx context.Context, s *site, c *config) Status {
+	st := Status{
+		Name: c.Name, ConfigDir: c.ConfigDir, QueueDir: c.QueueDir, DataDir: c.DataDir, Group: c.value("multi_instance_group"),
+		Listed: c.listed, Enabled: c.Enabled, Listen: []string{}, Problems: []string{},
+	}
+	problem := func(err error) {
+		if err != nil {
+			st.Problems = append(st.Problems, err.Error())
+		}
+	}
+	var err error
+	st.Unit, err = h.unit(c.Instance)
+	problem(err)
+	st.Active, err = h.state(ctx, c, st.Unit)
+	problem(err)
+	found, err := s.listens(c)
+	problem(err)
+	for _, e := range found {
+		st.Listen = append(st.Listen, e.String())
+	}
+	if c.Enabled && err == nil {
+		meets, err := s.conflicts(c)
+		problem(err)
+		st.Problems = append(st.Problems, meets...)
+	}
+	st.Queue, err = countQueue(h.Root, c.QueueDir, queueDirs)
+	problem(err)
+	st.Chroot, err = h.chrootState(c)
+	problem(err)
+	problem(s.own(c.Instance))
+	return st
+}
+
+// state is "active", "inactive", "failed" and so on.
+func (h *Host) state(ctx context.Context, c *config, unit string) (string, error) {
+	if h.Systemd != nil && unit != "" {
+		st, err := h.Systemd.State(ctx, unit)
+		return st.Active, err
+	}
+	if h.runs(ctx, c.Instance) {
+		return "running", nil
+	}
+	return "stopped", nil
+}
+
+func (h *Host) chrootState(c *config) (Chroot, error) {
+	st := Chroot{State: "unknown"}
+	level := c.value("compatibility_level")
+	for _, service := range c.master.Services() {
+		st.Of++
+		if service.Chrooted(level) {
+			st.Services++
+		}
+	}
+	if st.Services == 0 {
+		st.State = "off"
+		return st, nil
+	}
+	p, err := chroot.NewPlan(chroot.Deps{Root: h.Root}, c.Instance)
+	if err != nil {
+		return st, err
+	}
+	res, err := p.Check()
+	if err != nil {
+		return st, err
+	}
+	st.State, st.Stale = "current", len(res.Changed)+len(res.Removed)
+	if st.Stale > 0 {
+		st.State = "stale"
+	}
+	return st, nil
+}

@@ -1,0 +1,10 @@
+// Package smarthost (ring: flow) makes Postfix send its mail through a relay: address and TLS of the relay, account and
+// password, sender rewriting, root's mail. Everything is decided from files first (Set, Unset give a Plan); Apply then makes
+// it so as one change, of which main.cf's last rename is the moment it comes into force.
+//
+// What was in force before the first "set" is remembered below paths.SmarthostState without any secret. Each set starts from
+// that former state, with the settings of the set before taken out again, so Unset is a set of nothing.
+//
+// A secret is in the password table, in the table's index, and in memory. The table is handed to postmap(1) by name; no
+// program gets a secret as argument, in its environment or on its standard input.
+package smarthost

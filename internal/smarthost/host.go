@@ -1,0 +1,161 @@
+package smarthost
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// Runner runs other programs; run.Runner is one.
+type Runner interface {
+	Output(ctx context.Context, name string, args ...string) ([]byte, error)
+	Run(ctx context.Context, name string, args ...string) error
+}
+
+// Deps are the ports that the flow acts through.
+type Deps struct {
+	Root *sysroot.Root
+	Run  Runner
+	// Reload makes the running instance read its configuration; a stopped one stays stopped. nil leaves that to the caller.
+	Reload func(ctx context.Context, inst instance.Instance) error
+	// Submit hands a message to sendmail(1): its standard input and arguments.
+	Submit func(ctx context.Context, message []byte, args ...string) error
+}
+
+// Names of the tables, all in the instance's configuration directory.
+const (
+	passwordTable  = "sasl_passwd"
+	genericTable   = "generic"
+	canonicalTable = "sender_canonical"
+	headerTable    = "smtp_header_checks"
+	stageName      = ".postfix-maint" // directory in which tables are built; see commit.go
+)
+
+// tableNames are all names that a table of ours can have.
+var tableNames = []string{passwordTable, genericTable, canonicalTable, canonicalTable + ".regexp", canonicalTable + ".pcre", headerTable}
+
+// suffixes are what postmap(1) appends to the name of a table for its index, per type (DATABASE_README).
+var suffixes = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
+
+// host is what the plan is made from.
+type host struct {
+	d     Deps
+	inst  instance.Instance
+	disk  []byte // main.cf as it is
+	state state
+	// onDisk is the same parsed; live what it means, the names of an interrupted commit replaced by the lasting ones.
+	onDisk, live *maincf.File
+	// effective are parameters with their defaults, expanded, as Postfix itself works them out; types the map types it has.
+	effective map[string]string
+	types     []string
+}
+
+// asked are the parameters whose effective value decides something.
+var asked = []string{
+	"default_database_type", "myhostname", "mydestination", "myorigin", "alias_maps", "alias_database", "default_transport", "relayhost",
+	"smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_policy_maps", "smtp_tls_per_site", "smtp_tls_security_level", "smtp_tls_wrappermode",
+	"smtp_sasl_auth_enable", "smtp_sasl_password_maps", "smtp_sasl_security_options", "smtp_sasl_tls_security_options",
+	"smtp_sasl_password_result_delimiter", "smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks", "transport_maps",
+	"relay_domains", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps", "inet_protocols", "smtp_helo_name",
+	"smtp_tls_verify_cert_match", "smtp_tls_secure_cert_match", "tls_append_default_CA", "maillog_file", "smtp_host_lookup",
+}
+
+// look reads the instance. It runs postconf(1) twice and nothing else.
+func look(ctx context.Context, d Deps, inst instance.Instance) (*host, error) {
+	h := &host{d: d, inst: inst}
+	var err error
+	if h.disk, err = d.Root.ReadFile(h.file("main.cf")); err != nil {
+		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	}
+	if h.state, err = loadState(d.Root, inst); err != nil {
+		return nil, err
+	}
+	if h.onDisk, err = maincf.Parse(h.disk); err != nil {
+		return nil, fmt.Errorf("cannot parse %q: %w", h.file("main.cf"), err)
+	}
+	if h.live, err = h.settle(); err != nil {
+		return nil, err
+	}
+	if err := h.ask(ctx); err != nil {
+		return nil, err
+	}
+	out, err := d.Run.Output(ctx, paths.Postconf, "-c", inst.ConfigDir, "-m")
+	if err != nil {
+		return nil, fmt.Errorf("cannot ask for Postfix's map types: %w", err)
+	}
+	h.types = strings.Fields(string(out))
+	return h, nil
+}
+
+// ask fills in the effective values. Parameters that this release does not have are missing in the answer.
+func (h *host) ask(ctx context.Context) error {
+	out, err := h.d.Run.Output(ctx, paths.Postconf, append([]string{"-c", h.inst.ConfigDir, "-x"}, asked...)...)
+	if err != nil {
+		return fmt.Errorf("cannot ask Postfix for its settings: %w", err)
+	}
+	h.effective = map[string]string{}
+	for line := range strings.Lines(string(out)) {
+		if name, value, ok := strings.Cut(strings.TrimRight(line, "\n"), "="); ok {
+			h.effective[strings.TrimSpace(name)] = strings.TrimSpace(value)
+		}
+	}
+	_, name := h.aliasTable()
+	h.effective["alias_maps"] = rename(h.effective["alias_maps"], h.stage("aliases"), name)
+	return nil
+}
+
+// file is a path in the instance's configuration directory.
+func (h *host) file(name string) string { return path.Join(h.inst.ConfigDir, name) }
+
+// stage is a path in the directory where tables are built.
+func (h *host) stage(name string) string { return path.Join(h.inst.ConfigDir, stageName, name) }
+
+// read gives a file's content, nil if it is not there.
+func (h *host) read(name string) ([]byte, error) {
+	data, err := h.d.Root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %q: %w", name, err)
+	}
+	return data, nil
+}
+
+// typeOf is the map type for a table of ours: the one by which main.cf refers to the file already (T04), else the one that this
+// release of Postfix prefers.
+func (h *host) typeOf(f *maincf.File, param, file string) (string, error) {
+	for _, element := range listOf(f, param) {
+		if typ, name, _ := strings.Cut(element, ":"); name == file && suffixes[typ] != "" {
+			return typ, h.checkType(typ)
+		}
+	}
+	typ := h.effective["default_database_type"]
+	if suffixes[typ] == "" {
+		return "", fmt.Errorf("cannot make tables of the type %q (default_database_type): set it to one of hash, lmdb, cdb", typ)
+	}
+	return typ, h.checkType(typ)
+}
+
+// checkType refuses a map type that is not installed, before anything is changed.
+func (h *host) checkType(typ string) error {
+	if !slices.Contains(h.types, typ) {
+		return fmt.Errorf("map type %q is not there: install the package postfix-%s", typ, typ)
+	}
+	return nil
+}
+
+// listOf splits a list of tables as it stands in main.cf, unexpanded.
+func listOf(f *maincf.File, param string) []string {
+	v, _ := f.Get(param)
+	return maincf.SplitList(v)
+}

@@ -1,0 +1,187 @@
+package smarthost
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"postfix-maint/internal/smarthost/table"
+)
+
+// levels are the values of smtp_tls_security_level that can be chosen, each stricter than the one before.
+var levels = []string{"none", "may", "encrypt", "verify", "secure"}
+
+// Options say what the smarthost is to be. They are kept for the next "set", so that it need name only what changes; the
+// password is not kept with them.
+type Options struct {
+	Relay    string    `json:"relay"`             // as relayhost: [HOST]:PORT, HOST:PORT, [ADDRESS]:PORT
+	TLS      string    `json:"tls,omitempty"`     // smtp_tls_security_level; "" chooses by the port
+	Wrapper  *bool     `json:"wrapper,omitempty"` // TLS from the first byte; nil chooses by the port
+	CAFile   string    `json:"ca_file,omitempty"` // "" means the one in force, else the system's
+	User     string    `json:"user,omitempty"`    // account; "" means none
+	Password Secret    `json:"-"`                 // "" keeps the one that is stored for this relay and account
+	Rewrite  Rewriting `json:"rewrite"`           // of sender addresses
+	From     string    `json:"from,omitempty"`    // the one address that every From: header gets; "" leaves them
+	Root     string    `json:"root,omitempty"`    // who gets root's mail, as in aliases(5); "" leaves the alias
+}
+
+// Rewriting says how senders become addresses that the relay takes.
+type Rewriting struct {
+	// Kind is "" or "none", "generic" (every address of this host becomes Address, in mail that leaves the host), or "canonical"
+	// (each rule for one sender, in local mail as well).
+	Kind    string `json:"kind,omitempty"`
+	Address string `json:"address,omitempty"`
+	Type    string `json:"type,omitempty"` // of the canonical table: "" (plain), "regexp" or "pcre"
+	Rules   []Rule `json:"rules,omitempty"`
+}
+
+// Rule is one line of a canonical table.
+type Rule struct {
+	Sender  string `json:"sender"` // user or address, or /pattern/
+	Address string `json:"address"`
+}
+
+// Secret is a password. Printing it, in whatever way, shows stars.
+type Secret string
+
+// Format is what package fmt prints of a secret.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(table.Stars)) }
+
+// MarshalJSON is what package encoding/json prints of it.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + table.Stars + `"`), nil }
+
+// To gives the options with another relay: its TLS settings are chosen anew, and an account at another host is another account.
+func (o Options) To(relay string) Options {
+	if relay == o.Relay {
+		return o
+	}
+	was, wasErr := parseRelay(o.Relay)
+	is, isErr := parseRelay(relay)
+	if wasErr != nil || isErr != nil || was.host != is.host {
+		o.User, o.Password = "", ""
+	}
+	o.Relay, o.TLS, o.Wrapper, o.CAFile = relay, "", nil, ""
+	return o
+}
+
+// resolve fills in what the port decides, and refuses what cannot be.
+func (o Options) resolve() (Options, relay, error) {
+	r, err := parseRelay(o.Relay)
+	if err != nil {
+		return o, r, err
+	}
+	wrapper := r.port == portSubmissions
+	if o.Wrapper == nil {
+		o.Wrapper = &wrapper
+	}
+	if o.TLS == "" {
+		o.TLS = "verify"
+		if r.port == portSMTP && o.User == "" && !*o.Wrapper {
+			o.TLS = "may"
+		}
+	}
+	if err := o.checkTLS(); err != nil {
+		return o, r, err
+	}
+	if err := checkAccount(o.User, string(o.Password)); err != nil {
+		return o, r, err
+	}
+	if o.Rewrite, err = o.Rewrite.resolve(); err != nil {
+		return o, r, err
+	}
+	if o.From != "" {
+		err = checkAddress(o.From)
+	}
+	return o, r, err
+}
+
+// checkTLS holds the rule that a password never goes over a connection that somebody in between could have opened (T03): with
+// an account, TLS is mandatory.
+func (o Options) checkTLS() error {
+	strength := slices.Index(levels, o.TLS)
+	mandatory := strength >= slices.Index(levels, "encrypt")
+	switch {
+	case strength < 0:
+		return fmt.Errorf("%q is no TLS level: use one of %s", o.TLS, strings.Join(levels, ", "))
+	case o.User != "" && !mandatory:
+		return fmt.Errorf("with TLS level %q the password could be sent in clear: use encrypt, verify or secure", o.TLS)
+	case *o.Wrapper && !mandatory: // postconf(5), smtp_tls_wrappermode
+		return fmt.Errorf("TLS from the first byte needs the level encrypt, verify or secure, not %q", o.TLS)
+	}
+	return nil
+}
+
+// checkAccount refuses what the password table or SASL could not carry. The table's value is account:password, divided at the
+// first colon (smtp_sasl_passwd_lookup in Postfix's sources).
+func checkAccount(user, password string) error {
+	for what, text := range map[string]string{"the account": user, "the password": password} {
+		if !utf8.ValidString(text) {
+			return fmt.Errorf("%s is not UTF-8: Postfix takes no other text in its tables", what)
+		}
+		if strings.ContainsFunc(text, unicode.IsControl) {
+			return fmt.Errorf("%s holds a control character or a line end", what)
+		}
+	}
+	switch {
+	case user == "" && password != "":
+		return errors.New("there is a password, but no account")
+	case strings.Contains(user, ":"):
+		return errors.New("the account holds a colon: Postfix would take what is behind it for the password")
+	case strings.TrimSpace(user) != user:
+		return errors.New("the account starts or ends with white space")
+	}
+	return nil
+}
+
+func (r Rewriting) resolve() (Rewriting, error) {
+	switch r.Kind {
+	case "", "none":
+		return Rewriting{}, nil
+	case "generic":
+		return Rewriting{Kind: r.Kind, Address: r.Address}, checkAddress(r.Address)
+	case "canonical":
+	default:
+		return r, fmt.Errorf("%q is no way to rewrite senders: use none, generic or canonical", r.Kind)
+	}
+	if !slices.Contains([]string{"", "regexp", "pcre"}, r.Type) {
+		return r, fmt.Errorf("%q is no type of canonical table: use plain, regexp or pcre", r.Type)
+	}
+	if len(r.Rules) == 0 {
+		return r, errors.New("there is no sender to rewrite")
+	}
+	for _, rule := range r.Rules {
+		if err := rule.check(r.Type); err != nil {
+			return r, fmt.Errorf("cannot rewrite sender %q: %w", rule.Sender, err)
+		}
+	}
+	return r, nil
+}
+
+func (r Rule) check(typ string) error {
+	if strings.ContainsFunc(r.Sender+r.Address, unicode.IsControl) || !utf8.ValidString(r.Sender+r.Address) {
+		return errors.New("control characters or other text than UTF-8")
+	}
+	if typ != "" { // Postfix itself reads the pattern before anything is changed: see checkPatterns
+		if strings.TrimSpace(r.Sender) == "" || strings.TrimSpace(r.Address) == "" {
+			return errors.New("a rule is a pattern and an address")
+		}
+		return nil
+	}
+	if err := table.CheckKey(r.Sender); err != nil {
+		return err
+	}
+	return checkAddress(r.Address)
+}
+
+// checkAddress takes user@domain and nothing around it.
+func checkAddress(address string) error {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address {
+		return fmt.Errorf("%q is not a mail address like user@example.com", address)
+	}
+	return nil
+}

@@ -1,0 +1,269 @@
+package smarthost
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/aliases"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/smarthost/table"
+)
+
+// Change is one thing that a plan does, for the screen and for --json. No secret is in it.
+type Change struct {
+	What string `json:"what"`
+	Path string `json:"path,omitempty"`
+	Diff string `json:"diff,omitempty"`
+}
+
+// Plan is what a run would do.
+type Plan struct {
+	Changes  []Change
+	Warnings []string
+
+	h     *host
+	after *maincf.File
+	files []file
+	old   state // as it was found
+	state state // as it is to be
+}
+
+// Set plans a smarthost. It reads, and refuses before anything is changed what could not work.
+func Set(ctx context.Context, d Deps, inst instance.Instance, o Options) (*Plan, error) {
+	o, r, err := o.resolve()
+	if err != nil {
+		return nil, err
+	}
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{h: h, old: h.state}
+	base, err := p.base("is replaced")
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.facts(ctx, o, r, base)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.check(ctx, o, r, f); err != nil {
+		return nil, err
+	}
+	w := wish(o, r, f)
+	if p.after, p.state, err = w.put(base); err != nil {
+		return nil, err
+	}
+	o.Password = ""
+	p.state.Options = o
+	return p, p.fill(ctx, w, o.Root)
+}
+
+// Unset plans the way back to what was in force before the first set.
+func Unset(ctx context.Context, d Deps, inst instance.Instance) (*Plan, error) {
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	if !h.state.found {
+		return nil, fmt.Errorf("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
+	}
+	p := &Plan{h: h, old: h.state}
+	if p.after, err = p.base("stays"); err != nil {
+		return nil, err
+	}
+	return p, p.fill(ctx, wishes{}, "")
+}
+
+// base is main.cf without our settings.
+func (p *Plan) base(fate string) (*maincf.File, error) {
+	base, kept, err := p.old.strip(p.h.live)
+	for _, name := range kept {
+		p.warn("%s in %s was changed since the last \"smarthost set\": that value %s", name, p.h.file("main.cf"), fate)
+	}
+	return base, err
+}
+
+func (p *Plan) warn(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+// facts gathers what the wishes depend on.
+func (p *Plan) facts(ctx context.Context, o Options, r relay, base *maincf.File) (facts, error) {
+	h := p.h
+	f := facts{dir: h.inst.ConfigDir, base: base, types: map[string]string{}, delimiter: ":", password: o.Password}
+	if v := h.effective["smtp_sasl_password_result_delimiter"]; v != "" {
+		f.delimiter = v
+	}
+	for param, name := range map[string]string{
+		"smtp_sasl_password_maps": passwordTable, "smtp_generic_maps": genericTable, "sender_canonical_maps": canonicalTable,
+	} {
+		typ, err := h.typeOf(base, param, h.file(name))
+		if err != nil {
+			return f, err
+		}
+		f.types[name] = typ
+	}
+	origin, err := h.origin()
+	if err != nil {
+		return f, err
+	}
+	f.domains = hostDomains(origin, h.effective["myhostname"], h.effective["mydestination"])
+	if o.User == "" {
+		return f, nil
+	}
+	if f.password == "" {
+		if f.password, err = h.stored(r, o.User, f.delimiter); err != nil {
+			return f, err
+		}
+	}
+	if f.password == "" {
+		return f, fmt.Errorf("there is no password for account %q at %s: give one with --password-file or --password-stdin", o.User, r.dest)
+	}
+	f.hostKey, err = h.hostEntry(ctx, r, base)
+	return f, err
+}
+
+// origin is the domain of local mail. Debian's Postfix reads a file where the value is a path (see /etc/mailname).
+func (h *host) origin() (string, error) {
+	origin := h.effective["myorigin"]
+	if !strings.HasPrefix(origin, "/") {
+		return origin, nil
+	}
+	data, err := h.read(origin)
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(first), err
+}
+
+// stored is the password that the table holds for this relay and account, "" if it holds none.
+func (h *host) stored(r relay, user, delimiter string) (Secret, error) {
+	text, err := h.read(h.current(passwordTable))
+	if err != nil {
+		return "", err
+	}
+	value, ok := table.Lookup(text, r.dest)
+	if !ok {
+		return "", nil
+	}
+	element := ""
+	for _, e := range listOf(h.live, "smtp_sasl_password_maps") {
+		if strings.Contains(e, h.file(passwordTable)) {
+			element = e
+			break
+		}
+	}
+	account, password, _ := strings.Cut(unmarked(value, element), delimiter)
+	if account != user {
+		return "", nil
+	}
+	return Secret(password), nil
+}
+
+// fill plans the files around main.cf, and makes the list of changes.
+func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
+	for _, name := range tableNames {
+		i := slices.IndexFunc(w.tables, func(t content) bool { return t.name == name })
+		t := content{name: name}
+		if i >= 0 {
+			t = w.tables[i]
+		}
+		if err := p.addTable(t); err != nil {
+			return err
+		}
+	}
+	if err := p.addAliases(root); err != nil {
+		return err
+	}
+	if string(p.h.disk) != string(p.after.Bytes()) {
+		name := p.h.file("main.cf")
+		diff := maincf.Diff(name, maskMain(p.h.disk), maskMain(p.after.Bytes()))
+		p.Changes = append(p.Changes, Change{What: "change " + name, Path: name, Diff: diff})
+	}
+	if len(p.Changes) > 0 || p.old.Reload {
+		p.Changes = append(p.Changes, Change{What: "reload Postfix"})
+	}
+	return nil
+}
+
+// addAliases plans root's alias in the first indexed file of alias_database.
+func (p *Plan) addAliases(root string) error {
+	typ, name := p.h.aliasTable()
+	if name == "" {
+		if root != "" {
+			return fmt.Errorf("cannot redirect root's mail: alias_database names no table of aliases")
+		}
+		return nil
+	}
+	if root == "" && p.old.Root == nil {
+		return nil
+	}
+	old, err := p.h.read(p.h.currentAliases(name))
+	if err != nil {
+		return err
+	}
+	f, err := aliases.Parse(old)
+	if err != nil {
+		return fmt.Errorf("cannot parse %q: %w", name, err)
+	}
+	have, there := lookup(f)
+	was := override{}
+	if there {
+		was.Was = &have
+	}
+	if o := p.old.Root; o != nil && o.ours(have, there) {
+		was.Was = o.Was
+	}
+	want := was.Was
+	if root != "" {
+		text := strings.Join(maincf.SplitList(root), "\n")
+		want = &text
+		if was.Was == nil || *was.Was != text {
+			was.Is = []string{text}
+			p.state.Root = &was
+		}
+	}
+	text, err := setRoot(f, have, want)
+	if err != nil {
+		return fmt.Errorf("cannot redirect root's mail: %w", err)
+	}
+	return p.addFile(file{
+		path: name, stage: p.h.stage("aliases"), typ: typ, program: paths.Postalias, old: old, new: text, mode: 0o644,
+		referenced: refers(p.h.effective["alias_maps"], name), used: true,
+	})
+}
+
+// aliasTable is the alias file that newaliases(1) indexes first; "" if there is none.
+func (h *host) aliasTable() (typ, name string) {
+	for _, e := range maincf.SplitList(h.effective["alias_database"]) {
+		if t, n, _ := strings.Cut(e, ":"); suffixes[t] != "" && strings.HasPrefix(n, "/") {
+			return t, n
+		}
+	}
+	return "", ""
+}
+
+// lookup gives root's alias, its values one a line.
+func lookup(f *aliases.File) (string, bool) {
+	values, ok := f.Lookup("root")
+	return strings.Join(values, "\n"), ok
+}
+
+// setRoot gives root's alias these values. Without any it takes out the line that an earlier set added, as it was written.
+func setRoot(f *aliases.File, have string, want *string) ([]byte, error) {
+	if want != nil {
+		_, err := f.Set("root", strings.Split(*want, "\n")...)
+		return f.Bytes(), err
+	}
+	line := "root: " + strings.ReplaceAll(have, "\n", ", ")
+	var out strings.Builder
+	for l := range strings.Lines(string(f.Bytes())) {
+		if strings.TrimRight(l, "\r\n") != line {
+			out.WriteString(l)
+		}
+	}
+	return []byte(out.String()), nil
+}

@@ -1,0 +1,82 @@
+package smarthost
+
+import (
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"postfix-maint/internal/answers"
+)
+
+// The ports of RFC 8314 and RFC 5321.
+const (
+	portSMTP        = 25
+	portSubmissions = 465
+	portSubmission  = 587
+)
+
+// services are the names that people write for these ports. They are written to main.cf as numbers: the client looks a name up
+// in /etc/services of its chroot.
+var services = map[string]int{
+	"smtp": portSMTP, "submissions": portSubmissions, "smtps": portSubmissions, "ssmtp": portSubmissions, "submission": portSubmission,
+}
+
+// relay is a relayhost taken apart.
+type relay struct {
+	host    string // name or address, without brackets and "IPv6:"
+	port    int
+	literal bool   // in brackets: the host itself, no MX lookup
+	dest    string // as it stands in main.cf, and the key of the password table
+}
+
+// parseRelay reads HOST, HOST:PORT, [HOST] or [HOST]:PORT as host_port(3) of Postfix does. An address always goes in brackets.
+func parseRelay(text string) (relay, error) {
+	fail := func(err error) (relay, error) {
+		return relay{}, fmt.Errorf("cannot use %q as relay: %w", text, err)
+	}
+	if text == "" {
+		return relay{}, fmt.Errorf("a smarthost needs a relay, as in [smtp.example.com]:587")
+	}
+	if err := answers.Check(answers.RelayHost, text, nil); err != nil {
+		return fail(err)
+	}
+	var host, port string
+	r := relay{port: portSMTP}
+	if rest, ok := strings.CutPrefix(text, "["); ok {
+		r.literal = true
+		host, port, _ = strings.Cut(rest, "]")
+		port = strings.TrimPrefix(port, ":")
+	} else {
+		host, port, _ = strings.Cut(text, ":")
+	}
+	if strings.Contains(text, "$") {
+		return fail(fmt.Errorf("a name of main.cf cannot be the key of a password: write the host out"))
+	}
+	if len(host) > 5 && strings.EqualFold(host[:5], "ipv6:") {
+		host = host[5:]
+	}
+	if port != "" {
+		n, known := services[strings.ToLower(port)]
+		if !known {
+			var err error
+			if n, err = strconv.Atoi(port); err != nil {
+				return fail(fmt.Errorf("port %q is no number", port))
+			}
+		}
+		r.port = n
+	}
+	r.literal = r.literal || net.ParseIP(host) != nil
+	r.host = strings.ToLower(host)
+	r.dest = r.host
+	if r.literal {
+		r.dest = "[" + r.host + "]"
+	}
+	if port != "" {
+		r.dest += ":" + strconv.Itoa(r.port)
+	}
+	return r, nil
+}
+
+// address tells whether the host is an IP address.
+func (r relay) address() bool { return net.ParseIP(r.host) != nil }

@@ -1,0 +1,95 @@
+package smarthost
+
+import (
+	"context"
+	"strings"
+
+	"postfix-maint/internal/aliases"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/smarthost/table"
+)
+
+// Status is the smarthost that is in force, by whoever it was set. No secret is in it.
+type Status struct {
+	Instance string   `json:"instance"`
+	Relay    string   `json:"relay"` // "": mail is delivered directly
+	TLS      string   `json:"tls"`
+	Wrapper  bool     `json:"wrapper"`
+	CAFile   string   `json:"ca_file,omitempty"`
+	CAPath   string   `json:"ca_path,omitempty"`
+	Account  string   `json:"account,omitempty"` // from the table sasl_passwd
+	Password string   `json:"password,omitempty"`
+	Tables   []string `json:"tables,omitempty"` // for the passwords, secrets replaced
+	Rewrite  []string `json:"rewrite,omitempty"`
+	Root     string   `json:"root,omitempty"` // who gets root's mail
+	Ours     bool     `json:"ours"`           // something was set by "smarthost set"
+}
+
+// Show reads what is in force.
+func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return Status{}, err
+	}
+	s := Status{
+		Instance: inst.Name, Relay: h.effective["relayhost"], TLS: h.effective["smtp_tls_security_level"],
+		Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", CAFile: h.effective["smtp_tls_CAfile"],
+		CAPath: h.effective["smtp_tls_CApath"], Ours: h.state.found,
+	}
+	for _, param := range []string{"smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks"} {
+		if v := h.effective[param]; v != "" {
+			s.Rewrite = append(s.Rewrite, param+" = "+v)
+		}
+	}
+	if h.effective["smtp_sasl_auth_enable"] == "yes" {
+		text := "smtp_sasl_password_maps = " + h.effective["smtp_sasl_password_maps"]
+		_, masked, _ := strings.Cut(strings.TrimSpace(string(maskMain([]byte(text+"\n")))), " = ")
+		s.Tables = maincf.SplitList(masked)
+		if s.Account, err = h.account(s.Relay); err != nil {
+			return s, err
+		}
+		if s.Account != "" {
+			s.Password = table.Stars
+		}
+	}
+	s.Root, err = h.rootAlias()
+	return s, err
+}
+
+// account is the one that the password table has for a relay.
+func (h *host) account(relayhost string) (string, error) {
+	r, err := parseRelay(relayhost)
+	if err != nil {
+		return "", nil // none, or one that only Postfix understands
+	}
+	text, err := h.read(h.current(passwordTable))
+	if err != nil {
+		return "", err
+	}
+	for _, key := range []string{r.host, r.dest} {
+		if value, ok := table.Lookup(text, key); ok {
+			user, _, _ := strings.Cut(value, ":")
+			return user, nil
+		}
+	}
+	return "", nil
+}
+
+// rootAlias is who gets root's mail, "" if the alias table does not say.
+func (h *host) rootAlias() (string, error) {
+	_, name := h.aliasTable()
+	if name == "" {
+		return "", nil
+	}
+	text, err := h.read(h.currentAliases(name))
+	if err != nil {
+		return "", err
+	}
+	f, err := aliases.Parse(text)
+	if err != nil {
+		return "", nil // Postfix's own message is better, and comes when the table is made
+	}
+	values, _ := f.Lookup("root")
+	return strings.Join(values, ", "), nil
+}
