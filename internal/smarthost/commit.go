@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"strings"
 
@@ -56,8 +55,9 @@ func (p *Plan) remember() error {
 
 // placed is a file that was put in its place before main.cf was written, with what stood there.
 type placed struct {
-	file
-	index []byte
+	name string
+	text []byte // nil: there was none
+	attr sysroot.Attr
 }
 
 // commit does everything up to the moment, and the last renames after it. It returns what undo would have to take back.
@@ -82,13 +82,13 @@ func (p *Plan) commit(ctx context.Context) (done []placed, err error) {
 		case f.referenced:
 			live = append(live, f)
 		default:
-			was := placed{file: f}
-			if f.typ != "" {
-				if was.index, err = h.read(f.index(f.path)); err != nil {
+			for _, name := range nonEmpty(f.path, f.index(f.path)) {
+				was, err := h.snapshot(name)
+				if err != nil {
 					return done, err
 				}
+				done = append(done, was)
 			}
-			done = append(done, was)
 			if err := p.place(ctx, f); err != nil {
 				return done, err
 			}
@@ -277,14 +277,14 @@ func (p *Plan) undo(done []placed) error {
 	if now, err := h.read(h.file("main.cf")); err != nil || string(now) != string(h.disk) && string(now) != string(h.live.Bytes()) {
 		return err
 	}
-	for _, f := range done {
-		if err := h.restore(f.path, f.old, f.mode); err != nil {
-			return err
+	for _, was := range done {
+		var err error
+		if was.text == nil {
+			_, err = h.d.Root.Remove(was.name)
+		} else {
+			_, err = h.d.Root.WriteFile(was.name, was.text, was.attr)
 		}
-		if f.typ == "" {
-			continue
-		}
-		if err := h.restore(f.file.index(f.path), f.index, f.mode); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -298,13 +298,18 @@ func (p *Plan) undo(done []placed) error {
 	return p.old.save(h.d.Root, h.inst)
 }
 
-func (h *host) restore(name string, old []byte, mode fs.FileMode) error {
-	if old == nil {
-		_, err := h.d.Root.Remove(name)
-		return err
+// snapshot remembers a file with its mode and owner.
+func (h *host) snapshot(name string) (placed, error) {
+	text, err := h.read(name)
+	if err != nil || text == nil {
+		return placed{name: name}, err
 	}
-	_, err := h.d.Root.WriteFile(name, old, sysroot.Attr{Mode: mode})
-	return err
+	fi, err := h.d.Root.Stat(name)
+	if err != nil {
+		return placed{}, err
+	}
+	uid, gid := sysroot.Owner(fi)
+	return placed{name, text, sysroot.Attr{Mode: fi.Mode().Perm(), UID: uid, GID: gid, Force: true}}, nil
 }
 
 func (h *host) writeMain(f *maincf.File) error {

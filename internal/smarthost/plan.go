@@ -139,13 +139,16 @@ func (h *host) origin() (string, error) {
 	return strings.TrimSpace(first), err
 }
 
-// stored is the password that the table holds for this relay and account, "" if it holds none.
+// stored is the password that the table holds for this account at this host, "" if it holds none.
 func (h *host) stored(r relay, user, delimiter string) (Secret, error) {
 	text, err := h.read(h.current(passwordTable))
 	if err != nil {
 		return "", err
 	}
 	value, ok := table.Lookup(text, r.dest)
+	if last, err := parseRelay(h.state.Options.Relay); !ok && err == nil && last.host == r.host {
+		value, ok = table.Lookup(text, last.dest) // the same host at another port
+	}
 	if !ok {
 		return "", nil
 	}

@@ -41,6 +41,7 @@ type tools struct {
 	types string
 	found map[string]string // answers of postmap -q: "key table" -> value
 	fail  string            // the call that has this in it fails
+	die   string            // the call that has this in it ends the run as a kill would
 	calls []string
 }
 
@@ -52,6 +53,9 @@ func (f *tools) Run(ctx context.Context, name string, args ...string) error {
 func (f *tools) Output(_ context.Context, name string, args ...string) ([]byte, error) {
 	line := strings.Join(append([]string{filepath.Base(name)}, args...), " ")
 	f.calls = append(f.calls, line)
+	if f.die != "" && strings.Contains(line, f.die) {
+		panic("killed")
+	}
 	if f.fail != "" && strings.Contains(line, f.fail) {
 		return nil, &run.ExitError{Args: args, Code: 1, Stderr: "fatal: made to fail"}
 	}
@@ -338,6 +342,60 @@ func TestSetRefusesBeforeAnythingIsChanged(t *testing.T) {
 
 func canonical(typ, sender string) smarthost.Rewriting {
 	return smarthost.Rewriting{Kind: "canonical", Type: typ, Rules: []smarthost.Rule{{Sender: sender, Address: "x@example.net"}}}
+}
+
+// A set that replaces another and is killed before its moment leaves the way back to the very first state.
+func TestKilledBeforeTheMoment(t *testing.T) {
+	d, f := lay(t, nil)
+	set(t, d, options())
+	o := options()
+	o.Relay, o.TLS, o.Root, o.Rewrite.Address = "[other.example.net]:465", "secure", "x@y.example", "x@y.example"
+	p, err := smarthost.Set(context.Background(), d, primary, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.die = "postalias"
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the kill did not happen")
+			}
+		}()
+		_ = p.Apply(context.Background(), func(smarthost.Change) {})
+	}()
+	f.die = ""
+	if got := value(t, d, "relayhost"); got != "[relay.example.net]:587" {
+		t.Errorf("relayhost = %q after the kill", got)
+	}
+	set(t, d, o)
+	if got := value(t, d, "relayhost"); got != "[other.example.net]:465" {
+		t.Errorf("relayhost = %q after the second try", got)
+	}
+	unset(t, d)
+	if got := read(t, d, "/etc/postfix/main.cf"); !sameLines(got, mainCF) {
+		t.Errorf("unset left\n%s", got)
+	}
+	if got := read(t, d, "/etc/aliases"); got != "postmaster: root\nroot: anna\n" {
+		t.Errorf("the aliases are %q", got)
+	}
+}
+
+// A failure after tables were put in their places takes them away again.
+func TestAFailureTakesTablesBack(t *testing.T) {
+	d, _ := lay(t, map[string]string{"etc/postfix/sasl_passwd": "keep.example a:b\n", "etc/postfix/generic.db/": ""})
+	before := sysroottest.Dump(t, d.Root.Dir(), false)
+	p, err := smarthost.Set(context.Background(), d, primary, options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(context.Background(), func(smarthost.Change) {}); err == nil {
+		t.Fatal("an index that is a directory is no error")
+	}
+	for name, what := range sysroottest.Dump(t, d.Root.Dir(), false) {
+		if before[name] != what && !strings.HasPrefix(name, "var") {
+			t.Errorf("%s is %q, was %q", name, what, before[name])
+		}
+	}
 }
 
 // Whatever program fails, the former settings stay in force, and nothing is left behind.
