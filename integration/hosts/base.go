@@ -62,34 +62,58 @@ func (s *Session) Stock(ctx context.Context, release string) (string, error) {
 // fetch downloads Debian's Postfix packages inside a tree of the release, over the machine's network.
 func (s *Session) fetch(ctx context.Context, release, dir string) error {
 	s.logf("fetching Debian's Postfix of %s (once a day)", release)
+	debs, err := s.download(ctx, release, dir, "cd /tmp && apt-get download -q postfix postfix-pcre postfix-lmdb")
+	if err == nil && debs != 3 {
+		err = fmt.Errorf("cannot fetch Debian's Postfix: %d packages came", debs)
+	}
+	return err
+}
+
+// Packages gives a folder with more packages of a release, each with all that it needs beyond the base tree, and a Packages index:
+// an apt source for the scenarios that need them. It is fetched once for each list; a name is the list's place in the cache.
+func (s *Session) Packages(ctx context.Context, release, name string, packages ...string) (string, error) {
+	key := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(packages, " "))))[:12]
+	return s.cached(name+"-"+release, key, func(dir string) error {
+		s.logf("fetching %s of %s (once)", name, release)
+		script := ""
+		for _, p := range packages { // one by one: some exclude each other
+			script += "apt-get install -q -y --no-install-recommends --download-only " + p + "\n"
+		}
+		_, err := s.download(ctx, release, dir, script+"mv /var/cache/apt/archives/*.deb /tmp")
+		return err
+	})
+}
+
+// download runs a script in a tree of the release, over the machine's network, makes an apt source in dir of the packages that
+// it leaves in /tmp, and counts them.
+func (s *Session) download(ctx context.Context, release, dir, script string) (int, error) {
 	h, err := s.NewHost(ctx, "fetch-"+release, Options{Release: release})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer h.Remove()
-	script := "cd /tmp && apt-get update -q && apt-get download -q postfix postfix-pcre postfix-lmdb"
-	cmd := exec.CommandContext(ctx, "chroot", h.Root(), "sh", "-ec", script)
+	cmd := exec.CommandContext(ctx, "chroot", h.Root(), "sh", "-ec", "apt-get update -q\n"+script)
 	cmd.Env = cleanEnv()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("cannot fetch Debian's Postfix: %w: %s", err, tail(out))
+		return 0, fmt.Errorf("cannot fetch packages of %s: %w: %s", release, err, tail(out))
 	}
 	debs, err := filepath.Glob(filepath.Join(h.Root(), "tmp", "*.deb"))
-	if err != nil || len(debs) != 3 {
-		return fmt.Errorf("cannot fetch Debian's Postfix: %d packages came", len(debs))
+	if err != nil {
+		return 0, err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
+		return 0, err
 	}
 	for _, deb := range debs {
 		data, err := os.ReadFile(deb)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if err := os.WriteFile(filepath.Join(dir, filepath.Base(deb)), data, 0o644); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return index(ctx, dir)
+	return len(debs), index(ctx, dir)
 }
 
 // index writes the Packages file that makes a folder an apt source.
