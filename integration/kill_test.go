@@ -32,7 +32,7 @@ fi
 exec /usr/sbin/postfix-maint.real "$@"
 `
 
-var killStep = flag.Int("killstep", 1, "TestKill: kill at every n-th call only")
+var killStep = flag.Int("killstep", 1, "kill at every n-th call only")
 
 // TestKill ends the postinst of a first installation by kill -9, together with the debconf frontend that waits for it, at each
 // call by which it or a program of it changes a file, one run each (on Debian 13 at every third call). After "dpkg --configure -a" all files must be
