@@ -76,10 +76,8 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 		for _, change := range plan.Changes {
 			display(change)
 		}
-	} else if err := plan.Apply(c.Context, display); err != nil {
+	} else if err := plan.Apply(c.Context, display, func() error { return settle(db, plan, given) }); err != nil {
 		warn(stderr, plan.Warnings)
-		return err
-	} else if err := settle(db, plan, given); err != nil {
 		return err
 	}
 	if c.Bool("json") {

@@ -24,7 +24,25 @@ const lookupLimit = 2 * time.Second
 // openRoot is the tree that dpkg works on: DPKG_ROOT (dpkg(1)), else the running system.
 func openRoot() (*sysroot.Root, error) { return sysroot.Open(os.Getenv("DPKG_ROOT")) }
 
-// takeLock keeps two commands from changing the same tree. Maintainer scripts do without: dpkg and debconf let in one at a time.
+// scriptWait bounds how long a maintainer script waits for a person's command; nothing of ours takes as long.
+const scriptWait = 30 * time.Second
+
+// lockForScript is takeLock for a maintainer script: it waits, and goes on without the lock rather than fail an installation.
+// In an image (DPKG_ROOT) nobody else is at work.
+func lockForScript(ctx context.Context, root *sysroot.Root, script string, stderr io.Writer) *lock.Lock {
+	if !root.IsHost() {
+		return nil
+	}
+	l, err := lock.Wait(ctx, paths.LockFile, script, scriptWait, func(busy *lock.BusyError) {
+		fmt.Fprintf(stderr, "postfix-maint: waiting: %v\n", busy)
+	})
+	if err != nil {
+		warn(stderr, []string{fmt.Sprintf("going on without waiting any longer: %v", err)})
+	}
+	return l
+}
+
+// takeLock keeps two commands from changing the same tree.
 func takeLock(root *sysroot.Root, command string) (*lock.Lock, error) {
 	path, err := root.Path(paths.LockFile)
 	if err != nil {

@@ -123,6 +123,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if len(args) > 0 {
 		old = args[0]
 	}
+	defer lockForScript(ctx, root, "postinst", stderr).Release()
 	svc, done := service(root)
 	defer done()
 	version := installedVersion(root)
@@ -132,7 +133,12 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if err != nil {
 		return err
 	}
-	err = plan.Apply(ctx, show(stderr))
+	err = plan.Apply(ctx, show(stderr), func() error {
+		if err := settle(client, plan, given); err != nil {
+			return err
+		}
+		return client.Stop()
+	})
 	warn(stderr, plan.Warnings)
 	if err != nil {
 		return err
@@ -140,10 +146,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if old != "" && !reconfiguring() {
 		sayNotes(root, stderr)
 	}
-	if err := settle(client, plan, given); err != nil {
-		return err
-	}
-	return client.Stop()
+	return nil
 }
 
 // settle takes the wishes' flags back in debconf's database, once they are applied.
@@ -170,6 +173,7 @@ func sayNotes(root *sysroot.Root, stderr io.Writer) {
 // triggered restarts or reloads the mail system once, when all packages of this dpkg run are configured. dpkg gives the names
 // of the triggers in one argument.
 func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr io.Writer) error {
+	defer lockForScript(ctx, root, "postinst triggered", stderr).Release()
 	svc, done := service(root)
 	defer done()
 	action := "reload"
@@ -201,6 +205,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	defer lockForScript(ctx, root, "prerm", stderr).Release()
 	svc, done := service(root)
 	defer done()
 	if err := svc.Act(ctx, "stop"); err != nil { // a removal goes on: the daemons end without their files

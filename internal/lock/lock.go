@@ -1,5 +1,5 @@
 // Package lock (ring: port) keeps two commands from changing the host at the same time, and says who is at work. Maintainer
-// scripts need none of it: dpkg and debconf have locks of their own.
+// scripts have dpkg's and debconf's locks against each other, and this one against a person's commands.
 package lock
 
 import (
@@ -49,8 +49,11 @@ func Take(path, command string) (*Lock, error) {
 	return &Lock{fd: fd}, nil
 }
 
-// Release gives the lock back. The file stays: removing it would let two others hold a lock each.
+// Release gives the lock back. The file stays: removing it would let two others hold a lock each. A nil lock is none.
 func (l *Lock) Release() {
+	if l == nil {
+		return
+	}
 	_ = unix.Ftruncate(l.fd, 0)
 	_ = unix.Close(l.fd)
 }

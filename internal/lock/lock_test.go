@@ -1,12 +1,15 @@
 package lock_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postfix-maint/internal/lock"
 )
@@ -44,5 +47,49 @@ func TestALinkIsNotFollowed(t *testing.T) {
 	}
 	if data, _ := os.ReadFile(dir + "/victim"); string(data) != "text" {
 		t.Errorf("the file behind a link became %q", data)
+	}
+}
+
+func TestAScriptWaitsForAPersonsCommand(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	holder := exec.Command("flock", path, "sh", "-c", "echo process $$ '(smarthost set)' since now > "+path+"; echo; read x")
+	in, _ := holder.StdinPipe()
+	out, _ := holder.StdoutPipe()
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil { // it holds the lock
+		t.Fatal(err)
+	}
+	told := 0
+	wait := func(limit time.Duration) (*lock.Lock, error) {
+		return lock.Wait(context.Background(), path, "postinst", limit, func(busy *lock.BusyError) {
+			if told++; !strings.Contains(busy.Error(), "(smarthost set)") {
+				t.Errorf("it waits for: %v", busy)
+			}
+		})
+	}
+	if l, err := wait(time.Millisecond); !errors.As(err, new(*lock.BusyError)) || told != 1 {
+		t.Fatalf("after the limit: %v, %v, told %d times", l, err, told)
+	}
+	in.Close()
+	l, err := wait(time.Hour)
+	if err != nil {
+		t.Fatalf("after the command's end: %v", err)
+	}
+	l.Release()
+	_ = holder.Wait()
+}
+
+func TestACommandLendsItsLockToWhatItStarts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held, err := lock.Take(path, "adopt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release()
+	l, err := lock.Wait(context.Background(), path, "postinst", time.Hour, func(*lock.BusyError) { t.Error("it waits") })
+	if l != nil || err != nil {
+		t.Errorf("got %v, %v", l, err)
 	}
 }

@@ -39,7 +39,7 @@ func runs(t *testing.T, root *sysroot.Root, req setup.Request, stop string) *set
 		if stop != "" && c.Step == stop {
 			panic(errPlug)
 		}
-	}); err != nil {
+	}, settled); err != nil {
 		t.Fatal(err)
 	}
 	return p

@@ -37,7 +37,7 @@ func TestUpgradeAcrossReleases(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Apply(context.Background(), func(setup.Change) {}); err != nil {
+			if err := p.Apply(context.Background(), func(setup.Change) {}, settled); err != nil {
 				t.Fatal(err)
 			}
 			for _, path := range []string{"/etc/postfix/main.cf", "/etc/postfix-out/main.cf"} {

@@ -85,7 +85,7 @@ func (p *Plan) planAction(installing bool) {
 		p.exec("restart Postfix at the end of this dpkg run", true, "dpkg-trigger", "--no-await", Trigger)
 	default:
 		action := p.action
-		p.add(Change{What: action + " Postfix", after: true, do: func(ctx context.Context) error {
+		p.add(Change{What: action + " Postfix", after: true, lives: true, do: func(ctx context.Context) error {
 			if err := p.d.Service.Act(ctx, action); err != nil {
 				return fmt.Errorf("cannot %s Postfix: %w; see \"systemctl status 'postfix*'\" and \"postfix check\"", action, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
@@ -43,6 +44,7 @@ type Change struct {
 
 	do    func(context.Context) error
 	after bool // done once main.cf is in force: what fails here is a warning
+	lives bool // may start what outlives the run
 }
 
 // Plan is what a run would do. Changes are in the order of their execution.
@@ -95,12 +97,19 @@ func NewPlan(ctx context.Context, d Deps, req Request) (*Plan, error) {
 }
 
 // Apply makes the plan so, telling each change through show before it is done. A failure of a change up to and including
-// main.cf is the error; later ones become warnings. With nothing to change nothing is written.
-func (p *Plan) Apply(ctx context.Context, show func(Change)) error {
+// main.cf is the error; later ones become warnings. With nothing to change nothing is written. It calls settled once, when the
+// configuration is in force and before the service is started or restarted: the talk with debconf ends there (#410871).
+func (p *Plan) Apply(ctx context.Context, show func(Change), settled func() error) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
+	settle := sync.OnceValue(settled)
 	for _, c := range p.Changes {
+		if c.lives {
+			if err := settle(); err != nil {
+				return err
+			}
+		}
 		show(c)
 		err := c.do(ctx)
 		switch {
@@ -110,6 +119,9 @@ func (p *Plan) Apply(ctx context.Context, show func(Change)) error {
 		default:
 			return fmt.Errorf("cannot complete step %q: %w", c.Step, err)
 		}
+	}
+	if err := settle(); err != nil {
+		return err
 	}
 	return p.end()
 }

@@ -78,10 +78,12 @@ func plan(t *testing.T, root *sysroot.Root, given map[answers.Question]string) *
 	return p
 }
 
+func settled() error { return nil }
+
 func apply(t *testing.T, root *sysroot.Root, given map[answers.Question]string) (changes []string, warnings []string) {
 	t.Helper()
 	p := plan(t, root, given)
-	if err := p.Apply(context.Background(), func(c setup.Change) { changes = append(changes, c.What) }); err != nil {
+	if err := p.Apply(context.Background(), func(c setup.Change) { changes = append(changes, c.What) }, settled); err != nil {
 		t.Fatal(err)
 	}
 	return changes, p.Warnings
@@ -272,7 +274,7 @@ func TestInterruptedAtEachStep(t *testing.T) {
 					if n++; n > stop {
 						panic(errPlug)
 					}
-				})
+				}, settled)
 			}()
 			apply(t, root, given)
 			if got := sysroottest.Dump(t, root.Dir(), false); !equal(got, want) {
@@ -338,7 +340,7 @@ func TestANumberAsHostName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Apply(context.Background(), func(setup.Change) {}); err != nil {
+	if err := p.Apply(context.Background(), func(setup.Change) {}, settled); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, root, "/etc/postfix/main.cf"); !strings.Contains(got, "\nmyhostname = localhost\n") {
