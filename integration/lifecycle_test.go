@@ -1,4 +1,4 @@
-//go:build integration && unfinished
+//go:build integration
 
 package integration
 
@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
@@ -51,17 +54,32 @@ const (
 	asChecked   ending = "checked" // something else: the check says it all
 )
 
+// lives are all ways.
+var lives = [][]life{installs, upgrades, removals, changes, surroundings}
+
 // TestLife goes through the tables, each way on a host of its own, on every release.
 func TestLife(t *testing.T) {
 	t.Parallel()
+	var begun sync.Once
+	var start time.Time
+	var ran atomic.Int32
+	t.Cleanup(func() {
+		fmt.Printf("  the package's life: %d ways in %.0f s\n", ran.Load(), time.Since(start).Seconds())
+	})
 	for _, release := range hosts.Releases() {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
-			for _, table := range [][]life{installs, upgrades, removals, changes, surroundings} {
+			for _, table := range lives {
 				for _, l := range table {
-					if l.only == "" || l.only == release {
-						t.Run(l.name, func(t *testing.T) { live(scenario(t, 1), t, release, l) })
+					if l.only != "" && l.only != release {
+						continue
 					}
+					t.Run(l.name, func(t *testing.T) {
+						ctx := scenario(t, 1)
+						begun.Do(func() { start = time.Now() })
+						live(ctx, t, release, l)
+						ran.Add(1)
+					})
 				}
 			}
 		})
@@ -149,7 +167,7 @@ func prepare(ctx context.Context, h *hosts.Host, start beginning) error {
 //	o1, o2        both of them adopted
 //	o1b           d1 adopted by a later version of the layer
 //	m1, m2        postfix-maint and its next version
-//	broken        o1b with a file that belongs to another package: its unpacking fails
+//	broken        o1b, and d2 as debian.deb, with a file that belongs to another package: their unpacking fails
 //
 // A version that is in no archive yet is the package of today under another number.
 func lifeDebs(ctx context.Context, release string) (hosts.Options, error) {
@@ -190,6 +208,9 @@ next /debs/m1/postfix-maint.deb "$(dpkg-deb -f /debs/m1/postfix-maint.deb Versio
 dpkg-deb -R /debs/o1b/postfix.deb /tmp/broken
 mkdir -p /tmp/broken/usr/bin; echo mine > /tmp/broken/usr/bin/strace
 again /debs/broken/postfix.deb /tmp/broken
+dpkg-deb -R /debs/d2/postfix.deb /tmp/broken
+mkdir -p /tmp/broken/usr/bin; echo mine > /tmp/broken/usr/bin/strace
+again /debs/broken/debian.deb /tmp/broken
 dpkg-deb -x /debs/m1/postfix-maint.deb /tmp/maint
 /tmp/maint/usr/sbin/postfix-maint adopt --layer /tmp/maint/usr/share/postfix-maint/layer --output /debs/o2 /debs/d2/postfix.deb
 mv /debs/o2/postfix_*.deb /debs/o2/postfix.deb
