@@ -22,7 +22,7 @@ func commands(stdout, stderr io.Writer) []*cli.Command {
 		script("postinst", "configure the package", func(c *cli.Context) error { return postinst(c.Context, c.Args().Slice(), stderr) }),
 		script("prerm", "stop for a removal", func(c *cli.Context) error { return prerm(c.Context, c.Args().Slice(), stderr) }),
 		applyCommand(stdout, stderr), checkConfigCommand(stdout, stderr), adoptCommand(stdout), sandboxCommand(stdout),
-		instanceCommand(stdout, stderr), smarthostCommand(stdout, stderr),
+		chrootCommand(stdout, stderr), instanceCommand(stdout, stderr), smarthostCommand(stdout, stderr),
 	}
 }
 

@@ -220,12 +220,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 func clearChroots(root *sysroot.Root) (warnings []string) {
 	insts, _ := instance.List(root) // without a configuration that can be read nobody knows where the chroots are
 	for _, inst := range insts {
-		plan, err := chroot.NewPlan(chroot.Deps{Root: root}, inst)
-		if err != nil {
-			continue
-		}
-		plan.Entries = nil
-		res, err := plan.Apply()
+		res, err := chroot.Clear(chroot.Deps{Root: root}, inst)
 		warnings = append(warnings, res.Warnings...)
 		if err != nil {
 			warnings = append(warnings, err.Error())

@@ -19,14 +19,20 @@ const lockWait = 30 * time.Second
 type Result struct {
 	Changed, Removed []string
 	Warnings         []string
+	// Missing, of Check alone, is what is not there at all: files of Changed, and directories. Foreign, of Inspect alone, is what
+	// lies there and is neither planned nor ours.
+	Missing, Foreign []string
 }
 
 // Apply makes the chroot hold what the plan says. With nothing to do it writes nothing. The error is one of those that the
 // package comment lists; the result is valid beside it.
-func (p *Plan) Apply() (Result, error) { return p.run(true) }
+func (p *Plan) Apply() (Result, error) { return p.run(true, (*applier).act) }
 
 // Check says what Apply would do.
-func (p *Plan) Check() (Result, error) { return p.run(false) }
+func (p *Plan) Check() (Result, error) { return p.run(false, (*applier).foretell) }
+
+// Inspect is Check, and says as well what is foreign.
+func (p *Plan) Inspect() (Result, error) { return p.run(false, (*applier).inspect) }
 
 // applier is one run.
 type applier struct {
@@ -53,7 +59,8 @@ type change struct {
 	before *keptFile
 }
 
-func (p *Plan) run(write bool) (Result, error) {
+// run compares and does the rest; write tells whether that writes.
+func (p *Plan) run(write bool, do func(*applier)) (Result, error) {
 	a := &applier{Plan: p, now: time.Now()}
 	a.result.Warnings = slices.Clone(p.Warnings)
 	if p.Off {
@@ -85,11 +92,7 @@ func (p *Plan) run(write bool) (Result, error) {
 		a.sweep() // first, while the list still has all names of the run that did not end
 	}
 	a.decide(found)
-	if write {
-		a.act()
-	} else {
-		a.foretell()
-	}
+	do(a)
 	slices.Sort(a.result.Changed)
 	slices.Sort(a.result.Removed)
 	return a.result, errors.Join(a.fatal...)
@@ -113,6 +116,14 @@ func (a *applier) fail(e Entry, err error) {
 func (a *applier) foretell() {
 	for _, c := range a.changes {
 		a.result.Changed = append(a.result.Changed, c.Path)
+		if _, err := a.q.look(c.Path); errors.Is(err, fs.ErrNotExist) {
+			a.result.Missing = append(a.result.Missing, c.Path)
+		}
+	}
+	for _, e := range a.Entries {
+		if e.Source == "" && slices.Contains(a.dirs, e.Path) {
+			a.result.Missing = append(a.result.Missing, e.Path)
+		}
 	}
 	a.result.Removed = slices.Clone(a.removal)
 }

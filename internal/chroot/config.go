@@ -16,10 +16,12 @@ import (
 type config struct {
 	inst     instance.Instance
 	main     *maincf.File
+	services []mastercf.Service // all of master.cf
 	chrooted []mastercf.Service
 }
 
-func readConfig(root *sysroot.Root, inst instance.Instance) (*config, error) {
+// readConfig reads main.cf and master.cf; master is the text of the latter where another one than the file's counts.
+func readConfig(root *sysroot.Root, inst instance.Instance, master []byte) (*config, error) {
 	c := &config{inst: inst}
 	name := path.Join(inst.ConfigDir, "main.cf")
 	data, err := root.ReadFile(name)
@@ -30,10 +32,12 @@ func readConfig(root *sysroot.Root, inst instance.Instance) (*config, error) {
 		return nil, fmt.Errorf("cannot parse %q: %w", name, err)
 	}
 	name = path.Join(inst.ConfigDir, "master.cf")
-	if data, err = root.ReadFile(name); err != nil {
-		return nil, fmt.Errorf("cannot read configuration: %w", err)
+	if data = master; data == nil {
+		if data, err = root.ReadFile(name); err != nil {
+			return nil, fmt.Errorf("cannot read configuration: %w", err)
+		}
 	}
-	master, err := mastercf.Parse(data)
+	table, err := mastercf.Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", name, err)
 	}
@@ -41,7 +45,8 @@ func readConfig(root *sysroot.Root, inst instance.Instance) (*config, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range master.Services() {
+	c.services = table.Services()
+	for _, s := range c.services {
 		if s.Chrooted(compat) {
 			c.chrooted = append(c.chrooted, s)
 		}

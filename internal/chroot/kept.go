@@ -85,9 +85,11 @@ func sum(data []byte) string {
 }
 
 // keptPath is the place of the list of one instance, by its name in the unit.
-func keptPath(inst instance.Instance) string {
-	name := strings.TrimSuffix(strings.TrimPrefix(inst.Unit(), "postfix@"), ".service")
-	return path.Join(paths.ChrootState, name)
+func keptPath(inst instance.Instance) string { return path.Join(paths.ChrootState, stateName(inst)) }
+
+// stateName is the instance's name as a file name.
+func stateName(inst instance.Instance) string {
+	return strings.TrimSuffix(strings.TrimPrefix(inst.Unit(), "postfix@"), ".service")
 }
 
 // loadKept reads the list; found is false where there is none yet. A list that cannot be understood, or one of another

@@ -20,6 +20,14 @@ type Deps struct {
 	Logf func(format string, args ...any)
 }
 
+// complete is d with nothing left nil.
+func (d Deps) complete() Deps {
+	if d.Logf == nil {
+		d.Logf = func(string, ...any) {}
+	}
+	return d
+}
+
 // Entry is one file or directory that has to be in the chroot.
 type Entry struct {
 	Path   string // relative to the queue directory
@@ -56,12 +64,12 @@ func rel(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 
 // NewPlan works out what inst's chroot needs, from its main.cf and master.cf, /etc/default/postfix and the host's files.
 // It reads only.
-func NewPlan(d Deps, inst instance.Instance) (*Plan, error) {
-	if d.Logf == nil {
-		d.Logf = func(string, ...any) {}
-	}
-	p := &Plan{Instance: inst, deps: d, caDir: map[string]string{}}
-	conf, err := readConfig(d.Root, inst)
+func NewPlan(d Deps, inst instance.Instance) (*Plan, error) { return newPlan(d, inst, nil) }
+
+// newPlan is NewPlan with the text of a master.cf that is not written yet.
+func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
+	p := &Plan{Instance: inst, deps: d.complete(), caDir: map[string]string{}}
+	conf, err := readConfig(d.Root, inst, master)
 	if err != nil {
 		return nil, err
 	}

@@ -51,9 +51,10 @@ const (
 // Our own places.
 const (
 	StateDir          = "/var/lib/postfix-maint"
-	Applied           = StateDir + "/applied.json" // the answers applied last: the base of the next merge
-	Pending           = StateDir + "/pending.json" // the intent of a run that has not ended yet
-	ChrootState       = StateDir + "/chroot"       // one list an instance: what we put into its chroot
+	Applied           = StateDir + "/applied.json"  // the answers applied last: the base of the next merge
+	Pending           = StateDir + "/pending.json"  // the intent of a run that has not ended yet
+	ChrootState       = StateDir + "/chroot"        // one list an instance: what we put into its chroot
+	ChrootSwitch      = StateDir + "/chroot-switch" // one marker an instance: its daemons have not read the new master.cf
 	Program           = "/usr/sbin/postfix-maint"
 	LibexecDir        = "/usr/libexec/postfix-maint"
 	ConfigureInstance = LibexecDir + "/configure-instance"
