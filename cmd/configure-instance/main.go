@@ -1,21 +1,26 @@
 // Command configure-instance brings the chroot of one Postfix instance up to date with the host:
 //
 //	configure-instance [--root DIR] [--dry-run] [INSTANCE]
+//	configure-instance [--root DIR] [--dry-run] --all | --resolver
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
-// "postfix check" calls it; without that too, it is the primary instance.
+// "postfix check" calls it; without that too, it is the primary instance. The dpkg trigger runs --all: every instance; the hooks of
+// the network run --resolver: the files of name lookup of every instance. There, a host without a configuration has nothing to do.
 //
 // What was changed goes to standard output, a line each; what went wrong to standard error. It exits 1 only for what keeps
 // chrooted services from working: see package chroot.
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
@@ -30,31 +35,55 @@ func main() {
 func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("configure-instance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	dir := flags.String("root", env("DPKG_ROOT"), "work on the system below this directory")
-	dry := flags.Bool("dry-run", false, "only say what would be done")
+	t := task{mailConfig: env("MAIL_CONFIG")}
+	flags.StringVar(&t.dir, "root", env("DPKG_ROOT"), "work on the system below this directory")
+	flags.BoolVar(&t.dry, "dry-run", false, "only say what would be done")
+	flags.BoolVar(&t.all, "all", false, "all instances")
+	flags.BoolVar(&t.resolver, "resolver", false, "only the files of name lookup, of all instances")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--all | --resolver | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if flags.NArg() > 1 {
+	t.names = flags.Args()
+	t.all = t.all || t.resolver
+	if len(t.names) > 1 || t.all && len(t.names) > 0 {
 		flags.Usage()
 		return 2
 	}
-	result, err := configure(*dir, *dry, flags.Args(), env("MAIL_CONFIG"))
-	verbs := map[bool][2]string{false: {"updated", "removed"}, true: {"would update", "would remove"}}[*dry]
-	report(stdout, verbs[0], result.Changed, *dry)
-	report(stdout, verbs[1], result.Removed, *dry)
-	for _, w := range result.Warnings {
-		fmt.Fprintln(stderr, "configure-instance: warning:", w)
-	}
+	root, err := sysroot.Open(t.dir)
 	if err != nil {
 		fmt.Fprintln(stderr, "configure-instance:", err)
 		return 1
 	}
-	return 0
+	insts, errs := t.instances(root)
+	for _, inst := range insts {
+		result, err := t.configure(root, inst)
+		prefix := ""
+		if t.all && !inst.IsPrimary() {
+			prefix = inst.QueueDir + ": "
+		}
+		verbs := map[bool][2]string{false: {"updated", "removed"}, true: {"would update", "would remove"}}[t.dry]
+		report(stdout, prefix+verbs[0], result.Changed, t.dry)
+		report(stdout, prefix+verbs[1], result.Removed, t.dry)
+		if t.resolver && !t.dry {
+			result.Warnings = append(result.Warnings, retire(root, inst, stdout)...)
+		}
+		for _, w := range result.Warnings {
+			fmt.Fprintln(stderr, "configure-instance: warning:", w)
+		}
+		errs = append(errs, err)
+	}
+	code := 0
+	for _, err := range errs {
+		if err != nil {
+			fmt.Fprintln(stderr, "configure-instance:", err)
+			code = 1
+		}
+	}
+	return code
 }
 
 // report prints what was done: a line for each file, but one line for a directory with many of them, unless all is asked for. A
@@ -77,29 +106,59 @@ func report(w io.Writer, verb string, names []string, all bool) {
 	}
 }
 
-func configure(dir string, dry bool, names []string, mailConfig string) (chroot.Result, error) {
-	root, err := sysroot.Open(dir)
-	if err != nil {
-		return chroot.Result{}, err
+// task is what is asked for.
+type task struct {
+	dir, mailConfig    string
+	dry, all, resolver bool
+	names              []string
+}
+
+// instances are those that the task is about.
+func (t task) instances(root *sysroot.Root) ([]instance.Instance, []error) {
+	if t.all {
+		insts, errs := instance.List(root)
+		if len(insts) == 0 && len(errs) == 1 && errors.Is(errs[0], fs.ErrNotExist) {
+			return nil, nil
+		}
+		return insts, errs
 	}
 	var inst instance.Instance
+	var err error
 	switch {
-	case len(names) > 0:
-		inst, err = instance.Find(root, names[0])
-	case mailConfig != "":
-		inst, err = instance.ByConfigDir(root, mailConfig)
+	case len(t.names) > 0:
+		inst, err = instance.Find(root, t.names[0])
+	case t.mailConfig != "":
+		inst, err = instance.ByConfigDir(root, t.mailConfig)
 	default:
 		inst, err = instance.Find(root, instance.Primary)
 	}
 	if err != nil {
-		return chroot.Result{}, err
+		return nil, []error{err}
 	}
-	plan, err := chroot.NewPlan(chroot.Deps{Root: root}, inst)
+	return []instance.Instance{inst}, nil
+}
+
+// configure brings one instance up to date.
+func (t task) configure(root *sysroot.Root, inst instance.Instance) (chroot.Result, error) {
+	newPlan := chroot.NewPlan
+	if t.resolver {
+		newPlan = chroot.NewResolverPlan
+	}
+	plan, err := newPlan(chroot.Deps{Root: root}, inst)
 	if err != nil {
 		return chroot.Result{}, err
 	}
-	if dry {
+	if t.dry {
 		return plan.Check()
 	}
 	return plan.Apply()
+}
+
+// retire ends processes that have not noticed the change.
+func retire(root *sysroot.Root, inst instance.Instance, stdout io.Writer) (warnings []string) {
+	ended, warnings := chroot.RetireIdle(chroot.Deps{Root: root}, inst)
+	if len(ended) > 0 {
+		fmt.Fprintf(stdout, "ended idle processes that would have asked the old name servers: %s\n", strings.Join(ended, " "))
+	}
+	return warnings
 }

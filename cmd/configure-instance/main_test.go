@@ -43,6 +43,7 @@ func TestRun(t *testing.T) {
 		"only asking":                                {args: []string{"--dry-run", "-"}, stdout: "would update etc/hosts\n"},
 		"an instance that is not there":              {args: []string{"nobody"}, code: 1, stderr: `cannot find instance "nobody"`},
 		"an essential failure":                       {env: "/srv/bad", code: 1, stderr: `myorigin "debian.org"`},
+		"all instances and one":                      {args: []string{"--all", "-"}, code: 2, stderr: "usage"},
 		"two instances":                              {args: []string{"a", "b"}, code: 2, stderr: "usage"},
 		"an unknown option":                          {args: []string{"--no"}, code: 2, stderr: "-no"},
 	} {
@@ -85,5 +86,37 @@ func TestSecondRunIsQuiet(t *testing.T) {
 	}
 	if after := sysroottest.Dump(t, root.Dir(), true); !reflect.DeepEqual(before, after) {
 		t.Errorf("something was touched:\n%v\n%v", before, after)
+	}
+}
+
+// TestAllInstances shows that one instance in trouble does not keep the others from being refreshed.
+func TestAllInstances(t *testing.T) {
+	t.Parallel()
+	const broken = "compatibility_level=2\nmulti_instance_directories=/srv/gone /srv/out\n"
+	for option, main := range map[string]string{"--all": "", "--resolver": "", "--resolver ": broken} {
+		t.Run(option+main, func(t *testing.T) {
+			t.Parallel()
+			root := hosts(t)
+			if main != "" {
+				if _, err := root.WriteFile("/etc/postfix/main.cf", []byte(main), sysroot.Attr{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var stdout, stderr bytes.Buffer
+			code := run([]string{"--root", root.Dir(), strings.TrimSpace(option)}, func(string) string { return "" }, &stdout, &stderr)
+			if want := map[bool]int{true: 1}[main != ""]; code != want {
+				t.Errorf("exit code %d, want %d", code, want)
+			}
+			if want := "updated etc/hosts\n/srv/q: updated etc/hosts\n"; stdout.String() != want {
+				t.Errorf("standard output is %q, want %q", stdout.String(), want)
+			}
+			if main != "" != strings.Contains(stderr.String(), "/srv/gone") {
+				t.Errorf("standard error is %q", stderr.String())
+			}
+		})
+	}
+	var stderr bytes.Buffer
+	if code := run([]string{"--root", sysroottest.New(t, nil).Dir(), "--resolver"}, func(string) string { return "" }, &stderr, &stderr); code != 0 || stderr.Len() > 0 {
+		t.Errorf("without a configuration: exit code %d, said %q", code, stderr.String())
 	}
 }

@@ -1,0 +1,79 @@
+package chroot
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/procs"
+)
+
+// resolverFiles are those of hostFiles that decide how names are looked up.
+var resolverFiles = []string{paths.ResolvConf, paths.Hosts, paths.HostConf, paths.NSSwitch, paths.MDNSConf}
+
+// NewResolverPlan is a plan of the files that decide how names are looked up, and of nothing else: what else is in the chroot stays
+// as it is. A file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
+func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
+	p := &Plan{Instance: inst, deps: d.complete(), held: []string{"."}}
+	conf, err := readConfig(d.Root, inst, nil)
+	if err != nil {
+		return nil, err
+	}
+	set, _ := readSettings(d.Root, inst) // what is wrong in there concerns other files, and is said at each start
+	p.Off = !set.sync
+	if p.Off || len(conf.chrooted) == 0 {
+		return p, nil
+	}
+	for _, f := range hostFiles {
+		if slices.Contains(resolverFiles, f.path) {
+			_ = p.addFile(f.path, rel(f.path), f.why, nil)
+		}
+	}
+	return p, nil
+}
+
+// lookupPrograms ask name servers by themselves, with a state of their own: res_search(3) after clearing two options, or
+// res_nsearch(3). The C library re-reads resolv.conf for neither (resolv/resolv_context.c: maybe_init, __resolv_context_get_override),
+// so such a process asks the name servers that it asked first until it ends. Lookups by getaddrinfo(3) notice the change.
+var lookupPrograms = []string{"smtp", "lmtp", "smtpd", "dnsblog"}
+
+// RetireIdle ends the processes of an instance that run chrooted, ask name servers that the chroot's resolv.conf may not name any
+// more, and wait for work. master(8) starts new ones when they are needed, as it does after max_idle: nothing is reloaded, no
+// delivery is cut off, no queue is flushed. A process at work is left alone: it goes on with its old name servers, for at most
+// max_use jobs. It returns the programs ended.
+func RetireIdle(d Deps, inst instance.Instance) (ended, warnings []string) {
+	if !d.Root.IsHost() {
+		return nil, nil
+	}
+	fi, err := d.Root.Lstat(path.Join(inst.QueueDir, paths.ResolvConf))
+	if err != nil || !fi.Mode().IsRegular() {
+		return nil, nil
+	}
+	changed := time.Unix(0, signatureOf(fi).ctime)
+	text, err := readSmall(d.Root, path.Join(inst.QueueDir, "pid/master.pid"))
+	if err != nil {
+		return nil, nil // it does not run
+	}
+	master, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if program, e := procs.Program(master); err != nil || e != nil || path.Base(program) != "master" {
+		return nil, nil
+	}
+	for _, pid := range procs.Children(master) {
+		program, err := procs.Program(pid)
+		name := path.Base(program)
+		if err != nil || !slices.Contains(lookupPrograms, name) || !procs.StartedBefore(pid, changed) || !procs.RootIs(pid, inst.QueueDir) {
+			continue
+		}
+		switch done, err := procs.EndIdle(pid); {
+		case err != nil:
+			warnings = append(warnings, err.Error())
+		case done:
+			ended = append(ended, name)
+		}
+	}
+	return ended, warnings
+}
