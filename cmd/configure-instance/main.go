@@ -13,17 +13,22 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path"
 	"strings"
+	"time"
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -144,7 +149,7 @@ func (t task) configure(root *sysroot.Root, inst instance.Instance) (chroot.Resu
 	if t.resolver {
 		newPlan = chroot.NewResolverPlan
 	}
-	plan, err := newPlan(chroot.Deps{Root: root}, inst)
+	plan, err := newPlan(chroot.Deps{Root: root, Run: systemd(root)}, inst)
 	if err != nil {
 		return chroot.Result{}, err
 	}
@@ -152,6 +157,22 @@ func (t task) configure(root *sysroot.Root, inst instance.Instance) (chroot.Resu
 		return plan.Check()
 	}
 	return plan.Apply()
+}
+
+// systemd runs a program of systemd's; it is nil where that does not run the system: sd_booted(3).
+func systemd(root *sysroot.Root) func(name string, args ...string) error {
+	if booted, err := root.Exists(paths.SystemdBooted); !root.IsHost() || err != nil || !booted {
+		return nil
+	}
+	return func(name string, args ...string) error {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w: %s", path.Base(name), err, bytes.TrimSpace(out))
+		}
+		return nil
+	}
 }
 
 // retire ends processes that have not noticed the change.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,9 @@ import (
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/systemd"
 )
 
 // chrootReport is what a command says of one instance.
@@ -91,7 +94,7 @@ func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootRepo
 	reports := []chrootReport{}
 	for _, inst := range insts {
 		r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir}
-		if err := do(c, chroot.Deps{Root: root}, inst, &r); err != nil {
+		if err := do(c, chrootDeps(c.Context, root), inst, &r); err != nil {
 			if !errors.Is(err, errNotInStep) {
 				r.Error = err.Error()
 			}
@@ -114,6 +117,15 @@ func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootRepo
 		warn(stderr, r.Warnings)
 	}
 	return distinct(errs)
+}
+
+// chrootDeps is what package chroot works with.
+func chrootDeps(ctx context.Context, root *sysroot.Root) chroot.Deps {
+	d := chroot.Deps{Root: root}
+	if root.IsHost() && systemd.Booted(root.Dir()) {
+		d.Run = func(name string, args ...string) error { return run.Runner{}.Run(ctx, name, args...) }
+	}
+	return d
 }
 
 // chosen gives the instance that is named, or all of the host.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postfix-maint/internal/sysroot"
 )
 
@@ -44,6 +46,9 @@ type applier struct {
 	dirs    []string // to be made, parents first
 	removal []string // files to be removed
 	rmdirs  []string // directories to be removed, deepest first
+	relays  []Relay  // to be made
+	ended   []string // units of relays to be stopped
+	sockets []string // that go with them
 	dirty   bool     // the list needs to be written although no file changes
 	fatal   []error
 	now     time.Time
@@ -125,12 +130,22 @@ func (a *applier) foretell() {
 			a.result.Missing = append(a.result.Missing, e.Path)
 		}
 	}
+	for _, r := range a.relays {
+		a.result.Changed = append(a.result.Changed, r.Path)
+	}
 	a.result.Removed = slices.Clone(a.removal)
 }
 
 // act does what was decided. Its order keeps the list true at any moment: what is about to be ours is in it first, what is
 // no longer ours goes last.
 func (a *applier) act() {
+	a.endRelays()
+	a.actOnFiles()
+	a.makeRelays()
+}
+
+// actOnFiles is the part of act that the list is about.
+func (a *applier) actOnFiles() {
 	if len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) == 0 && !a.dirty && !a.k.Pending {
 		return
 	}
@@ -253,6 +268,9 @@ func (a *applier) remove() {
 		if err == nil {
 			a.deps.Logf("removing %s%s", how, name)
 			err = d.root.Remove(path.Base(name))
+		}
+		if errors.Is(err, unix.ENOTEMPTY) { // somebody has put something there meanwhile
+			return false
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			a.warn("cannot remove %q: %v", name, err)

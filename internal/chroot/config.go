@@ -67,19 +67,28 @@ func (c *config) values(name string, programs ...string) ([]string, error) {
 		if slices.Contains(ownPrograms, s.Command) && !slices.Contains(programs, s.Command) {
 			continue
 		}
-		raw, set := s.Option(name)
-		if !set {
-			raw = "$" + name
-		}
-		value, err := instance.Expand(c.main, c.inst.ConfigDir, raw)
+		value, err := c.serviceValue(s, name)
 		if err != nil {
-			return values, fmt.Errorf("cannot work out %s: %w", name, err)
+			return values, err
 		}
 		if value = strings.TrimSpace(value); value != "" && !slices.Contains(values, value) {
 			values = append(values, value)
 		}
 	}
 	return values, nil
+}
+
+// serviceValue is the expanded value of a parameter that one service sees.
+func (c *config) serviceValue(s mastercf.Service, name string) (string, error) {
+	raw, set := s.Option(name)
+	if !set {
+		raw = "$" + name
+	}
+	value, err := instance.Expand(c.main, c.inst.ConfigDir, raw)
+	if err != nil {
+		return "", fmt.Errorf("cannot work out %s: %w", name, err)
+	}
+	return value, nil
 }
 
 // ownPrograms are Postfix's daemons, whose use of parameters is known.

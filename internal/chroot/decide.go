@@ -50,6 +50,7 @@ func (a *applier) decide(found bool) {
 	for _, name := range a.stale(wanted) {
 		a.consider(name)
 	}
+	a.decideRelays()
 	a.leaveDirs(needed)
 }
 
@@ -142,6 +143,10 @@ func (a *applier) load(e Entry) (change, error) {
 	c.attr.UID, c.attr.GID = a.owner()
 	if c.attr.Mode&0o004 == 0 { // not for everybody: then the owner and group matter (failure C05)
 		c.attr.UID, c.attr.GID = sysroot.Owner(fi)
+	}
+	if gid, ok := a.groupOf(e.reader); ok {
+		c.attr.Mode, c.attr.GID = 0o640, gid
+		c.attr.UID, _ = a.owner()
 	}
 	if e.convert != nil {
 		c.data = e.convert(c.data)
@@ -239,7 +244,7 @@ func (a *applier) ours(name string, st stat) bool {
 // leaveDirs decides which directories of ours go: those that nothing planned needs and that will be empty.
 func (a *applier) leaveDirs(needed map[string]bool) {
 	gone := map[string]bool{}
-	for _, name := range a.removal {
+	for _, name := range append(slices.Clone(a.removal), a.sockets...) {
 		gone[name] = true
 	}
 	dirs := slices.Clone(a.k.Dirs)

@@ -14,10 +14,12 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// Deps is what the package needs of the outside. Logf, where it is set, hears of each change before it is made.
+// Deps is what the package needs of the outside. Logf, where it is set, hears of each change before it is made. Run runs a program of
+// systemd; it is nil where systemd does not run the system (sd_booted(3)), and then no relays are made.
 type Deps struct {
 	Root *sysroot.Root
 	Logf func(format string, args ...any)
+	Run  func(name string, args ...string) error
 }
 
 // complete is d with nothing left nil.
@@ -35,6 +37,7 @@ type Entry struct {
 	Why    string // for people
 
 	convert func([]byte) []byte // what the copy holds instead of the file itself
+	reader  string              // the one account that may read the copy, whoever may read the file; "" keeps owner and mode
 	source  signature
 }
 
@@ -42,6 +45,7 @@ type Entry struct {
 type Plan struct {
 	Instance instance.Instance
 	Entries  []Entry
+	Relays   []Relay
 	Warnings []string
 	// Off is set where the administrator switched the synchronisation off (SYNC_CHROOT): nothing is added or removed.
 	Off bool
@@ -93,6 +97,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addLibraries(conf)
 	p.addCADirs(conf, set.caDirs)
 	p.addPasswd(conf)
+	p.addLogins(conf)
 	// libsasl2 looks for its plugins' directory at each start of a connection: Debian bug #426338.
 	p.Entries = append(p.Entries, Entry{Path: rel(paths.SASLPlugins), Why: "directory that libsasl2 looks for"})
 	return p, nil

@@ -15,8 +15,8 @@ import (
 // resolverFiles are those of hostFiles that decide how names are looked up.
 var resolverFiles = []string{paths.ResolvConf, paths.Hosts, paths.HostConf, paths.NSSwitch, paths.MDNSConf}
 
-// NewResolverPlan is a plan of the files that decide how names are looked up, and of nothing else: what else is in the chroot stays
-// as it is. A file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
+// NewResolverPlan is a plan of the files that decide how names are looked up, and of those by which smtpd knows its users; what else is in
+// the chroot stays as it is. A file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
 func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 	p := &Plan{Instance: inst, deps: d.complete(), held: []string{"."}}
 	conf, err := readConfig(d.Root, inst, nil)
@@ -33,6 +33,7 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 			_ = p.addFile(f.path, rel(f.path), f.why, nil)
 		}
 	}
+	p.addLogins(conf) // sasldb is changed by saslpasswd2(8) at any time
 	return p, nil
 }
 

@@ -116,6 +116,22 @@ const (
 	LibPrefixRoot = "/lib"     // the same by its old name
 )
 
+// SMTP AUTH. libsasl2 looks into SASLConfigDirs where cyrus_sasl_config_path is not set.
+const (
+	SASLConfigDirs  = SASLDir + ":/usr/lib/sasl:/etc/sasl2:/etc/sasl:/usr/lib/sasl2" // built in, Debian 12: the first two; 13: the others
+	SASLDB          = "/etc/sasldb2"
+	SaslauthdSocket = "/var/run/saslauthd/mux"
+	DefaultsDir     = "/etc/default"
+)
+
+// What makes a socket in a chroot that leads to one of the host's.
+const (
+	SystemdRun     = "/usr/bin/systemd-run"
+	Systemctl      = "/usr/bin/systemctl"
+	SocketProxy    = "/usr/lib/systemd/systemd-socket-proxyd"
+	TransientUnits = "/run/systemd/transient"
+)
+
 // systemd's unit files: the vendor's (Debian 12's package has them below /lib), the administrator's.
 const (
 	Units      = "/usr/lib/systemd/system"

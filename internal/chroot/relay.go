@@ -1,0 +1,258 @@
+package chroot
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/paths"
+)
+
+// Relay is a socket in the chroot that leads to one of the host's: systemd listens on it and hands each connection to
+// systemd-socket-proxyd(8). A mount would not do: saslauthd's unit in Debian 13 has its directory removed and made anew at every
+// restart, which leaves a bind mount at the old one, and a socket needs no care of those who delete below the queue directory.
+type Relay struct {
+	Path   string // relative to the queue directory
+	Target string // the host's socket
+	Why    string
+
+	kind  string // what answers there, in the name of the unit
+	owner string // the account that may connect
+}
+
+// addLogins plans what SMTP AUTH of chrooted smtpd needs: sasldb's file, and a way to the sockets of saslauthd and Dovecot.
+// smtpd reads smtpd.conf and loads libsasl2's plugins with all they need before chroot(2), so no copies of those.
+func (p *Plan) addLogins(conf *config) {
+	owner, err := conf.value("mail_owner")
+	if err != nil {
+		p.warnf("%v", err)
+	}
+	for _, use := range p.logins(conf) {
+		why := "SMTP AUTH of " + use.service
+		if use.sasldb != "" {
+			if err := p.addFile(use.sasldb, rel(use.sasldb), why, nil); err != nil {
+				p.warnf("SMTP AUTH of %s reads passwords from %q, which is not there: saslpasswd2(8) of the package sasl2-bin makes it", use.service, use.sasldb)
+			}
+			for n := range p.Entries {
+				if p.Entries[n].Path == rel(use.sasldb) {
+					p.Entries[n].reader = owner
+				}
+			}
+		}
+		if use.saslauthd != "" {
+			p.addRelay(Relay{owner: owner, Path: rel(use.saslauthd), Target: use.saslauthd, Why: why, kind: "saslauthd"})
+		}
+		// Dovecot's other kinds, "inet:" and a path below the queue directory, need no help.
+		if name := strings.TrimPrefix(use.dovecot, "unix:"); path.IsAbs(name) {
+			p.addRelay(Relay{owner: owner, Path: rel(name), Target: path.Clean(name), Why: why, kind: "dovecot"})
+		}
+	}
+}
+
+func (p *Plan) addRelay(r Relay) {
+	for _, other := range p.Relays {
+		if other.kind == r.kind {
+			if other.Path != r.Path {
+				p.warnf("%s would need a second socket of %s, %q: services of one instance share one", r.Why, r.kind, r.Target)
+			}
+			return
+		}
+	}
+	if top, _, _ := strings.Cut(r.Path, "/"); slices.Contains(postfixDirs, top) {
+		p.warnf("cannot lead %q into the chroot: its place there belongs to Postfix", r.Target)
+		return
+	}
+	if r.kind == "saslauthd" {
+		dirs := p.saslauthdDirs()
+		if slices.Contains(dirs, path.Join(p.Instance.QueueDir, path.Dir(r.Path))) {
+			return // the administrator has moved the socket here
+		}
+	}
+	p.Relays = append(p.Relays, r)
+	p.Entries = append(p.Entries, Entry{Path: path.Dir(r.Path), Why: r.Why})
+}
+
+// saslauthdDirs are the directories that Debian's set-ups of saslauthd name with the option -m, one set-up a file.
+func (p *Plan) saslauthdDirs() []string {
+	names, _ := p.deps.Root.ReadDir(paths.DefaultsDir) // none: no saslauthd
+	var dirs []string
+	for _, e := range names {
+		if !strings.HasPrefix(e.Name(), "saslauthd") {
+			continue
+		}
+		name := path.Join(paths.DefaultsDir, e.Name())
+		s := &shell{root: p.deps.Root, ok: true, vars: map[string]string{"IFS": " \t\n"}}
+		if data, err := readSmall(p.deps.Root, name); err == nil {
+			s.source(name, data)
+		}
+		words := strings.Fields(s.vars["OPTIONS"])
+		if n := slices.Index(words, "-m"); n >= 0 && n+1 < len(words) {
+			dirs = append(dirs, path.Clean(words[n+1]))
+		}
+	}
+	return dirs
+}
+
+// unit is the name of the relay's units without their suffix.
+func (r Relay) unit(p *Plan) string { return "postfix-" + r.kind + "@" + stateName(p.Instance) }
+
+// command is the call that makes the relay. It is a transient unit, for what it says depends on the instance's configuration, not on
+// the host's; systemd forgets it when it stops, which it does with the instance.
+func (r Relay) command(p *Plan) []string {
+	unit := r.unit(p)
+	args := []string{
+		paths.SystemdRun, "--quiet", "--collect", "--unit=" + unit,
+		"--description=Relay to " + r.Target + " for the chroot of Postfix instance " + p.Instance.Name,
+		"--socket-property=ListenStream=" + path.Join(p.Instance.QueueDir, r.Path),
+		// smtpd runs as this user, so it needs no membership in group sasl. Its clients get no further than to a password check.
+		"--socket-property=SocketUser=" + r.owner, "--socket-property=SocketMode=0600",
+		"--socket-property=PartOf=" + p.Instance.Unit(),
+		"--property=PartOf=" + unit + ".socket",
+	}
+	for _, property := range strings.Fields(relaySandbox) {
+		args = append(args, "--property="+property)
+	}
+	return append(args, paths.SocketProxy, "--exit-idle-time=5min", r.Target)
+}
+
+// relaySandbox leaves the relay with what it needs: to reach a socket in a directory that only a group may enter.
+const relaySandbox = `CapabilityBoundingSet=CAP_DAC_OVERRIDE NoNewPrivileges=yes PrivateNetwork=yes PrivateDevices=yes
+	ProtectSystem=strict ProtectHome=yes ProtectKernelTunables=yes ProtectKernelModules=yes ProtectControlGroups=yes
+	RestrictAddressFamilies=AF_UNIX RestrictNamespaces=yes LockPersonality=yes MemoryDenyWriteExecute=yes
+	SystemCallArchitectures=native SystemCallFilter=@system-service`
+
+// decideRelays compares the relays that run with those planned.
+func (a *applier) decideRelays() {
+	for _, kind := range []string{"saslauthd", "dovecot"} {
+		n := slices.IndexFunc(a.Relays, func(r Relay) bool { return r.kind == kind && len(a.Entries) > 0 })
+		if a.deps.Run == nil || n < 0 && a.holds(".") { // no systemd, or a plan that does not know
+			continue
+		}
+		unit := Relay{kind: kind}.unit(a.Plan) + ".socket"
+		text, err := readSmall(a.deps.Root, path.Join(paths.TransientUnits, unit))
+		_, listens, _ := strings.Cut(string(text), "\nListenStream=")
+		listens, _, _ = strings.Cut(listens, "\n")
+		if err == nil && (n < 0 || listens != path.Join(a.Instance.QueueDir, a.Relays[n].Path) || a.kindAt(a.Relays[n].Path) != unix.S_IFSOCK) {
+			a.ended = append(a.ended, unit)
+			a.sockets = append(a.sockets, strings.TrimPrefix(listens, a.Instance.QueueDir+"/"))
+			err = fs.ErrNotExist
+		}
+		if n >= 0 && err != nil && a.mayListen(a.Relays[n]) {
+			a.relays = append(a.relays, a.Relays[n])
+		}
+	}
+	a.deadSockets()
+}
+
+// deadSockets finds what relays that ended with their instance left in directories of ours.
+func (a *applier) deadSockets() {
+	for _, dir := range a.k.Dirs {
+		d, err := a.q.open(dir)
+		if err != nil || a.holds(".") {
+			continue
+		}
+		names, _ := d.names() // an unreadable one is leaveDirs' business
+		for _, name := range names {
+			p := path.Join(dir, name)
+			planned := slices.ContainsFunc(a.Relays, func(r Relay) bool { return r.Path == p && len(a.Entries) > 0 })
+			if !planned && !slices.Contains(a.sockets, p) && a.dead(p) {
+				a.sockets = append(a.sockets, p)
+			}
+		}
+	}
+}
+
+// dead tells whether p is a socket that nobody listens on.
+func (a *applier) dead(p string) bool {
+	d, err := a.q.open(path.Dir(p))
+	if err != nil || a.kindAt(p) != unix.S_IFSOCK {
+		return false
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	// By the directory's descriptor: no link is followed, and the path is short enough for an address.
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", d.file.Fd(), path.Base(p))})
+	return errors.Is(err, unix.ECONNREFUSED)
+}
+
+// kindAt is the kind of what is at name, 0 for nothing.
+func (a *applier) kindAt(name string) uint16 {
+	st, err := a.q.look(name)
+	if err != nil {
+		return 0
+	}
+	return st.kind()
+}
+
+// mayListen tells whether the place of a relay's socket is free. What holds it may be what the administrator mounted or made there.
+func (a *applier) mayListen(r Relay) bool {
+	st, err := a.q.look(r.Path)
+	block := (*blocked)(nil)
+	switch {
+	case errors.As(err, &block):
+		a.warn("%v in the queue directory %q: no relay is made to %q", block, a.Instance.QueueDir, r.Target)
+	case err == nil && st.kind() != unix.S_IFSOCK:
+		a.warn("%q in the queue directory %q is no socket: no relay is made to %q", r.Path, a.Instance.QueueDir, r.Target)
+	default:
+		return true
+	}
+	return false
+}
+
+// endRelays stops those not planned. What somebody else has put in the place of a socket stays.
+func (a *applier) endRelays() {
+	for _, unit := range a.ended {
+		a.deps.Logf("stopping %s", unit)
+		if err := a.deps.Run(paths.Systemctl, "stop", unit); err != nil {
+			a.warn("cannot stop %s: %v", unit, err)
+		}
+	}
+	for _, p := range a.sockets {
+		if d, err := a.q.open(path.Dir(p)); err == nil && a.dead(p) {
+			a.deps.Logf("removing %s", p)
+			if err := d.root.Remove(path.Base(p)); err != nil {
+				a.warn("cannot remove %q: %v", p, err)
+			}
+		}
+	}
+}
+
+// makeRelays starts the planned ones. Without them mail flows all the same, only nobody can log in: failures are warnings.
+func (a *applier) makeRelays() {
+	for _, r := range a.relays {
+		command := r.command(a.Plan)
+		a.deps.Logf("starting %s.socket", r.unit(a.Plan))
+		if err := a.deps.Run(command[0], command[1:]...); err != nil {
+			a.warn("cannot make a relay to %q: %v", r.Target, err)
+			continue
+		}
+		a.result.Changed = append(a.result.Changed, r.Path)
+	}
+}
+
+// groupOf is the group of an account of the host.
+func (a *applier) groupOf(account string) (gid int, ok bool) {
+	if account == "" {
+		return 0, false
+	}
+	data, err := readSmall(a.deps.Root, paths.Passwd)
+	if err != nil {
+		return 0, false
+	}
+	for line := range strings.Lines(string(data)) {
+		if f := strings.Split(line, ":"); f[0] == account && len(f) > 3 {
+			gid, err = strconv.Atoi(f[3])
+			return gid, err == nil
+		}
+	}
+	return 0, false
+}
