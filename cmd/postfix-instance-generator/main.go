@@ -22,8 +22,15 @@ import (
 	"postfix-maint/internal/paths"
 )
 
+// maxMemory is where garbage is collected after all: on a host whose main.cf files are garbage themselves.
+const maxMemory = 64 << 20
+
+// maxReports is how many instances are named in the log, which has no room for thousands.
+const maxReports = 50
+
 func main() {
-	debug.SetGCPercent(-1) // it is over before there is anything worth collecting
+	debug.SetGCPercent(-1) // it is over before there is anything worth collecting,
+	debug.SetMemoryLimit(maxMemory)
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -50,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if len(insts) == 0 && len(errs) == 1 && errors.Is(errs[0], fs.ErrNotExist) {
 		errs = nil // not configured: nothing to complain about
 	}
-	units := generator.Units(generator.Input{Instances: insts, Enabled: files.Enabled(), Template: files.Template()})
+	units := generator.Units(generator.Input{Instances: insts, Enabled: files.Enabled()})
 	logTo, level := stderr, ""
 	if *dryrun {
 		show(stdout, units)
@@ -63,7 +70,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
-	for _, err := range errs {
+	for n, err := range errs {
+		if n == maxReports {
+			fmt.Fprintf(logTo, "%spostfix-instance-generator[%d]: and %d more\n", level, os.Getpid(), len(errs)-n)
+			break
+		}
 		fmt.Fprintf(logTo, "%spostfix-instance-generator[%d]: %v\n", level, os.Getpid(), err)
 	}
 	if len(errs) > 0 {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,25 +21,25 @@ import (
 
 const (
 	maxFile  = 1 << 20     // a main.cf beyond this is none
-	patience = time.Second // for a file that does not answer
+	patience = time.Second // for a single file that does not answer
 	maxHung  = 5           // so many, and the rest is not tried
+	enough   = time.Minute // for all files together: systemd kills a generator after 90 seconds
 )
 
 // Files reads a system tree: regular files only, of bounded size.
 type Files struct {
 	Root string // the system tree, "" for the running one
 
-	mu      sync.Mutex
-	reading string
-	hung    map[string]bool // files that did not answer
-	open    func(name string) ([]byte, error)
+	mu   sync.Mutex
+	hung map[string]bool // files that did not answer
+	late bool            // no more is read
+	open func(name string) ([]byte, error)
 }
 
 // ReadFile returns the content of name.
 func (f *Files) ReadFile(name string) ([]byte, error) {
 	f.mu.Lock()
-	f.reading = name
-	hung := f.hung[name] || len(f.hung) >= maxHung
+	hung := f.late || f.hung[name] || len(f.hung) >= maxHung
 	f.mu.Unlock()
 	if hung {
 		return nil, &fs.PathError{Op: "read", Path: name, Err: os.ErrDeadlineExceeded}
@@ -49,31 +50,60 @@ func (f *Files) ReadFile(name string) ([]byte, error) {
 	return read(filepath.Join("/", f.Root, name))
 }
 
+func (f *Files) giveUp(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.hung == nil {
+		f.hung = map[string]bool{}
+	}
+	f.hung[name] = true
+}
+
+// attempt is one walk through the files. It may be left behind where it hangs, so what it writes down is its own.
+type attempt struct {
+	*Files
+	reading atomic.Pointer[string]
+}
+
+// ReadFile is that of Files, noted.
+func (a *attempt) ReadFile(name string) ([]byte, error) {
+	a.reading.Store(&name)
+	return a.Files.ReadFile(name)
+}
+
 // Instances is instance.List that comes back whatever happens: a main.cf behind an automount point would be waited for until
-// PID 1 mounts it, and PID 1 waits for us. What does not answer becomes an error, and the others are listed without it.
+// PID 1 mounts it, and PID 1 waits for us. What does not answer becomes an error, and the others are listed without it. Many
+// files on a slow disk take as long as they take.
 func (f *Files) Instances() ([]instance.Instance, []error) {
 	type answer struct {
 		insts []instance.Instance
 		errs  []error
 	}
+	defer time.AfterFunc(enough, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.late = true
+	}).Stop()
 	for {
 		ch := make(chan answer, 1)
+		a := &attempt{Files: f}
 		go func() {
-			insts, errs := instance.List(f)
+			insts, errs := instance.List(a)
 			ch <- answer{insts, errs}
 		}()
-		timer := time.NewTimer(patience)
-		select {
-		case a := <-ch:
-			timer.Stop()
-			return a.insts, a.errs
-		case <-timer.C:
-			f.mu.Lock()
-			if f.hung == nil {
-				f.hung = map[string]bool{}
+		for last, hangs := (*string)(nil), false; !hangs; {
+			timer := time.NewTimer(patience)
+			select {
+			case got := <-ch:
+				timer.Stop()
+				return got.insts, got.errs
+			case <-timer.C:
+				now := a.reading.Load()
+				if hangs = now == last; hangs && now != nil {
+					f.giveUp(*now)
+				}
+				last = now
 			}
-			f.hung[f.reading] = true
-			f.mu.Unlock()
 		}
 	}
 }
@@ -115,17 +145,6 @@ func read(name string) ([]byte, error) {
 	}
 }
 
-// Template is the path of postfix@.service: /usr/lib, or /lib where Debian 12's package has it.
-func (f *Files) Template() string {
-	for _, dir := range []string{paths.Units, paths.OldUnits} {
-		name := path.Join(dir, paths.Template)
-		if _, err := os.Stat(filepath.Join("/", f.Root, name)); err == nil {
-			return name
-		}
-	}
-	return path.Join(paths.Units, paths.Template)
-}
-
 // Enabled lists the instances that the administrator has enabled with systemctl(1), sorted.
 func (f *Files) Enabled() []string {
 	var units []string
@@ -134,7 +153,7 @@ func (f *Files) Enabled() []string {
 		entries, _ := os.ReadDir(filepath.Join("/", f.Root, paths.AdminUnits, target+".wants"))
 		for _, e := range entries {
 			name, ok := strings.CutSuffix(e.Name(), ".service")
-			if prefix := "postfix@"; ok && strings.HasPrefix(name, prefix) && len(name) > len(prefix) {
+			if prefix := "postfix@"; ok && strings.HasPrefix(name, prefix) && len(name) > len(prefix) && !strings.ContainsFunc(name, notInUnit) {
 				units = append(units, e.Name())
 			}
 		}
@@ -143,11 +162,16 @@ func (f *Files) Enabled() []string {
 	return slices.Compact(units)
 }
 
+// notInUnit tells whether systemd allows no such letter in a unit's name (VALID_CHARS of its unit-name.c).
+func notInUnit(c rune) bool {
+	return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune(`@:-_.\`, c))
+}
+
 // Write makes the files below dir, which systemd has just emptied. What cannot be made is left out and comes back as an
 // error, one for each.
 func Write(dir string, files []File) []error {
 	var errs []error
-	made := map[string]bool{}
+	made := map[string]bool{dir: true}
 	for _, f := range files {
 		if err := write(dir, f, made); err != nil {
 			errs = append(errs, fmt.Errorf("cannot write %q: %w", f.Path, err))

@@ -99,23 +99,6 @@ func TestInstancesWithoutAnyAnswer(t *testing.T) {
 	}
 }
 
-func TestTemplate(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ file, want string }{
-		"Debian 13": {"usr/lib/systemd/system/postfix@.service", "/usr/lib/systemd/system/postfix@.service"},
-		"Debian 12": {"lib/systemd/system/postfix@.service", "/lib/systemd/system/postfix@.service"},
-		"nowhere":   {"etc/x", "/usr/lib/systemd/system/postfix@.service"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			f := &Files{Root: sysroottest.New(t, map[string]string{c.file: ""}).Dir()}
-			if got := f.Template(); got != c.want {
-				t.Errorf("got %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
 func TestEnabled(t *testing.T) {
 	t.Parallel()
 	const wants = "etc/systemd/system/multi-user.target.wants/"

@@ -29,49 +29,85 @@ type File struct {
 type Input struct {
 	Instances []instance.Instance
 	Enabled   []string // units of the administrator's own "systemctl enable postfix@NAME"
-	Template  string   // the file postfix@.service
 }
 
 // Units gives all files, sorted by path. The primary instance is always among them, even if its main.cf could not be
 // understood: Postfix itself may do so, and if it does not, postfix.service has to fail rather than to stand for nothing.
+//
+// Each file and directory costs a daemon-reload of hundreds of instances dearly, so one file says what postfix.service wants,
+// and the names that differ from their instance's only by the prefix "postfix-" are links to one directory.
 func Units(in Input) []File {
 	insts := in.Instances
 	if !slices.ContainsFunc(insts, instance.Instance.IsPrimary) {
 		insts = append([]instance.Instance{{Name: instance.Primary, ConfigDir: paths.ConfigDir, Enabled: true}}, insts...)
 	}
-	var files []File
-	want := func(unit string) {
-		files = append(files, File{Path: path.Join(Umbrella+".wants", unit), Link: in.Template})
-	}
-	known := map[string]bool{}
+	files := make([]File, 0, 2*len(insts)+2)
+	var wanted []string
+	known := make(map[string]bool, 2*len(insts))
 	for _, inst := range insts {
 		known[inst.Unit()] = true
 	}
+	shared := false
 	for _, inst := range insts {
+		unit := inst.Unit()
 		var aliases []string
-		for _, unit := range inst.Aliases() {
+		for _, alias := range inst.Aliases() {
 			// What only systemd-escape(1) would call it is left out: nobody types that, and it costs a file.
-			if !known[unit] && strings.ReplaceAll(unit, `\x2d`, "-") != inst.Unit() {
-				known[unit] = true
-				aliases = append(aliases, unit)
-				files = append(files, File{Path: dropIn(unit), Text: aliasText(inst)})
+			if known[alias] || strings.ReplaceAll(alias, `\x2d`, "-") == unit {
+				continue
+			}
+			known[alias] = true
+			aliases = append(aliases, alias)
+			if strings.Replace(alias, "@", "@postfix-", 1) == unit {
+				files = append(files, File{Path: alias + ".d", Link: sharedDir})
+				shared = true
+			} else {
+				files = append(files, File{Path: dropIn(alias), Text: aliasText(unit)})
 			}
 		}
-		files = append(files, File{Path: dropIn(inst.Unit()), Text: instanceText(inst, aliases)})
+		files = append(files, File{Path: dropIn(unit), Text: instanceText(inst, aliases)})
 		if inst.Enabled {
-			want(inst.Unit())
+			wanted = append(wanted, unit)
 		}
+	}
+	if shared {
+		files = append(files, File{Path: path.Join(sharedDir, DropIn), Text: aliasText("postfix@postfix-%i.service")})
 	}
 	// Debian 13 runs /etc/postfix-NAME as postfix@NAME without an entry in multi_instance_directories. Enabled, it is one of
 	// this host's instances and comes back with the others after "systemctl stop postfix; systemctl start postfix".
 	for _, unit := range in.Enabled {
 		if !known[unit] {
 			known[unit] = true
-			want(unit)
+			wanted = append(wanted, unit)
+			part := strings.TrimSuffix(strings.TrimPrefix(unit, "postfix@"), ".service")
+			files = append(files, File{Path: dropIn(unit), Text: madeBy + "\n[Service]\n" + slice(strings.ReplaceAll(part, "-", `\x2d`))})
 		}
+	}
+	if len(wanted) > 0 {
+		files = append(files, File{Path: path.Join(Umbrella+".d", "50-instances.conf"), Text: wantsText(wanted)})
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files
+}
+
+// sharedDir has the drop-in of the names that lack the prefix. systemd takes it for nothing but what the links make it.
+const sharedDir = "postfix-by-short-name"
+
+const madeBy = "# Made by postfix-instance-generator"
+
+// wantsText is the drop-in that makes postfix.service start the instances.
+func wantsText(units []string) string {
+	return madeBy + ": the instances that belong to the host\n[Unit]\nWants=" + strings.Join(units, "\nWants=") + "\n"
+}
+
+// slice is the setting that gives an instance a resource slice of its own, below the one that systemd has for all of them.
+// A "-" in the name would be a level of its own (systemd.slice(5)). A name that makes it too long stays in the common one.
+func slice(escaped string) string {
+	name := "system-postfix-" + escaped + ".slice"
+	if len(name) > instance.MaxUnit {
+		return ""
+	}
+	return "Slice=" + name + "\n"
 }
 
 func dropIn(unit string) string { return path.Join(unit+".d", DropIn) }
@@ -80,8 +116,14 @@ func dropIn(unit string) string { return path.Join(unit+".d", DropIn) }
 func instanceText(inst instance.Instance, aliases []string) string {
 	mainCF := path.Join(inst.ConfigDir, path.Base(paths.MainCF))
 	var b strings.Builder
-	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
-	line("# Made by postfix-instance-generator from ", mainCF)
+	b.Grow(512)
+	line := func(parts ...string) {
+		for _, p := range parts {
+			b.WriteString(p)
+		}
+		b.WriteByte('\n')
+	}
+	line(madeBy, " from ", mainCF)
 	line("[Unit]")
 	line("AssertPathExists=")
 	if inst.IsPrimary() { // no main.cf is a choice there: "No configuration"
@@ -102,18 +144,18 @@ func instanceText(inst instance.Instance, aliases []string) string {
 	}
 	line("[Service]")
 	line("Environment=", quote("MAIL_CONFIG="+inst.ConfigDir))
+	b.WriteString(slice(instance.Escape(inst.Name)))
 	if !inst.Enabled { // it may have been enabled since: the program looks again
 		line("ExecCondition=", paths.Umbrella, " enabled")
 	}
 	return b.String()
 }
 
-// aliasText makes a unit another name of an instance: it runs no program, starts that instance's unit and ends with it.
-func aliasText(inst instance.Instance) string {
-	unit := inst.Unit()
-	return `# Made by postfix-instance-generator: another name of ` + unit + `
+// aliasText makes a unit another name of an instance's: it runs no program, starts that unit and ends with it.
+func aliasText(unit string) string {
+	return madeBy + `: another name of ` + unit + `
 [Unit]
-Description=Postfix instance ` + specifier(inst.Name) + ` by another name
+Description=Another name of ` + unit + `
 AssertPathExists=
 BindsTo=` + unit + `
 After=` + unit + `
@@ -136,6 +178,6 @@ ExecReload=/bin/true
 func specifier(s string) string { return strings.ReplaceAll(s, "%", "%%") }
 
 // quote makes one word of a list setting, systemd.syntax(7).
-func quote(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(specifier(s)) + `"`
-}
+func quote(s string) string { return `"` + quoted.Replace(specifier(s)) + `"` }
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`)

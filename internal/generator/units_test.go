@@ -11,8 +11,6 @@ import (
 	"postfix-maint/internal/instance"
 )
 
-const template = "/lib/systemd/system/postfix@.service"
-
 var (
 	primary = instance.Instance{
 		Name: "-", ConfigDir: "/etc/postfix", QueueDir: "/var/spool/postfix", DataDir: "/var/lib/postfix", Enabled: true,
@@ -22,13 +20,21 @@ var (
 	}
 )
 
-// summary is one line for each file: its path and where it leads, or that it is another name of something.
+// summary is one line for each file: its path and where it leads, what it wants, or that it is another name of something.
 func summary(files []File) []string {
 	var lines []string
 	for _, f := range files {
 		switch line := f.Path; {
 		case f.Link != "":
 			lines = append(lines, line+" -> "+f.Link)
+		case strings.Contains(f.Text, "Wants="):
+			var units []string
+			for text := range strings.Lines(f.Text) {
+				if unit, ok := strings.CutPrefix(text, "Wants="); ok {
+					units = append(units, strings.TrimSuffix(unit, ".service\n"))
+				}
+			}
+			lines = append(lines, line+" wants "+strings.Join(units, " "))
 		case strings.Contains(f.Text, "BindsTo="):
 			_, after, _ := strings.Cut(f.Text, "BindsTo=")
 			unit, _, _ := strings.Cut(after, "\n")
@@ -53,24 +59,24 @@ func TestUnits(t *testing.T) {
 		"one instance": {
 			Input{Instances: []instance.Instance{primary}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
+				`postfix.service.d/50-instances.conf wants postfix@-`,
 				"postfix@-.service.d/50-instance.conf",
 			},
 		},
 		"two instances, and the other names of the second": {
 			Input{Instances: []instance.Instance{primary, out}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
-				"postfix.service.wants/postfix@postfix-out.service -> " + template,
+				"postfix-by-short-name/50-instance.conf for postfix@postfix-%i.service",
+				`postfix.service.d/50-instances.conf wants postfix@- postfix@postfix-out`,
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
+				"postfix@out.service.d -> postfix-by-short-name",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
 		"a directory with a dash, the way Debian 13 escapes it": {
 			Input{Instances: []instance.Instance{primary, {Name: "mx", ConfigDir: "/etc/postfix-a-b"}}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
+				`postfix.service.d/50-instances.conf wants postfix@-`,
 				"postfix@-.service.d/50-instance.conf",
 				"postfix@a-b.service.d/50-instance.conf for postfix@mx.service",
 				`postfix@a\x2db.service.d/50-instance.conf for postfix@mx.service`,
@@ -80,40 +86,41 @@ func TestUnits(t *testing.T) {
 		"a disabled instance is known, not wanted": {
 			Input{Instances: []instance.Instance{off, disabled}, Enabled: []string{"postfix@postfix-out.service"}},
 			[]string{
+				"postfix-by-short-name/50-instance.conf for postfix@postfix-%i.service",
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
+				"postfix@out.service.d -> postfix-by-short-name",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
 		"a primary one that cannot be read is wanted all the same": {
 			Input{},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
+				`postfix.service.d/50-instances.conf wants postfix@-`,
 				"postfix@-.service.d/50-instance.conf",
 			},
 		},
 		"Debian 13's naming, enabled by hand, without an entry in the list": {
 			Input{Instances: []instance.Instance{primary}, Enabled: []string{"postfix@-.service", `postfix@a\x2db.service`}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
-				`postfix.service.wants/postfix@a\x2db.service -> ` + template,
+				`postfix.service.d/50-instances.conf wants postfix@- postfix@a\x2db`,
 				"postfix@-.service.d/50-instance.conf",
+				`postfix@a\x2db.service.d/50-instance.conf`,
 			},
 		},
 		"Debian 13's naming, enabled by hand, of an instance that has another name": {
 			Input{Instances: []instance.Instance{primary, out}, Enabled: []string{"postfix@out.service"}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
-				"postfix.service.wants/postfix@postfix-out.service -> " + template,
+				"postfix-by-short-name/50-instance.conf for postfix@postfix-%i.service",
+				`postfix.service.d/50-instances.conf wants postfix@- postfix@postfix-out`,
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
+				"postfix@out.service.d -> postfix-by-short-name",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
 		"another name that is an instance of its own means that one": {
 			Input{Instances: []instance.Instance{primary, {Name: "postfix-x", ConfigDir: "/a"}, {Name: "x", ConfigDir: "/b"}}},
 			[]string{
-				"postfix.service.wants/postfix@-.service -> " + template,
+				`postfix.service.d/50-instances.conf wants postfix@-`,
 				"postfix@-.service.d/50-instance.conf",
 				"postfix@postfix-x.service.d/50-instance.conf",
 				"postfix@x.service.d/50-instance.conf",
@@ -122,7 +129,6 @@ func TestUnits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.in.Template = template
 			if diff := cmp.Diff(c.want, summary(Units(c.in))); diff != "" {
 				t.Error(diff)
 			}
@@ -145,6 +151,7 @@ ConditionPathExists=/etc/postfix/main.cf
 RequiresMountsFor="/etc/postfix" "/var/spool/postfix" "/var/lib/postfix"
 [Service]
 Environment="MAIL_CONFIG=/etc/postfix"
+Slice=system-postfix-\x2d.slice
 `,
 		},
 		"another instance, that has another name": {
@@ -158,6 +165,7 @@ RequiresMountsFor="/etc/postfix-out" "/q/out" "/var/lib/postfix-out"
 PartOf=postfix@out.service
 [Service]
 Environment="MAIL_CONFIG=/etc/postfix-out"
+Slice=system-postfix-postfix\x2dout.slice
 `,
 		},
 		"what systemd would read otherwise, and disabled": {
@@ -170,6 +178,7 @@ AssertPathExists=/srv/a b%%/"x"\/main.cf
 RequiresMountsFor="/srv/a b%%/\"x\"\\" "/q" "/d"
 [Service]
 Environment="MAIL_CONFIG=/srv/a b%%/\"x\"\\"
+Slice=system-postfix-a\x25b\x5cc\x22d.slice
 ExecCondition=/usr/libexec/postfix-maint/umbrella enabled
 `,
 		},
@@ -196,11 +205,11 @@ func TestSystemdTakesThem(t *testing.T) {
 	}
 	dir := t.TempDir()
 	odd := instance.Instance{Name: "odd", ConfigDir: `/srv/a b%/"x"`, QueueDir: "/q d", DataDir: "/d"}
-	files := Units(Input{Instances: []instance.Instance{primary, out, odd}, Template: filepath.Join(units, "postfix@.service")})
+	files := Units(Input{Instances: []instance.Instance{primary, out, odd}})
 	if errs := Write(dir, files); len(errs) > 0 {
 		t.Fatal(errs)
 	}
-	for _, unit := range []string{"postfix@-.service", "postfix@postfix-out.service", "postfix@out.service", "postfix@odd.service"} {
+	for _, unit := range []string{"postfix@-.service", "postfix@postfix-out.service", "postfix@out.service", "postfix@odd.service", "postfix.service"} {
 		cmd := exec.Command(analyze, "verify", "--man=no", "--recursive-errors=no", unit)
 		cmd.Env = append(cmd.Environ(), "SYSTEMD_UNIT_PATH="+dir+":"+units+":/usr/lib/systemd/system:/lib/systemd/system", "SYSTEMD_LOG_LEVEL=info")
 		said, _ := cmd.CombinedOutput() // fails for programs that are not installed here

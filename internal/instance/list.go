@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"unicode/utf8"
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
@@ -19,6 +20,9 @@ import (
 
 // Primary is the name of the instance in /etc/postfix, as postmulti(1) and the unit postfix@- have it.
 const Primary = "-"
+
+// maxInstances bounds what is read and said for a multi_instance_directories that went wild.
+const maxInstances = 20_000
 
 // Reader is what the package needs of a system tree.
 type Reader interface {
@@ -54,6 +58,10 @@ func List(r Reader) ([]Instance, []error) {
 	seen := map[string]string{} // name -> directory
 	// argv_split with CHARS_COMMA_SP in postmulti.c: commas count, braces do not.
 	secondary := strings.FieldsFunc(dirs, func(c rune) bool { return strings.ContainsRune(", \t\r\n", c) })
+	if len(secondary) > maxInstances {
+		errs = append(errs, fmt.Errorf("cannot use more than %d of the %d multi_instance_directories", maxInstances, len(secondary)))
+		secondary = secondary[:maxInstances]
+	}
 	for n, dir := range append([]string{paths.ConfigDir}, secondary...) {
 		if n > 0 && path.Clean(dir) == paths.ConfigDir {
 			errs = append(errs, fmt.Errorf("cannot use %q as another instance: it is the primary one's directory", dir))
@@ -94,6 +102,9 @@ func load(r Reader, dir string, primary, others bool) (Instance, error) {
 	fail := func(err error) (Instance, error) { return Instance{}, err }
 	if !path.IsAbs(dir) {
 		return fail(fmt.Errorf("cannot use %q as instance: not an absolute path", dir))
+	}
+	if !utf8.ValidString(dir) || strings.ContainsFunc(dir, control) { // systemd would ignore each line with it
+		return fail(fmt.Errorf("cannot use %q as instance: a unit cannot hold such a path", dir))
 	}
 	dir = path.Clean(dir)
 	f, err := read(r, dir)
@@ -151,7 +162,7 @@ func name(f *maincf.File, dir string) (string, error) {
 		return "", fmt.Errorf("cannot use the instance in %q: it has no multi_instance_name", dir)
 	case n == Primary, n == ".", n == "..", strings.ContainsAny(n, "/ \t\n") || strings.ContainsFunc(n, control):
 		return "", fmt.Errorf("cannot use the instance in %q: %q is no name for an instance", dir, n)
-	case len(Instance{Name: n}.Unit()) > maxUnit:
+	case len(Instance{Name: n}.Unit()) > MaxUnit:
 		return "", fmt.Errorf("cannot use the instance in %q: its name is too long for a unit", dir)
 	}
 	return n, nil

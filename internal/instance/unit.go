@@ -2,12 +2,13 @@ package instance
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// maxUnit is systemd's limit for the length of a unit name (UNIT_NAME_MAX).
-const maxUnit = 255
+// MaxUnit is systemd's limit for the length of a unit name (UNIT_NAME_MAX).
+const MaxUnit = 255
 
 // postmulti(1) insists on this prefix for the names it gives, and takes the name without it as well.
 const namePrefix = "postfix-"
@@ -30,12 +31,11 @@ func (i Instance) Aliases() []string {
 		return nil
 	}
 	var units []string
-	seen := map[string]bool{i.Unit(): true, unitName(Primary): true, unitName(""): true}
+	seen := []string{i.Unit(), unitName(Primary), unitName("")}
 	short, _ := strings.CutPrefix(i.Name, namePrefix)
 	for _, name := range []string{i.Name, short, byDirectory(i.ConfigDir)} {
 		for _, unit := range []string{unitName(escape(name, "")), unitName(escape(name, "-"))} {
-			if !seen[unit] {
-				seen[unit] = true
+			if !slices.Contains(seen, unit) && !slices.Contains(units, unit) {
 				units = append(units, unit)
 			}
 		}
@@ -45,19 +45,23 @@ func (i Instance) Aliases() []string {
 
 func unitName(instance string) string { return "postfix@" + instance + ".service" }
 
+// Escape writes a name as systemd-escape(1) does.
+func Escape(name string) string { return escape(name, "") }
+
 // escape is unit_name_escape of systemd: a leading dot and what is no letter, digit, ":", "_" or "." becomes \xNN. Bytes in
 // keep stay. "/" never occurs in a name.
 func escape(name, keep string) string {
+	plain := func(c byte, n int) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ':' || c == '_' || c == '.' && n > 0 ||
+			strings.IndexByte(keep, c) >= 0
+	}
 	var b strings.Builder
 	for n := range len(name) {
-		c := name[n]
-		switch {
-		case c == '.' && n == 0:
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte(":_."+keep, c) >= 0:
+		if c := name[n]; plain(c, n) {
 			b.WriteByte(c)
-			continue
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, c)
 		}
-		fmt.Fprintf(&b, `\x%02x`, c)
 	}
 	return b.String()
 }

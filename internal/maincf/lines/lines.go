@@ -18,7 +18,7 @@ func Split(data []byte) ([]string, error) {
 	if i := bytes.IndexByte(data, 0); i >= 0 {
 		return nil, fmt.Errorf("cannot read line %d: it holds a null byte", bytes.Count(data[:i], []byte("\n"))+1)
 	}
-	var lines []string
+	lines := make([]string, 0, bytes.Count(data, []byte("\n"))+1)
 	for line := range strings.SplitAfterSeq(string(data), "\n") {
 		if line != "" {
 			lines = append(lines, line)
