@@ -7,7 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"postfix-maint/internal/adopt"
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
@@ -21,7 +20,7 @@ func commands(stdout, stderr io.Writer) []*cli.Command {
 		script("config", "ask the questions", func(c *cli.Context) error { return config(c.Context, c.Args().Slice(), stderr) }),
 		script("postinst", "configure the package", func(c *cli.Context) error { return postinst(c.Context, c.Args().Slice(), stderr) }),
 		script("prerm", "stop for a removal", func(c *cli.Context) error { return prerm(c.Context, c.Args().Slice(), stderr) }),
-		applyCommand(stdout, stderr), checkConfigCommand(stdout, stderr), adoptCommand(stdout), sandboxCommand(stdout),
+		applyCommand(stdout, stderr), checkConfigCommand(stdout, stderr), adoptCommand(stdout, stderr), sandboxCommand(stdout),
 		chrootCommand(stdout, stderr), instanceCommand(stdout, stderr), smarthostCommand(stdout, stderr),
 	}
 }
@@ -93,29 +92,4 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, "nothing to do")
 	}
 	return nil
-}
-
-func adoptCommand(stdout io.Writer) *cli.Command {
-	return &cli.Command{
-		Name: "adopt", ArgsUsage: "[DEB]",
-		Usage: "write Debian's package postfix out again with this layer; without DEB the version that apt would install is fetched",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Value: ".", Usage: "write the package into `DIR`"},
-			&cli.StringFlag{Name: "layer", Usage: "take the layer's files from `DIR`", DefaultText: "the installed ones"},
-		},
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 1 {
-				return fmt.Errorf("adopt takes one package at a time")
-			}
-			res, err := adopt.Run(c.Context, adopt.Options{Deb: c.Args().First(), Output: c.String("output"), Layer: c.String("layer"), Runner: run.Runner{}})
-			if err != nil {
-				return err
-			}
-			for _, line := range res.Changes {
-				fmt.Fprintln(stdout, line)
-			}
-			fmt.Fprintln(stdout, res.Path)
-			return nil
-		},
-	}
 }

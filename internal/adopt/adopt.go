@@ -32,6 +32,7 @@ type Options struct {
 	Deb    string // Debian's package; "" fetches the newest that apt knows
 	Output string // directory that receives the adopted package
 	Layer  string // folder with debian/, systemd/ and rsyslog/ of this project; "" is DefaultLayer
+	Work   string // directory for the work; "" is the usual one for temporary files
 	Runner Runner
 }
 
@@ -58,7 +59,7 @@ func (e *RefusedError) Error() string {
 
 // Run adopts one package.
 func Run(ctx context.Context, opts Options) (Result, error) {
-	tmp, err := os.MkdirTemp("", "postfix-maint-adopt-")
+	tmp, err := os.MkdirTemp(opts.Work, "postfix-maint-adopt-")
 	if err != nil {
 		return Result{}, fmt.Errorf("cannot make a work directory: %w", err)
 	}
@@ -67,7 +68,7 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	// 1. Debian's package
 	deb := opts.Deb
 	if deb == "" {
-		if deb, err = fetch(ctx, opts.Runner, tmp); err != nil {
+		if deb, err = fetchNewest(ctx, opts.Runner, tmp); err != nil {
 			return Result{}, err
 		}
 	}
@@ -113,6 +114,12 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 // the other goes on; "+" sorts before any further revision such as deb12u10 after deb12u1 only because digits are compared
 // as numbers first).
 func adoptedVersion(stock string) string { return stock + "+maint1" }
+
+// stockVersion is Debian's version that an adopted one was made from; another version is Debian's own.
+func stockVersion(version string) (stock string, adopted bool) {
+	stock, _, adopted = strings.Cut(version, "+maint")
+	return stock, adopted
+}
 
 // fileName is the conventional one, without the epoch.
 func fileName(version, arch string) string {

@@ -94,6 +94,9 @@ func (c control) adopted(lay *layer, size int64) control {
 	c = c.set("Maintainer", lay.maintainer, "Architecture")
 	c = c.set("Original-Maintainer", owner, "Maintainer")
 	c = c.set("Installed-Size", fmt.Sprint(size), "Original-Maintainer")
-	c = c.also("Depends", "postfix-maint (>= "+lay.version+")", "Pre-Depends")
+	c = c.also("Depends", dependency(lay.version), "Pre-Depends")
 	return c.also("Provides", "postfix (= "+stock+")", "Replaces")
 }
+
+// dependency is that of an adopted package on the package that its layer came from.
+func dependency(layer string) string { return "postfix-maint (>= " + layer + ")" }

@@ -119,14 +119,32 @@ func readLayer(dir string, rel release) (*layer, error) {
 			return nil, fmt.Errorf("cannot read the layer: %w", err)
 		}
 	}
+	l.version, l.maintainer, err = identify(root)
+	return l, err
+}
+
+// identify tells the layer's version and who answers for it from its changelog.
+func identify(root *sysroot.Root) (version, maintainer string, err error) {
 	changelog, err := root.ReadFile("/debian/changelog")
 	if err != nil {
-		return nil, fmt.Errorf("cannot tell the layer's version: %w", err)
+		return "", "", fmt.Errorf("cannot tell the layer's version: %w", err)
 	}
 	head, tail := changelogHead.FindSubmatch(changelog), changelogTail.FindSubmatch(changelog)
 	if head == nil || tail == nil {
-		return nil, fmt.Errorf("cannot tell the layer's version: %q is no changelog of postfix-maint", "debian/changelog")
+		return "", "", fmt.Errorf("cannot tell the layer's version: %q is no changelog of postfix-maint", "debian/changelog")
 	}
-	l.version, l.maintainer = string(head[1]), string(tail[1])
-	return l, nil
+	return string(head[1]), string(tail[1]), nil
+}
+
+// layerVersion is the version of the layer in dir, "" meaning DefaultLayer.
+func layerVersion(dir string) (string, error) {
+	if dir == "" {
+		dir = DefaultLayer
+	}
+	root, err := sysroot.Open(dir)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the layer: %w", err)
+	}
+	version, _, err := identify(root)
+	return version, err
 }

@@ -68,19 +68,46 @@ func TestTextOfLinks(t *testing.T) {
 	}
 }
 
-func TestCandidate(t *testing.T) {
+func TestWhichVersionIsWanted(t *testing.T) {
 	t.Parallel()
-	for name, tc := range map[string]struct{ policy, want string }{
-		"what apt would install": {"postfix:\n  Installed: 3.7.10-0+deb12u1\n  Candidate: 3.7.11-0+deb12u1\n  Version table:\n     3.10.13-0+deb13u1 90\n", "3.7.11-0+deb12u1"},
-		"an adopted one":         {"postfix:\n  Installed: (none)\n  Candidate: 3.7.11-0+deb12u1+maint1\n", "3.7.11-0+deb12u1"},
-		"none":                   {"postfix:\n  Installed: (none)\n  Candidate: (none)\n", ""},
-		"nothing known":          {"", ""},
+	const mirror, ours, dpkg = "\n        500 http://deb.debian.org/debian bookworm/main amd64 Packages", "\n        500 file:/var/lib/postfix-maint/archive ./ Packages",
+		"\n        100 /var/lib/dpkg/status"
+	for name, tc := range map[string]struct {
+		table      string
+		base, next string
+		priority   int
+	}{
+		"Debian's is installed and the newest":   {" *** 1-1 500" + mirror + dpkg, "1-1", "", 500},
+		"a newer one came":                       {"     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
+		"the installed one cannot be had":        {"     1-2 500" + mirror + "\n *** 1-1 100" + dpkg, "", "1-2", 500},
+		"none is installed":                      {"     1-2 500" + mirror + "\n     1-1 990" + mirror, "", "1-1", 990},
+		"adopted, nothing newer":                 {" *** 1-1+maint1 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "", 500},
+		"adopted, a newer one came":              {"     1-2 500" + mirror + "\n *** 1-1+maint1 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "1-2", 500},
+		"the newer one is adopted already":       {"     1-2+maint1 500" + ours + "\n     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
+		"a newer one that apt would not go to":   {"     2-1 100" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "", 500},
+		"a newer one that is forbidden":          {"     2-1 -1" + mirror, "", "", 500},
+		"our own pin is no measure":              {"     1-2 500" + mirror + "\n *** 1-1+maint1 990" + ours + dpkg, "", "1-2", 500},
+		"an older one is never gone back to":     {" *** 1-2+maint1 500" + ours + dpkg + "\n     1-1 1001" + mirror, "", "", 500},
+		"Default-Release prefers a release":      {"     2-1 500" + mirror + "\n     1-2 990" + mirror + "\n *** 1-1 990" + mirror + dpkg, "1-1", "1-2", 990},
+		"newer only as dpkg knows it":            {" *** 1-2 100" + dpkg + "\n     1-1 500" + mirror, "", "", 500},
+		"apt knows nothing":                      {"", "", "", 500},
+		"an update that reaches only some hosts": {"     1-2 500 (phased 10%)" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, ok := candidate(tc.policy)
-			if got != tc.want || ok != (tc.want != "") {
-				t.Errorf("version is %q, %v, want %q", got, ok, tc.want)
+			p := parsePolicy("postfix:\n  Installed: x\n  Candidate: y\n  Version table:\n" + tc.table + "\n")
+			base, next := p.wanted()
+			got := [2]string{}
+			for i, o := range []*offer{base, next} {
+				if o != nil {
+					got[i] = o.version
+				}
+			}
+			if want := [2]string{tc.base, tc.next}; got != want {
+				t.Errorf("base and next are %q, want %q", got, want)
+			}
+			if n := p.priority(); n != tc.priority {
+				t.Errorf("pin has priority %d, want %d", n, tc.priority)
 			}
 		})
 	}
@@ -100,7 +127,7 @@ func (a *aptFake) Output(ctx context.Context, name string, args ...string) ([]by
 		return nil, errors.New("no network")
 	case name == "env" && args[1] == "apt-cache":
 		a.got = append(a.got, line)
-		return []byte("postfix:\n  Candidate: " + bookwormVersion + "\n"), nil
+		return []byte("postfix:\n  Version table:\n     " + bookwormVersion + " 500\n        500 http://x bookworm/main\n"), nil
 	case name == "env" && args[0] == "-C" && args[2] == "apt-get":
 		a.got = append(a.got, strings.Join(args[2:], " "))
 		data, err := os.ReadFile(a.deb)

@@ -165,3 +165,14 @@ const (
 
 // LockFile is held by a command of ours that changes the host, and says who holds it.
 const LockFile = "/run/postfix-maint.lock"
+
+// The local apt source of adopted packages, and what makes apt use it.
+const (
+	Archive     = StateDir + "/archive"                           // a link to the folder in force, StateDir + "/archive-*"
+	AdoptWork   = StateDir + "/adopt.work"                        // packages being taken apart
+	AptSource   = "/etc/apt/sources.list.d/postfix-maint.sources" // sources.list(5), deb822 style
+	AptPin      = "/etc/apt/preferences.d/postfix-maint.pref"     // apt_preferences(5)
+	AptConf     = "/etc/apt/apt.conf.d/60postfix-maint"           // apt.conf(5)
+	AptLists    = "/var/lib/apt/lists"                            // what apt-get update brought
+	ArchiveList = AptLists + "/_var_lib_postfix-maint_archive_._" // the names there that belong to our source start so
+)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -38,15 +39,8 @@ func (e *ExitError) Error() string {
 // Output runs a program and returns what it wrote to standard output. A non-zero exit is an *ExitError. Its standard
 // input is empty; debconf's descriptors stay away from it because debconf.Open marks them close-on-exec.
 func (r Runner) Output(ctx context.Context, name string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := r.command(ctx, name, args)
 	cmd.WaitDelay = time.Second
-	// debconf's own variables would make a child's maintainer-script library believe that it talks to the frontend.
-	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "DEBIAN_HAS_FRONTEND=") && !strings.HasPrefix(v, "DEBCONF_REDIR=") {
-			cmd.Env = append(cmd.Env, v)
-		}
-	}
-	cmd.Env = append(cmd.Env, r.Env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -59,6 +53,34 @@ func (r Runner) Output(ctx context.Context, name string, args ...string) ([]byte
 		return nil, fmt.Errorf("cannot run %q: %w", name, err)
 	}
 	return stdout.Bytes(), nil
+}
+
+// Attached runs a program that talks to the administrator, on the streams given. It is never ended from here: what dpkg has
+// begun it must be able to finish. The error of one that does not exit 0 names it; what was wrong it has said itself.
+func (r Runner) Attached(ctx context.Context, in io.Reader, out, errs io.Writer, name string, args ...string) error {
+	cmd := r.command(context.WithoutCancel(ctx), name, args)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
+	err := cmd.Run()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return &ExitError{Args: append([]string{name}, args...), Code: exit.ExitCode()}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot run %q: %w", name, err)
+	}
+	return nil
+}
+
+// command prepares a program. debconf's own variables would make a child's maintainer-script library believe that it talks
+// to the frontend.
+func (r Runner) command(ctx context.Context, name string, args []string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "DEBIAN_HAS_FRONTEND=") && !strings.HasPrefix(v, "DEBCONF_REDIR=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, r.Env...)
+	return cmd
 }
 
 // Run is Output for a program whose output nobody needs.

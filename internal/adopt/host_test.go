@@ -1,0 +1,267 @@
+package adopt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+func TestTextsForApt(t *testing.T) {
+	t.Parallel()
+	pin := pinText(990)
+	for _, part := range []string{"\nPackage: postfix\nPin: release o=postfix-maint\nPin-Priority: 990\n", "\nPackage: *\nPin: release o=postfix-maint\nPin-Priority: -1\n"} {
+		if !strings.Contains(pin, part) {
+			t.Errorf("the pin has no %q:\n%s", part, pin)
+		}
+	}
+	for text, want := range map[string]bool{pin: true, pinText(-5): true, pin + "\n": false, "# mine\n" + pin: false, "": false} {
+		if _, ours := pinPriority(text); ours != want {
+			t.Errorf("taken for ours: %v, want %v:\n%s", ours, want, text)
+		}
+	}
+	for text, part := range map[string]string{
+		sourceText(): "\nURIs: file:/var/lib/postfix-maint/archive\n",
+		confText():   "timeout -k 10 300 /usr/sbin/postfix-maint adopt --refresh </dev/null || true; fi\"; };\n",
+		stanza("Package: postfix\nDescription: x\n y\n\n", "p.deb", []byte("abc")): "Description: x\n y\nFilename: ./p.deb\nSize: 3\nSHA256: ba7816bf",
+	} {
+		if !strings.Contains(text, part) {
+			t.Errorf("no %q in:\n%s", part, text)
+		}
+	}
+	date := time.Date(2026, 11, 26, 1, 2, 3, 9, time.UTC)
+	release := releaseText("x", date)
+	if got := dateOf(release); !got.Equal(date.Truncate(time.Second)) {
+		t.Errorf("the date reads as %v in:\n%s", got, release)
+	}
+	if !dateOf("Date: yesterday\n").IsZero() || !dateOf("").IsZero() {
+		t.Error("a date was read where none is")
+	}
+}
+
+// hostFake is a host with apt and dpkg in a tree of its own: Debian's archive holds debs, and what apt is told to install is installed.
+type hostFake struct {
+	host      Host
+	debs      map[string]string // Debian's version -> package
+	order     []string          // these versions, the highest first
+	installed string
+	fail      string // the command that fails
+	said      []string
+}
+
+func newHostFake(t *testing.T, versions ...string) *hostFake {
+	t.Helper()
+	f := &hostFake{debs: map[string]string{}, order: versions}
+	for _, v := range versions {
+		f.debs[v] = stockFake(v).build(t)
+	}
+	root := sysroottest.New(t, map[string]string{
+		"etc/apt/sources.list.d/": "", "etc/apt/preferences.d/": "", "etc/apt/apt.conf.d/": "", "var/lib/apt/lists/": "",
+		"var/lib/postfix-maint/applied.json": "{}",
+	})
+	f.host = Host{Root: root, Layer: layerFake(t), Runner: f, Attach: f.attach, Say: func(line string) { f.said = append(f.said, line) }}
+	return f
+}
+
+func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	line := name + " " + strings.Join(args, " ")
+	switch {
+	case f.fail != "" && strings.Contains(line, f.fail):
+		return nil, errors.New("it fails")
+	case strings.Contains(line, "apt-cache policy"):
+		return []byte(f.policy()), nil
+	case strings.Contains(line, " download postfix="):
+		_, version, _ := strings.Cut(line, "postfix=")
+		data, err := os.ReadFile(f.debs[version])
+		if err != nil {
+			return nil, err
+		}
+		return nil, os.WriteFile(filepath.Join(args[1], "postfix_"+version+"_amd64.deb"), data, 0o644)
+	case strings.HasPrefix(line, "apt-get update"):
+		data, err := f.host.Root.ReadFile(paths.Archive + "/Release")
+		if err == nil {
+			_, err = f.host.Root.WriteFile(paths.ArchiveList+"Release", data, own(0))
+		}
+		return nil, err
+	case name == "dpkg-query":
+		return fmt.Appendf(nil, "ii  %s adduser, postfix-maint (>= 1.2)", f.installed), nil
+	}
+	return run.Runner{}.Output(ctx, name, args...)
+}
+
+// policy is the version table of Debian's archive and of what is installed.
+func (f *hostFake) policy() string {
+	text := "  Version table:\n"
+	for _, v := range f.order {
+		if f.installed == adoptedVersion(v) {
+			text += " *** " + f.installed + " 500\n        100 /var/lib/dpkg/status\n"
+		}
+		mark := map[bool]string{true: " *** ", false: "     "}[f.installed == v]
+		text += mark + v + " 500\n        500 http://deb.debian.org/debian stable/main\n"
+	}
+	return text
+}
+
+func (f *hostFake) attach(_ context.Context, name string, args ...string) error {
+	for _, a := range args {
+		if v, ok := strings.CutPrefix(a, "postfix="); ok && name == "apt-get" {
+			f.installed = v
+		}
+	}
+	return nil
+}
+
+func TestHostIsAdoptedAndGoesBack(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	f.installed = bookwormVersion
+	before := sysroottest.Dump(t, f.host.Root.Dir(), false)
+
+	dry := f.host
+	dry.DryRun = true
+	report, err := dry.Install(ctx)
+	must(t, err)
+	if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" || len(report.Changes) != 6 {
+		t.Errorf("a dry run says %q and changes:\n%s", report.Changes, diff)
+	}
+	report, err = f.host.Install(ctx)
+	must(t, err)
+	if want := bookwormVersion + "+maint1"; f.installed != want || report.Installed != want || !report.Adopted || !report.InForce || len(report.Changes) != 6 {
+		t.Errorf("report is %+v", report)
+	}
+	after := sysroottest.Dump(t, f.host.Root.Dir(), true)
+	for name, again := range map[string]func(context.Context) (Report, error){"install": f.host.Install, "refresh": f.host.Refresh} {
+		report, err = again(ctx)
+		must(t, err)
+		if diff := cmp.Diff(after, sysroottest.Dump(t, f.host.Root.Dir(), true)); diff != "" || len(report.Changes) != 0 {
+			t.Errorf("a second %s does %q:\n%s", name, report.Changes, diff)
+		}
+	}
+	_, err = f.host.Revert(ctx)
+	must(t, err)
+	if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" || f.installed != bookwormVersion {
+		t.Errorf("%s is installed, and this is left:\n%s", f.installed, diff)
+	}
+	report, err = f.host.Revert(ctx)
+	must(t, err)
+	if len(report.Changes) != 0 {
+		t.Errorf("a second revert does %q", report.Changes)
+	}
+}
+
+func TestUpdateThatIsRefusedIsNotedOnce(t *testing.T) {
+	t.Parallel()
+	const good, bad = bookwormVersion, bookwormVersion + ".1"
+	ctx, f := context.Background(), newHostFake(t, good)
+	_, err := f.host.Install(ctx)
+	must(t, err)
+	strange := stockFake(bad)
+	strange.files["etc/new.d/postfix"] = "x"
+	f.debs[bad], f.order, f.said = strange.build(t), []string{bad, good}, nil
+	report, err := f.host.Refresh(ctx)
+	must(t, err)
+	if len(report.Refused[bad]) != 1 || strings.Join(report.Ready, " ") != good+"+maint1" {
+		t.Errorf("report is %+v", report)
+	}
+	if said := strings.Join(f.said, "\n"); strings.Count(said, "cannot be adopted, so apt installs Debian's own") != 1 {
+		t.Errorf("said: %s", said)
+	}
+	f.said, f.fail = nil, "download" // not even fetched again
+	_, err = f.host.Refresh(ctx)
+	must(t, err)
+	if len(f.said) != 0 {
+		t.Errorf("said again: %q", f.said)
+	}
+	if report, err = f.host.Status(ctx); err != nil || len(report.Refused) != 1 {
+		t.Errorf("status: %+v, %v", report, err)
+	}
+	if _, err = f.host.Install(ctx); err != nil || !strings.Contains(strings.Join(f.said, "\n"), bad+" cannot be adopted") {
+		t.Errorf("the next run of the command says %q, %v", f.said, err)
+	}
+}
+
+func TestNothingIsLeftWhereNothingCanBeAdopted(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		version, fail, want string
+	}{
+		"another release":         {"3.9.1-10", "", "is of no known release"},
+		"a fetch that fails":      {bookwormVersion, "download", "cannot fetch postfix"},
+		"a package not described": {bookwormVersion, "--field", "cannot describe the adopted package"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newHostFake(t, tc.version)
+			f.fail = tc.fail
+			before := sysroottest.Dump(t, f.host.Root.Dir(), false)
+			if _, err := f.host.Install(context.Background()); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error is %v, want %q in it", err, tc.want)
+			}
+			if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestEditedFilesStayAndDamagedOnesAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	_, err := f.host.Install(ctx)
+	must(t, err)
+	write := func(p, text string) {
+		_, err := f.host.Root.WriteFile(p, []byte(text), sysroot.Attr{UID: os.Getuid(), GID: os.Getgid()})
+		must(t, err)
+	}
+	edits := map[string]string{paths.AptSource: sourceText() + "Enabled: no\n", paths.AptPin: "# none\n", paths.AptConf: ""}
+	for p, text := range edits {
+		write(p, text)
+	}
+	release, err := f.host.Root.ReadFile(paths.Archive + "/Release")
+	must(t, err)
+	write(paths.Archive+archiveManifest, "{")
+	_, err = f.host.Install(ctx)
+	must(t, err)
+	for p, text := range edits {
+		if have, err := f.host.Root.ReadFile(p); err != nil || string(have) != text {
+			t.Errorf("%s is now %q, %v", p, have, err)
+		}
+	}
+	again, err := f.host.Root.ReadFile(paths.Archive + "/Release")
+	must(t, err)
+	if !dateOf(string(again)).After(dateOf(string(release))) {
+		t.Errorf("apt would not take\n%sfor newer than\n%s", again, release)
+	}
+	if _, err := readArchive(f.host.Root, "1.2"); err != nil {
+		t.Error(err)
+	}
+	write(paths.AptPin, pinText(700)) // as it was before the administrator's own pin went
+	_, err = f.host.Refresh(ctx)
+	must(t, err)
+	if have, err := f.host.Root.ReadFile(paths.AptPin); err != nil || string(have) != pinText(500) {
+		t.Errorf("the pin is %q, %v", have, err)
+	}
+}
+
+// The script that runs when the program is gone has to name what Install makes once more.
+func TestRemovalOfThePackageNamesTheSameFiles(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile(filepath.Join(project, "debian/postfix-maint.postrm"))
+	must(t, err)
+	for _, p := range []string{paths.AptSource, paths.AptPin, paths.AptConf, paths.ArchiveList + "*", paths.Archive + "*"} {
+		if !strings.Contains(strings.ReplaceAll(string(script), `"`, ""), "${DPKG_ROOT:-}"+p) {
+			t.Errorf("the script does not remove %s", p)
+		}
+	}
+}

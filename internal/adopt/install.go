@@ -1,0 +1,198 @@
+package adopt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"postfix-maint/internal/paths"
+)
+
+// Install adopts the Postfix of this host for good: the local archive, the pin, the source and the hook, in this order, so that apt
+// finds all that it is told of at any moment; then apt installs the adopted package. For a Postfix that cannot be adopted the error
+// says why, and nothing is changed.
+func (h Host) Install(ctx context.Context) (Report, error) {
+	w, err := h.look(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := w.clear(); err != nil {
+		return Report{}, err
+	}
+	if err := w.adoptAll(ctx); err != nil {
+		return Report{}, err
+	}
+	target, err := w.target()
+	if err != nil {
+		return Report{}, err
+	}
+	for _, do := range []func() error{
+		w.store, w.pin,
+		func() error { return w.ensure(paths.AptSource, sourceText()) },
+		func() error { return w.index(ctx) },
+		func() error { return w.ensure(paths.AptConf, confText()) },
+		func() error { return w.install(ctx, target) },
+	} {
+		if err := do(); err != nil {
+			return Report{}, err
+		}
+	}
+	return w.report(ctx)
+}
+
+// target chooses the adopted version to install: that of what is installed, else that of the version that apt would go to.
+func (w *work) target() (string, error) {
+	base, next := w.policy.wanted()
+	if base == nil && next == nil {
+		return "", errNoDebian
+	}
+	var reasons []string
+	for _, o := range []*offer{base, next} {
+		if o == nil {
+			continue
+		}
+		if no, refused := w.archive.Refused[o.version]; refused {
+			reasons = append(reasons, refusal(o.version, no))
+			continue
+		}
+		return adoptedVersion(o.version), nil
+	}
+	return "", errors.New(strings.Join(reasons, "; "))
+}
+
+// ensure writes one of apt's files where it is missing. One that somebody edited stays.
+func (w *work) ensure(p, text string) error {
+	have, err := w.Root.ReadFile(p)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return w.file(p, text)
+	case err != nil:
+		return err
+	case string(have) != text:
+		w.Say(fmt.Sprintf("%s was edited and stays as it is", p))
+	}
+	return nil
+}
+
+// install has apt install a version of postfix, unless it is installed, by this layer, already.
+func (w *work) install(ctx context.Context, version string) error {
+	said, err := w.Runner.Output(ctx, "dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version} ${Depends}", "postfix")
+	have := strings.Fields(string(said))
+	if err == nil && len(have) > 1 && have[0] == "ii" && have[1] == version && strings.Contains(string(said), dependency(w.archive.Layer)) {
+		return nil
+	}
+	args := []string{"postfix=" + version}
+	if len(have) > 1 && have[1] == version {
+		args = append(args, "--reinstall")
+	}
+	return w.apt(ctx, args...)
+}
+
+// apt runs "apt-get install". Files that the administrator edited stay, other packages are not removed for it, and it waits for
+// whoever else runs dpkg. What an interrupted dpkg left is finished first, as apt-get would ask the administrator to do.
+func (w *work) apt(ctx context.Context, args ...string) error {
+	pending, err := w.Root.ReadDir(paths.DpkgUpdates)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot look at what dpkg is doing: %w", err)
+	}
+	if len(pending) > 0 {
+		if err := w.step("dpkg: finish what was interrupted", func() error { return w.Attach(ctx, "dpkg", "--configure", "-a") }); err != nil {
+			return err
+		}
+	}
+	args = append([]string{"install", "--yes", "--no-remove", "-o", "DPkg::Lock::Timeout=120",
+		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"}, args...)
+	return w.step("apt: "+strings.Join(args[9:], " "), func() error { return w.Attach(ctx, "apt-get", args...) })
+}
+
+// Revert takes back all that Install did: hook, pin and source first, so that nothing is adopted any more; then apt installs Debian's
+// version of what is installed (the one that it would go to, where that is no longer to be had); the archive goes last.
+func (h Host) Revert(ctx context.Context) (Report, error) {
+	w := &work{Host: h, archive: archive{Refused: map[string][]string{}}}
+	if err := w.clear(); err != nil {
+		return Report{}, err
+	}
+	lists, err := w.lists()
+	if err != nil {
+		return Report{}, err
+	}
+	for _, p := range append([]string{paths.AptConf, paths.AptPin, paths.AptSource}, lists...) {
+		_, err := w.Root.Lstat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := w.step("remove: "+p, func() error { _, err := w.Root.Remove(p); return err }); err != nil {
+			return Report{}, err
+		}
+	}
+	if w.policy, err = askPolicy(ctx, w.Runner); err != nil {
+		return Report{}, err
+	}
+	if _, adopted := stockVersion(w.policy.version()); adopted {
+		base, next := w.policy.wanted()
+		if base == nil {
+			base = next
+		}
+		if base == nil {
+			return Report{}, errNoDebian
+		}
+		if err := w.apt(ctx, "postfix="+base.version, "--allow-downgrades"); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := w.removeArchive(); err != nil {
+		return Report{}, err
+	}
+	return w.report(ctx)
+}
+
+// lists are the files that apt made of our source.
+func (w *work) lists() ([]string, error) {
+	all, err := w.Root.ReadDir(paths.AptLists)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("cannot read apt's lists: %w", err)
+	}
+	var ours []string
+	for _, e := range all {
+		if p := path.Join(paths.AptLists, e.Name()); strings.HasPrefix(p, paths.ArchiveList) {
+			ours = append(ours, p)
+		}
+	}
+	return ours, nil
+}
+
+// removeArchive takes the archive away, the link first: it never leads to half a folder.
+func (w *work) removeArchive() error {
+	_, err := w.Root.Lstat(paths.Archive)
+	if errors.Is(err, fs.ErrNotExist) && w.DryRun {
+		return nil
+	} else if errors.Is(err, fs.ErrNotExist) {
+		return sweep(w.Root, "")
+	}
+	return w.step("remove: "+paths.Archive, func() error {
+		if _, err := w.Root.Remove(paths.Archive); err != nil {
+			return err
+		}
+		return sweep(w.Root, "")
+	})
+}
+
+// clear removes what interrupted runs left beside our files.
+func (w *work) clear() error {
+	if w.DryRun {
+		return nil
+	}
+	for _, p := range []string{paths.AptSource, paths.AptPin, paths.AptConf} {
+		if _, err := w.Root.SweepTemp(p); err != nil {
+			return err
+		}
+	}
+	name, err := w.Root.Readlink(paths.Archive)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot read the local archive: %w", err)
+	}
+	return sweep(w.Root, name)
+}
