@@ -1,0 +1,140 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"postfix-maint/integration/hosts"
+	"postfix-maint/integration/product"
+)
+
+// adoptWords are shell functions of the scenarios about "postfix-maint adopt --install". Debian's archive is a folder of the host here,
+// so that a security update can come out when the story needs it.
+const adoptWords = `
+STOCK=$(dpkg-deb -f /packages/postfix_*.deb Version)
+# debian VERSION [CODE]: Debian publishes a version of postfix and postfix-pcre; CODE changes the tree $d of postfix
+debian() {
+	mkdir -p /srv/debian
+	for p in postfix postfix-pcre; do
+		d=/tmp/d; rm -rf $d; dpkg-deb -R /packages/${p}_*.deb $d
+		sed -i "s/$STOCK/$1/g" $d/DEBIAN/control
+		if [ $p = postfix ] && [ -n "${2:-}" ]; then eval "$2"; fi
+		dpkg-deb --root-owner-group -Zgzip -z1 -b $d /srv/debian > /dev/null
+	done
+	index
+}
+# index: what the folder holds is what Debian's archive offers
+index() { (
+	cd /srv/debian; rm -f Release; apt-ftparchive packages . > Packages
+	apt-ftparchive -o APT::FTPArchive::Release::Origin=Debian -o APT::FTPArchive::Release::Label=Debian-Security \
+		-o APT::FTPArchive::Release::Suite=stable-security -o APT::FTPArchive::Release::Codename="$(. /etc/os-release; echo $VERSION_CODENAME)-security" \
+		release . > /tmp/Release; mv /tmp/Release Release
+) }
+has() { dpkg-query -W -f '${Version}' "$1"; }
+# is VERSION: installed are this version of postfix and this one of postfix-pcre
+is() {
+	if [ "$(has postfix)" != "$1" ]; then echo "postfix is $(has postfix), not $1"; apt-cache policy postfix; return 1; fi
+	if [ "$(has postfix-pcre)" != "${1%+maint1}" ]; then echo "postfix-pcre is $(has postfix-pcre) beside postfix $1"; return 1; fi
+	apt-get check -qq; [ -z "$(dpkg --audit)" ]; postconf -m | grep -qx pcre
+}
+# traces: what adopt --install leaves on a host
+traces() { find /etc/apt /var/lib/apt /var/lib/postfix-maint -name '*postfix-maint*' ! -path /var/lib/postfix-maint -o -path '/var/lib/postfix-maint/*rchive*' -o -name 'adopt.work' 2>/dev/null || true; }
+state() { find /etc/apt /var/lib/postfix-maint /var/lib/apt/lists -printf '%p %m %u:%g %T@ %l\n' | grep -vE 'partial|lock ' | sort; }
+`
+
+// debianHost gives a host with Debian's Postfix and postfix-pcre at the version of the release, unattended-upgrades, and our
+// package to be installed at /ours. Mail for anna is taken.
+func debianHost(ctx context.Context, t *testing.T, release string) hosts.Options {
+	t.Helper()
+	opt := installed(ctx, t, release, product.Debian)
+	tools, err := session.Packages(ctx, release, "unattended-upgrades", "unattended-upgrades")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours := source(ctx, t, release, product.Ours)
+	binds := map[string]string{tools: "/tools"}
+	for from, to := range opt.Binds {
+		binds[from] = to
+	}
+	for from := range ours.Binds {
+		binds[from] = "/ours"
+	}
+	opt.Binds = binds
+	opt, err = session.Layer(ctx, "adopt-"+release, opt, func(h *hosts.Host) error {
+		if err := os.WriteFile(filepath.Join(h.Root(), "usr/local/lib/adopt"), []byte(adoptWords), 0o644); err != nil {
+			return err
+		}
+		if err := h.Boot(ctx); err != nil {
+			return err
+		}
+		_, err := h.Sh(ctx, `. /usr/local/lib/adopt
+			apt-get install -y -q /tools/*.deb
+			debian "$STOCK"
+			echo 'deb [trusted=yes] file:/srv/debian ./' > /etc/apt/sources.list
+			apt-get update -q; apt-get install -y -q postfix-pcre
+			useradd -m anna; is "$STOCK"`)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return opt
+}
+
+// TestAdoptInstall lives through a host's time with "adopt --install": taken over, security updates by apt-get upgrade and by
+// unattended-upgrade, one that cannot be adopted, and back to Debian's layer. Mail flows after each step, and main.cf stays.
+func TestAdoptInstall(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := boot(ctx, t, "mail", debianHost(ctx, t, release))
+		words := ". /usr/local/lib/adopt\n"
+		stock := strings.TrimSpace(sh(ctx, t, h, words+"echo $STOCK"))
+		config := sh(ctx, t, h, "md5sum /etc/postfix/main.cf")
+		for n, step := range []struct{ name, do, says, never string }{
+			{"a dry run changes nothing", `apt-get install -y -q /ours/postfix-maint_*.deb; state > /tmp/before
+				postfix-maint adopt --install --dry-run; postfix-maint adopt --status; state | diff /tmp/before -; is STOCK`,
+				`adopt: postfix STOCK\n(.*\n)*.*apt: postfix=STOCK\+maint1\n(.*\n)*postfix: STOCK, Debian's own\n`, ""},
+			{"Debian's package is taken over", `postfix-maint adopt --install; is STOCK+maint1`, "", "WARNING|W:"},
+			{"a second run does nothing", `state > /tmp/before; postfix-maint adopt --install; state | diff /tmp/before -
+				apt-get update; apt-get -s dist-upgrade; postfix-maint adopt --status; postfix-maint adopt --status --json`,
+				`^nothing to do\n(.*\n)*0 upgraded(.*\n)*postfix: STOCK\+maint1, this layer's\n(.*\n)*.*"inForce": true`, "W:|E:"},
+			{"apt-get upgrade takes the adopted security update", `debian 'NEXT1'; apt-get update -q && apt-get upgrade -y -q; is NEXT1+maint1`,
+				`adopt: postfix NEXT1`, "W:|E:"},
+			{"so does unattended-upgrade", `debian 'NEXT2'; apt-get update -qq; unattended-upgrade -v; is NEXT2+maint1`, "", "W:|E:|ERROR"},
+			{"one that cannot be adopted comes as Debian's own", `debian 'NEXT3' 'mkdir -p $d/etc/new.d; echo x > $d/etc/new.d/postfix'
+				apt-get update -q && unattended-upgrade -v; is NEXT3; apt-get update -q; postfix-maint adopt --status
+				if postfix-maint adopt --install; then exit 1; fi; is NEXT3`,
+				`NEXT3 cannot be adopted, so apt installs Debian's own: it has "etc/new.d/postfix"(.*\n)*postfix: NEXT3, Debian's own\n(.*\n)*cannot be adopted: NEXT3: it has "etc/new.d/postfix"`, "E:"},
+			{"the next one is adopted again", `debian 'NEXT4'; apt-get update -q && apt-get upgrade -y -q; is NEXT4+maint1`, "", "W:|E:|cannot be adopted"},
+			{"and back", `postfix-maint adopt --revert; is NEXT4; [ -z "$(traces)" ] || { traces; exit 1; }
+				apt-get update -q; apt-get -s dist-upgrade; is NEXT4; postfix-maint adopt --revert`, `\n0 upgraded(.*\n)*nothing to do\n`, "W:|E:"},
+			{"and again, and our package is purged", `postfix-maint adopt --install; is NEXT4+maint1; postfix-maint adopt --revert; is NEXT4; apt-get purge -y -q postfix-maint
+				[ -z "$(traces)" ] || { traces; exit 1; }; [ ! -e /var/lib/postfix-maint ]; apt-get update -q; is NEXT4`, "", "W:|E:"},
+		} {
+			next := func(text string) string {
+				text = strings.ReplaceAll(text, "STOCK", stock)
+				return regexp.MustCompile(`NEXT(\d)`).ReplaceAllString(text, stock+".$1")
+			}
+			out := sh(ctx, t, h, words+next(step.do))
+			t.Logf("%s:\n%s", step.name, out)
+			quoted := regexp.MustCompile(`STOCK|NEXT\d`).ReplaceAllStringFunc(step.says, func(v string) string { return regexp.QuoteMeta(next(v)) })
+			if !regexp.MustCompile("(?m)" + quoted).MatchString(out) {
+				t.Errorf("%s: nothing like %q is said:\n%s", step.name, quoted, out)
+			}
+			if step.never != "" && regexp.MustCompile("(?m)^("+step.never+")").MatchString(out) {
+				t.Errorf("%s: said:\n%s", step.name, out)
+			}
+			await(ctx, t, h, "port 25 after: "+step.name, "timeout 5 bash -c 'read -r line < /dev/tcp/127.0.0.1/25; case $line in 220*) ;; *) exit 1;; esac'")
+			deliver(ctx, t, h, "anna", h, "anna", fmt.Sprintf("step %d", n))
+			if now := sh(ctx, t, h, "md5sum /etc/postfix/main.cf"); now != config {
+				t.Errorf("%s: main.cf is another one", step.name)
+			}
+		}
+	})
+}
