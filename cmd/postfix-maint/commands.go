@@ -22,6 +22,7 @@ func commands(stdout, stderr io.Writer) []*cli.Command {
 		script("prerm", "stop for a removal", func(c *cli.Context) error { return prerm(c.Context, c.Args().Slice(), stderr) }),
 		applyCommand(stdout, stderr), checkConfigCommand(stdout, stderr), adoptCommand(stdout, stderr), sandboxCommand(stdout),
 		chrootCommand(stdout, stderr), instanceCommand(stdout, stderr), smarthostCommand(stdout, stderr),
+		dynamicmapCommand(stdout, stderr),
 	}
 }
 

@@ -121,47 +121,72 @@ func (p *Plan) rootAlias(f *aliases.File, path string) error {
 	return err
 }
 
-// aliasDatabase plans one run of newaliases(1) where an index is missing, older than its source, or its source is changed
-// by this run. Which maps are made is main.cf's affair.
+// aliasDatabase plans that the alias database is made, once, where an index is missing, older than its source, or its source is
+// changed by this run. Which maps are made is main.cf's affair. A table of a type whose package is missing is only told.
 func (p *Plan) aliasDatabase(context.Context) error {
+	if p.h.after == nil {
+		return nil
+	}
 	changed := map[string]bool{}
 	for _, c := range p.Changes {
 		changed[c.Path] = true
 	}
-	if p.h.after == nil {
-		return nil
-	}
-	due := p.resumed
+	var due, missing [][2]string
 	for _, t := range aliasTables(p.h.after) {
 		suffix, ok := aliasSuffix[t[0]]
 		if !ok {
 			continue
 		}
-		stale, err := p.olderThan(t[1]+suffix, t[1])
+		pkg, err := missingModule(p.d.Root, t[0])
 		if err != nil {
 			return err
 		}
-		due = due || stale || changed[t[1]]
+		if pkg != "" {
+			p.warn("alias database: %s:%s can't be made, and mail that needs it waits: install the package %s", t[0], t[1], pkg)
+			missing = append(missing, t)
+			continue
+		}
+		stale, err := olderThan(p.d.Root, t[1]+suffix, t[1])
+		if err != nil {
+			return err
+		}
+		if stale || p.resumed || changed[t[1]] {
+			due = append(due, t)
+		}
 		if stale || p.resumed {
 			p.dropLeftover(t[1] + suffix)
 		}
 	}
-	if due && p.d.Root.IsHost() {
-		p.exec("run newaliases", true, paths.Newaliases)
+	if len(due) > 0 && p.d.Root.IsHost() {
+		tool := aliasTool(due, missing)
+		p.exec("run "+path.Base(tool[0]), true, tool[0], tool[1:]...)
 	}
 	return nil
 }
 
+// aliasTool gives the command that makes the tables that are due. newaliases(1) ends at the first one of a type that is missing,
+// so the others are then made by themselves.
+func aliasTool(due, missing [][2]string) []string {
+	if len(missing) == 0 {
+		return []string{paths.Newaliases}
+	}
+	args := []string{paths.Postalias}
+	for _, t := range due {
+		args = append(args, t[0]+":"+t[1])
+	}
+	return args
+}
+
 // olderThan tells whether index is missing, empty or older than source; a missing source needs no index.
-func (p *Plan) olderThan(index, source string) (bool, error) {
-	src, err := p.d.Root.Stat(source)
+func olderThan(root *sysroot.Root, index, source string) (bool, error) {
+	src, err := root.Stat(source)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("cannot look for %q: %w", source, err)
 	}
-	idx, err := p.d.Root.Stat(index)
+	idx, err := root.Stat(index)
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil
 	}

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/dynamicmaps"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
@@ -28,20 +30,16 @@ func (p *Plan) mapRegistry(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %q: %w", paths.DynamicMapsTemplate, err)
 	}
-	var out strings.Builder
-	for line := range strings.Lines(string(known)) {
-		fields := strings.Fields(line)
-		keep := len(fields) < 2 || strings.HasPrefix(line, "#")
-		if !keep {
-			if keep, err = p.d.Root.Exists(paths.LibDir + "/" + fields[1]); err != nil {
-				return err
-			}
-		}
-		if keep {
-			out.WriteString(line)
-		}
+	var failed error
+	out := dynamicmaps.Remove(known, func(e dynamicmaps.Entry) bool {
+		there, err := p.d.Root.Exists(paths.LibDir + "/" + e.Library)
+		failed = cmp.Or(failed, err)
+		return !there
+	})
+	if failed != nil {
+		return failed
 	}
-	return p.write(paths.DynamicMaps, []byte(out.String()), sysroot.Attr{Mode: 0o644}, paths.DynamicMapsTemplate, known)
+	return p.write(paths.DynamicMaps, out, sysroot.Attr{Mode: 0o644}, paths.DynamicMapsTemplate, known)
 }
 
 // templates plans the files that are copied from the package as they are: master.cf where there is none, and the

@@ -1,0 +1,224 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"regexp"
+	"strings"
+
+	"postfix-maint/internal/dynamicmaps"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// Maps registers map types and takes them out again, for the maintainer scripts of Debian's map packages (postfix-pcre and so
+// on), which come here through their postinst.functions, and for an administrator.
+type Maps struct {
+	Deps
+	Say  func(text string) // told of each thing that is done
+	Warn func(text string)
+	// Dpkg is set in a maintainer script: Postfix reads its configuration again when all packages of the run are configured.
+	Dpkg bool
+}
+
+// Add registers a type that is not registered yet, with Debian's own line where there is one; build is the function to build
+// a table, "" for the usual one. A line that somebody wrote stays. An alias database of this type is made where it is due
+// (R12); that this fails is only said.
+func (m Maps) Add(ctx context.Context, typ, build string) error {
+	e, err := dynamicmaps.Debian(typ, build)
+	if err != nil {
+		return err
+	}
+	added, err := m.register(e)
+	if err != nil {
+		return err
+	}
+	m.aliasDatabase(ctx, typ)
+	if used := m.users(typ); added && len(used) > 0 && m.Root.IsHost() {
+		m.reload(ctx)
+	}
+	return nil
+}
+
+// Remove takes a type out that is registered with the library of Debian's package. Who still uses it is warned.
+func (m Maps) Remove(typ string) error {
+	if _, err := dynamicmaps.Debian(typ, ""); err != nil {
+		return err
+	}
+	_, file, err := registry(m.Root, typ)
+	if err != nil {
+		return err
+	}
+	old, err := m.Root.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read %q: %w", file, err)
+	}
+	data := dynamicmaps.Remove(old, func(e dynamicmaps.Entry) bool { return e.Type == typ && e.IsDebian() })
+	if len(data) == len(old) {
+		return nil
+	}
+	m.Say(fmt.Sprintf("taking map type %s out of %s", typ, file))
+	if used := m.users(typ); len(used) > 0 {
+		m.Warn(fmt.Sprintf("%s still names tables of type %s: mail that needs one is deferred until it does not, or the type is back",
+			strings.Join(used, ", "), typ))
+	}
+	if len(data) == 0 && file != paths.DynamicMaps {
+		_, err = m.Root.Remove(file)
+		return err
+	}
+	return m.write(file, data)
+}
+
+// registry gives the files that Postfix reads, dynamicmaps.cf and dynamicmaps.cf.d/*.cf in its meta_directory, and the one that a
+// type belongs in. Debian moved meta_directory below /usr/share with 3.11.2-4, where each type has a file of its own.
+func registry(root *sysroot.Root, typ string) (files []string, home string, err error) {
+	main, dir := paths.DynamicMaps, paths.DynamicMaps+".d"
+	moved, err := root.Exists(paths.DynamicMapsD)
+	if err != nil {
+		return nil, "", err
+	}
+	home = main
+	if moved {
+		main, dir = paths.DynamicMapsTemplate, paths.DynamicMapsD
+		home = dir + "/" + typ + ".cf"
+	}
+	files = []string{main}
+	found, err := root.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, "", fmt.Errorf("cannot read %q: %w", dir, err)
+	}
+	for _, f := range found {
+		if strings.HasSuffix(f.Name(), ".cf") {
+			files = append(files, dir+"/"+f.Name())
+		}
+	}
+	return files, home, nil
+}
+
+// registered tells whether Postfix knows the type from its registry.
+func registered(root *sysroot.Root, typ string) (known bool, home string, err error) {
+	files, home, err := registry(root, typ)
+	if err != nil {
+		return false, "", err
+	}
+	for _, file := range files {
+		data, err := root.ReadFile(file)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, "", fmt.Errorf("cannot read %q: %w", file, err)
+		}
+		if _, known := dynamicmaps.Find(data, typ); known {
+			return true, home, nil
+		}
+	}
+	return false, home, nil
+}
+
+func (m Maps) register(e dynamicmaps.Entry) (added bool, err error) {
+	known, home, err := registered(m.Root, e.Type)
+	if err != nil || known {
+		return false, err
+	}
+	if official, err := m.Root.ReadFile(paths.DynamicMapsTemplate); err == nil {
+		if line, ok := dynamicmaps.Find(official, e.Type); ok {
+			e = line
+		}
+	}
+	data, err := m.Root.ReadFile(home)
+	if errors.Is(err, fs.ErrNotExist) {
+		data, err = nil, nil
+		if home == paths.DynamicMaps {
+			data = []byte(dynamicmaps.Head)
+		}
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot read %q: %w", home, err)
+	}
+	m.Say(fmt.Sprintf("registering map type %s in %s", e.Type, home))
+	return true, m.write(home, dynamicmaps.Add(data, e))
+}
+
+func (m Maps) write(file string, data []byte) error {
+	if _, err := m.Root.SweepTemp(file); err != nil { // of a run that was killed
+		return err
+	}
+	_, err := m.Root.WriteFile(file, data, sysroot.Attr{Mode: 0o644})
+	return err
+}
+
+// aliasDatabase makes the alias database if main.cf has one of this type and it is due.
+func (m Maps) aliasDatabase(ctx context.Context, typ string) {
+	main, err := readMainCF(m.Root)
+	if err != nil || main == nil || !m.Root.IsHost() {
+		return // postinst of the package postfix speaks of a main.cf that can't be read
+	}
+	for _, t := range aliasTables(main) {
+		if t[0] != typ || aliasSuffix[typ] == "" {
+			continue
+		}
+		if due, err := olderThan(m.Root, t[1]+aliasSuffix[typ], t[1]); err != nil || !due {
+			continue
+		}
+		m.Say("running newaliases")
+		if err := m.Run.Run(ctx, paths.Newaliases); err != nil {
+			m.Warn(fmt.Sprintf("the alias database could not be made: %v; run \"newaliases\" when the cause is mended", err))
+		}
+		return
+	}
+}
+
+// users lists the main.cf and master.cf files that name a table of the type.
+func (m Maps) users(typ string) (files []string) {
+	insts, _ := instance.List(m.Root) // of one that can't be read no daemon runs with what is asked here
+	word := regexp.MustCompile(`(?m)^[^#\n]*\b` + typ + `:`)
+	for _, i := range insts {
+		for _, name := range []string{"/main.cf", "/master.cf"} {
+			if data, err := m.Root.ReadFile(i.ConfigDir + name); err == nil && word.Match(data) {
+				files = append(files, i.ConfigDir+name)
+			}
+		}
+	}
+	return files
+}
+
+// reload lets running daemons learn of a type that their configuration named all along.
+func (m Maps) reload(ctx context.Context) {
+	var err error
+	if m.Dpkg {
+		err = m.Run.Run(ctx, "dpkg-trigger", "--no-await", ReloadTrigger)
+	} else {
+		err = m.Service.ActAll(ctx, "reload")
+	}
+	if err != nil {
+		m.Warn(fmt.Sprintf("cannot reload Postfix: %v", err))
+	}
+}
+
+// missingModule gives the package that a map type needs and this host lacks, "" if nothing is known to be missing.
+func missingModule(root *sysroot.Root, typ string) (pkg string, err error) {
+	official, err := root.ReadFile(paths.DynamicMapsTemplate)
+	if err != nil {
+		return "", nil // the step "map registry" fails if it matters
+	}
+	line, dynamic := dynamicmaps.Find(official, typ)
+	if !dynamic {
+		return "", nil
+	}
+	known, home, err := registered(root, typ)
+	if err != nil || known {
+		return "", err
+	}
+	made, err := root.Exists(home)
+	if err == nil && !made { // this run makes the registry, with every type whose library is there
+		known, err = root.Exists(paths.LibDir + "/" + line.Library)
+	}
+	if err != nil || known {
+		return "", err
+	}
+	return "postfix-" + typ, nil
+}
