@@ -42,12 +42,29 @@ func (s *Session) Base(ctx context.Context, release string) (string, error) {
 	})
 }
 
-// Stock gives a folder with Debian's own Postfix packages of a release and a Packages index. It is fetched once a day, since a
-// stable update of Debian must reach the comparison; without a network the last one serves on.
+// Stock gives a folder with Debian's own Postfix packages of a release and a Packages index.
 func (s *Session) Stock(ctx context.Context, release string) (string, error) {
-	kind := "stock-" + release
+	return s.Archive(ctx, release, "stock", "apt-get download -q postfix postfix-pcre postfix-lmdb")
+}
+
+// Packages gives a folder with more packages of a release, each with all that it needs beyond the base tree, and a Packages index:
+// an apt source for the scenarios that need them. A name is the list's place in the cache.
+func (s *Session) Packages(ctx context.Context, release, name string, packages ...string) (string, error) {
+	key := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(packages, " "))))[:8] // another list is another folder
+	script := ""
+	for _, p := range packages { // one by one: some exclude each other
+		script += "apt-get install -q -y --no-install-recommends --download-only " + p + "\n"
+	}
+	return s.Archive(ctx, release, name+"-"+key, script+"mv /var/cache/apt/archives/*.deb .")
+}
+
+// Archive gives a folder with what a shell script took from Debian's archive: it runs as root in a throw-away tree of the release, over
+// the machine's network, with the release's package lists at hand; the files in its working directory are kept, and a Packages index is
+// added. It is run once a day, since a stable update of Debian must reach the tests; without a network the last folder serves on.
+func (s *Session) Archive(ctx context.Context, release, name, script string) (string, error) {
+	kind := name + "-" + release
 	dir, err := s.cached(kind, time.Now().UTC().Format("20060102"), func(dir string) error {
-		return s.fetch(ctx, release, dir)
+		return s.fetch(ctx, release, name, script, dir)
 	})
 	if err == nil {
 		return dir, nil
@@ -59,61 +76,22 @@ func (s *Session) Stock(ctx context.Context, release string) (string, error) {
 	return "", err
 }
 
-// fetch downloads Debian's Postfix packages inside a tree of the release, over the machine's network.
-func (s *Session) fetch(ctx context.Context, release, dir string) error {
-	s.logf("fetching Debian's Postfix of %s (once a day)", release)
-	debs, err := s.download(ctx, release, dir, "cd /tmp && apt-get download -q postfix postfix-pcre postfix-lmdb")
-	if err == nil && debs != 3 {
-		err = fmt.Errorf("cannot fetch Debian's Postfix: %d packages came", debs)
-	}
-	return err
-}
-
-// Packages gives a folder with more packages of a release, each with all that it needs beyond the base tree, and a Packages index:
-// an apt source for the scenarios that need them. It is fetched once for each list; a name is the list's place in the cache.
-func (s *Session) Packages(ctx context.Context, release, name string, packages ...string) (string, error) {
-	key := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(packages, " "))))[:12]
-	return s.cached(name+"-"+release, key, func(dir string) error {
-		s.logf("fetching %s of %s (once)", name, release)
-		script := ""
-		for _, p := range packages { // one by one: some exclude each other
-			script += "apt-get install -q -y --no-install-recommends --download-only " + p + "\n"
-		}
-		_, err := s.download(ctx, release, dir, script+"mv /var/cache/apt/archives/*.deb /tmp")
-		return err
-	})
-}
-
-// download runs a script in a tree of the release, over the machine's network, makes an apt source in dir of the packages that
-// it leaves in /tmp, and counts them.
-func (s *Session) download(ctx context.Context, release, dir, script string) (int, error) {
+func (s *Session) fetch(ctx context.Context, release, name, script, dir string) error {
+	s.logf("fetching %s of %s from Debian's archive (once a day)", name, release)
 	h, err := s.NewHost(ctx, "fetch-"+release, Options{Release: release})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer h.Remove()
-	cmd := exec.CommandContext(ctx, "chroot", h.Root(), "sh", "-ec", "apt-get update -q\n"+script)
+	cmd := exec.CommandContext(ctx, "chroot", h.Root(), "sh", "-ec", "apt-get update -q; mkdir /fetched; cd /fetched\n"+script)
 	cmd.Env = cleanEnv()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("cannot fetch packages of %s: %w: %s", release, err, tail(out))
+		return fmt.Errorf("cannot fetch %s of %s: %w: %s", name, release, err, tail(out))
 	}
-	debs, err := filepath.Glob(filepath.Join(h.Root(), "tmp", "*.deb"))
-	if err != nil {
-		return 0, err
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(h.Root(), "fetched"))); err != nil {
+		return fmt.Errorf("cannot fetch %s of %s: %w", name, release, err)
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return 0, err
-	}
-	for _, deb := range debs {
-		data, err := os.ReadFile(deb)
-		if err != nil {
-			return 0, err
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(deb)), data, 0o644); err != nil {
-			return 0, err
-		}
-	}
-	return len(debs), index(ctx, dir)
+	return index(ctx, dir)
 }
 
 // index writes the Packages file that makes a folder an apt source.
