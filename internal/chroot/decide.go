@@ -144,7 +144,7 @@ func (a *applier) load(e Entry) (change, error) {
 	if c.attr.Mode&0o004 == 0 { // not for everybody: then the owner and group matter (failure C05)
 		c.attr.UID, c.attr.GID = sysroot.Owner(fi)
 	}
-	if gid, ok := a.groupOf(e.reader); ok {
+	if _, gid := a.account(e.reader); gid >= 0 {
 		c.attr.Mode, c.attr.GID = 0o640, gid
 		c.attr.UID, _ = a.owner()
 	}

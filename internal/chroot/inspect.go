@@ -10,6 +10,7 @@ import (
 // inspect is foretell, and lists what is foreign.
 func (a *applier) inspect() {
 	a.foretell()
+	a.checkLogins()
 	known := map[string]bool{}
 	for _, e := range a.Entries {
 		known[e.Path] = true

@@ -50,9 +50,11 @@ type Plan struct {
 	// Off is set where the administrator switched the synchronisation off (SYNC_CHROOT): nothing is added or removed.
 	Off bool
 
-	deps  Deps
-	held  []string          // below these nothing is removed, for what belongs there could not be worked out
-	caDir map[string]string // directories of certificates in the chroot, and the host's
+	uses      []login // what smtpd services check passwords by
+	mailOwner string  // the account that Postfix's daemons run as
+	deps      Deps
+	held      []string          // below these nothing is removed, for what belongs there could not be worked out
+	caDir     map[string]string // directories of certificates in the chroot, and the host's
 }
 
 // essential are the files without which no chrooted service finds another host or a service's port.

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -22,35 +21,37 @@ type Relay struct {
 	Target string // the host's socket
 	Why    string
 
-	kind  string // what answers there, in the name of the unit
-	owner string // the account that may connect
+	kind string // what answers there, in the name of the unit
 }
 
 // addLogins plans what SMTP AUTH of chrooted smtpd needs: sasldb's file, and a way to the sockets of saslauthd and Dovecot.
 // smtpd reads smtpd.conf and loads libsasl2's plugins with all they need before chroot(2), so no copies of those.
 func (p *Plan) addLogins(conf *config) {
-	owner, err := conf.value("mail_owner")
-	if err != nil {
+	var err error
+	if p.mailOwner, err = conf.value("mail_owner"); err != nil {
 		p.warnf("%v", err)
 	}
-	for _, use := range p.logins(conf) {
+	p.uses = p.logins(conf)
+	for _, use := range p.uses {
+		p.checkPackages(use)
+		if !use.chrooted {
+			continue
+		}
 		why := "SMTP AUTH of " + use.service
 		if use.sasldb != "" {
-			if err := p.addFile(use.sasldb, rel(use.sasldb), why, nil); err != nil {
-				p.warnf("SMTP AUTH of %s reads passwords from %q, which is not there: saslpasswd2(8) of the package sasl2-bin makes it", use.service, use.sasldb)
-			}
+			_ = p.addFile(use.sasldb, rel(use.sasldb), why, nil) // one that is not there is said by checkPackages
 			for n := range p.Entries {
 				if p.Entries[n].Path == rel(use.sasldb) {
-					p.Entries[n].reader = owner
+					p.Entries[n].reader = p.mailOwner
 				}
 			}
 		}
 		if use.saslauthd != "" {
-			p.addRelay(Relay{owner: owner, Path: rel(use.saslauthd), Target: use.saslauthd, Why: why, kind: "saslauthd"})
+			p.addRelay(Relay{Path: rel(use.saslauthd), Target: use.saslauthd, Why: why, kind: "saslauthd"})
 		}
 		// Dovecot's other kinds, "inet:" and a path below the queue directory, need no help.
 		if name := strings.TrimPrefix(use.dovecot, "unix:"); path.IsAbs(name) {
-			p.addRelay(Relay{owner: owner, Path: rel(name), Target: path.Clean(name), Why: why, kind: "dovecot"})
+			p.addRelay(Relay{Path: rel(name), Target: path.Clean(name), Why: why, kind: "dovecot"})
 		}
 	}
 }
@@ -79,9 +80,19 @@ func (p *Plan) addRelay(r Relay) {
 }
 
 // saslauthdDirs are the directories that Debian's set-ups of saslauthd name with the option -m, one set-up a file.
-func (p *Plan) saslauthdDirs() []string {
+func (p *Plan) saslauthdDirs() (dirs []string) {
+	p.eachSaslauthd(func(vars map[string]string) {
+		words := strings.Fields(vars["OPTIONS"])
+		if n := slices.Index(words, "-m"); n >= 0 && n+1 < len(words) {
+			dirs = append(dirs, path.Clean(words[n+1]))
+		}
+	})
+	return dirs
+}
+
+// eachSaslauthd gives the variables of each set-up of saslauthd.
+func (p *Plan) eachSaslauthd(visit func(vars map[string]string)) {
 	names, _ := p.deps.Root.ReadDir(paths.DefaultsDir) // none: no saslauthd
-	var dirs []string
 	for _, e := range names {
 		if !strings.HasPrefix(e.Name(), "saslauthd") {
 			continue
@@ -91,12 +102,8 @@ func (p *Plan) saslauthdDirs() []string {
 		if data, err := readSmall(p.deps.Root, name); err == nil {
 			s.source(name, data)
 		}
-		words := strings.Fields(s.vars["OPTIONS"])
-		if n := slices.Index(words, "-m"); n >= 0 && n+1 < len(words) {
-			dirs = append(dirs, path.Clean(words[n+1]))
-		}
+		visit(s.vars)
 	}
-	return dirs
 }
 
 // unit is the name of the relay's units without their suffix.
@@ -111,7 +118,7 @@ func (r Relay) command(p *Plan) []string {
 		"--description=Relay to " + r.Target + " for the chroot of Postfix instance " + p.Instance.Name,
 		"--socket-property=ListenStream=" + path.Join(p.Instance.QueueDir, r.Path),
 		// smtpd runs as this user, so it needs no membership in group sasl. Its clients get no further than to a password check.
-		"--socket-property=SocketUser=" + r.owner, "--socket-property=SocketMode=0600",
+		"--socket-property=SocketUser=" + p.mailOwner, "--socket-property=SocketMode=0600",
 		"--socket-property=PartOf=" + p.Instance.Unit(),
 		"--property=PartOf=" + unit + ".socket",
 	}
@@ -237,22 +244,4 @@ func (a *applier) makeRelays() {
 		}
 		a.result.Changed = append(a.result.Changed, r.Path)
 	}
-}
-
-// groupOf is the group of an account of the host.
-func (a *applier) groupOf(account string) (gid int, ok bool) {
-	if account == "" {
-		return 0, false
-	}
-	data, err := readSmall(a.deps.Root, paths.Passwd)
-	if err != nil {
-		return 0, false
-	}
-	for line := range strings.Lines(string(data)) {
-		if f := strings.Split(line, ":"); f[0] == account && len(f) > 3 {
-			gid, err = strconv.Atoi(f[3])
-			return gid, err == nil
-		}
-	}
-	return 0, false
 }

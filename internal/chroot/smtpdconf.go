@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
+	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
 )
 
@@ -14,15 +16,17 @@ import (
 // (libsasl2's doc/options.html) or, for Dovecot, only by the socket.
 type login struct {
 	service   string // as master.cf names it
-	saslauthd string // socket, as the service names it; "" where saslauthd is not asked
-	sasldb    string // file, "" where it is not read
-	dovecot   string // socket, "" where Dovecot is not asked
+	chrooted  bool
+	mechs     []string // mech_list of smtpd.conf, in capitals; none is all that there are
+	saslauthd string   // socket, as the service names it; "" where saslauthd is not asked
+	sasldb    string   // file, "" where it is not read
+	dovecot   string   // socket, "" where Dovecot is not asked
 }
 
-// logins lists what the chrooted smtpd services use; services that offer no AUTH are not among them.
+// logins lists what the smtpd services use; services that offer no AUTH are not among them.
 func (p *Plan) logins(conf *config) []login {
 	var all []login
-	for _, s := range conf.chrooted {
+	for _, s := range conf.services {
 		if s.Command != "smtpd" {
 			continue
 		}
@@ -38,7 +42,8 @@ func (p *Plan) logins(conf *config) []login {
 		if !strings.EqualFold(option["smtpd_sasl_auth_enable"], "yes") {
 			continue
 		}
-		use := login{service: s.Name + "/" + s.Type}
+		chrooted := slices.ContainsFunc(conf.chrooted, func(c mastercf.Service) bool { return c.Line == s.Line })
+		use := login{service: s.Name + "/" + s.Type, chrooted: chrooted}
 		switch option["smtpd_sasl_type"] {
 		case "dovecot":
 			use.dovecot = option["smtpd_sasl_path"]
@@ -77,8 +82,8 @@ func (p *Plan) cyrus(use *login, dirs, service string) {
 		}
 		return option[name]
 	}
-	methods := strings.Fields(or("pwcheck_method", "auxprop"))
-	for _, method := range methods {
+	use.mechs = strings.Fields(strings.ToUpper(option["mech_list"]))
+	for _, method := range strings.Fields(or("pwcheck_method", "auxprop")) {
 		switch method {
 		case "saslauthd":
 			use.saslauthd = path.Clean("/" + or("saslauthd_path", paths.SaslauthdSocket))

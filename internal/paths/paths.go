@@ -122,6 +122,8 @@ const (
 	SASLDB          = "/etc/sasldb2"
 	SaslauthdSocket = "/var/run/saslauthd/mux"
 	DefaultsDir     = "/etc/default"
+	Saslauthd       = "/usr/sbin/saslauthd"
+	SaslauthdUnit   = Units + "/saslauthd.service" // from Debian 13 on
 )
 
 // What makes a socket in a chroot that leads to one of the host's.
