@@ -23,7 +23,7 @@ const module = "postfix-maint/"
 var rings = map[string][]string{
 	"format": {"aliases", "answers", "dynamicmaps", "maincf", "mastercf", "merge", "notes", "paths"},
 	"port":   {"debconf", "elfdep", "lock", "procs", "run", "sysroot", "systemd"},
-	"flow":   {"adopt", "ask", "chroot", "generator", "instance", "multi", "setup", "smarthost"},
+	"flow":   {"adopt", "ask", "chroot", "generator", "instance", "multi", "setup", "smarthost", "syslogd"},
 }
 
 // shared are the flows that other flows may use.

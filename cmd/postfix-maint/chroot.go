@@ -103,6 +103,12 @@ func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootRepo
 		r.fill()
 		reports = append(reports, r)
 	}
+	switch {
+	case c.Command.Name == "check" || c.Bool("dry-run"):
+		warn(stderr, syslogDue(root))
+	case c.Command.Name != "status":
+		syncSyslog(c.Context, root, chrootQueues(root), stderr, stderr)
+	}
 	if c.Bool("json") {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "\t")

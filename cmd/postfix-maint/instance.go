@@ -155,7 +155,6 @@ func instances(ctx context.Context, stdout, stderr io.Writer) (*multi.Host, func
 		return nil, nil, fmt.Errorf("cannot manage the instances in %q: that system does not run", root.Dir())
 	}
 	r := run.Runner{Env: []string{"MAIL_CONFIG=" + paths.ConfigDir}} // an administrator's own would make postmulti(1) refuse
-	log := multi.Rsyslog{Root: root}
 	h := &multi.Host{
 		Root: root, Run: r,
 		Allowed: func(ctx context.Context, service, action string) (bool, error) {
@@ -171,28 +170,9 @@ func instances(ctx context.Context, stdout, stderr io.Writer) (*multi.Host, func
 			return nil, nil, err
 		}
 		h.Systemd, done = m, m.Close
-		log.Restart = func(ctx context.Context) error { return restartSyslog(ctx, h, m) }
 	}
-	h.Sockets = log
+	h.Sockets = sockets{root, syslogHost(root, h.Warn)}
 	return h, done, nil
-}
-
-// restartSyslog restarts rsyslog if it runs and the local policy allows it.
-func restartSyslog(ctx context.Context, h *multi.Host, m *systemd.Manager) error {
-	const unit = "rsyslog.service"
-	st, err := m.State(ctx, unit)
-	if err != nil || st.Active != "active" {
-		return err
-	}
-	allowed, err := h.Allowed(ctx, unit, "restart")
-	if err != nil {
-		return err
-	}
-	if !allowed {
-		h.Warn("the local policy (policy-rc.d) forbids to restart rsyslog: its new socket comes with its next start")
-		return nil
-	}
-	return m.Restart(ctx, unit)
 }
 
 func listInstances(c *cli.Context, stdout, stderr io.Writer) error {

@@ -146,6 +146,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if old != "" && !reconfiguring() {
 		sayNotes(root, stderr)
 	}
+	syncSyslog(ctx, root, chrootQueues(root), stderr, stderr)
 	return nil
 }
 
@@ -174,10 +175,17 @@ func sayNotes(root *sysroot.Root, stderr io.Writer) {
 // of the triggers in one argument.
 func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr io.Writer) error {
 	defer lockForScript(ctx, root, "postinst triggered", stderr).Release()
+	fired := strings.Fields(strings.Join(names, " "))
+	if byProgram := func(name string) bool { return strings.HasPrefix(name, "/") }; slices.ContainsFunc(fired, byProgram) {
+		syncSyslog(ctx, root, chrootQueues(root), stderr, stderr) // a syslog daemon came or went
+		if fired = slices.DeleteFunc(fired, byProgram); len(fired) == 0 {
+			return nil
+		}
+	}
 	svc, done := service(root)
 	defer done()
 	action := "reload"
-	if slices.Contains(strings.Fields(strings.Join(names, " ")), setup.Trigger) {
+	if slices.Contains(fired, setup.Trigger) {
 		action = "restart"
 	}
 	if err := svc.ActAll(ctx, action); err != nil {
@@ -193,6 +201,7 @@ func startAgain(ctx context.Context, root *sysroot.Root, stderr io.Writer) error
 	if err := svc.Act(ctx, "start"); err != nil {
 		warn(stderr, []string{fmt.Sprintf("Postfix was not started again: %v", err)})
 	}
+	syncSyslog(ctx, root, chrootQueues(root), stderr, stderr)
 	return nil
 }
 
@@ -212,6 +221,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 		warn(stderr, []string{fmt.Sprintf("Postfix was not stopped: %v", err)})
 	}
 	warn(stderr, clearChroots(root))
+	syncSyslog(ctx, root, nil, stderr, stderr)
 	return nil
 }
 

@@ -14,6 +14,9 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
+// devDir is where chrooted daemons look for the socket "log" of the syslog daemon (syslog(3)).
+const devDir = "dev"
+
 // Create makes an instance, enables and starts it. If that fails nothing is left of it.
 func (h *Host) Create(ctx context.Context, req Request) error {
 	name, err := fullName(req.Name)

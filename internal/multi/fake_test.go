@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -72,7 +73,7 @@ func newFake(t *testing.T, more map[string]string) *fake {
 // host is a fresh start of the program.
 func (f *fake) host() *Host {
 	return &Host{
-		Root: f.root, Run: f, Systemd: f, Sockets: Rsyslog{Root: f.root},
+		Root: f.root, Run: f, Systemd: f, Sockets: snippets{f.root},
 		Allowed: func(context.Context, string, string) (bool, error) { return true, nil },
 		Show: func(c Change) {
 			f.shown = append(f.shown, c.What)
@@ -378,4 +379,53 @@ func (f *fake) halfWrites() {
 		}
 	}
 	_ = os.Mkdir(f.path("var/spool/postfix-in/.dev21"), 0o700)
+}
+
+// snippets stands for a syslog daemon that reads a file for each instance.
+type snippets struct{ root *sysroot.Root }
+
+func (s snippets) file(inst instance.Instance) string {
+	return "/etc/rsyslog.d/postfix-maint-" + part(inst.Unit()) + ".conf"
+}
+
+func (s snippets) Due(inst instance.Instance) (bool, error) {
+	there, err := s.root.Exists(s.file(inst))
+	return !there, err
+}
+
+func (s snippets) Provide(_ context.Context, inst instance.Instance) error {
+	if err := s.sweep(inst); err != nil {
+		return err
+	}
+	if _, err := s.root.MkdirAll(inst.QueueDir+"/dev", sysroot.Attr{}); err != nil {
+		return err
+	}
+	_, err := s.root.WriteFile(s.file(inst), []byte("listen in "+inst.QueueDir+"/dev/log\n"), sysroot.Attr{})
+	return err
+}
+
+func (s snippets) Withdraw(_ context.Context, inst instance.Instance) error {
+	if err := s.sweep(inst); err != nil {
+		return err
+	}
+	if _, err := s.root.Remove(s.file(inst)); err != nil {
+		return err
+	}
+	if _, err := s.root.Remove(inst.QueueDir + "/dev/log"); err != nil {
+		return err
+	}
+	left, err := s.root.ReadDir(inst.QueueDir + "/dev")
+	if err == nil && len(left) == 0 {
+		_, err = s.root.Remove(inst.QueueDir + "/dev")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return err
+}
+
+func (s snippets) sweep(inst instance.Instance) error {
+	_, err := s.root.SweepTemp(s.file(inst))
+	_, err2 := s.root.SweepTemp(inst.QueueDir + "/dev")
+	return errors.Join(err, err2)
 }

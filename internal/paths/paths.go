@@ -161,8 +161,18 @@ const (
 const (
 	InstanceState = StateDir + "/instances" // locked by the command that makes or removes one
 	InstanceWork  = InstanceState + "/journal.json"
-	Rsyslogd      = "/usr/sbin/rsyslogd"
-	RsyslogDir    = "/etc/rsyslog.d"
+)
+
+// Syslog daemons: what tells that one is installed, and where it reads its configuration.
+const (
+	Rsyslogd          = "/usr/sbin/rsyslogd"
+	RsyslogConf       = "/etc/rsyslog.conf"
+	RsyslogDir        = "/etc/rsyslog.d"
+	SyslogNG          = "/usr/sbin/syslog-ng"
+	SyslogNGConf      = "/etc/syslog-ng/syslog-ng.conf"
+	SyslogNGDir       = "/etc/syslog-ng/conf.d"
+	Syslogd           = "/usr/sbin/syslogd" // of inetutils, or a link to busybox
+	InetutilsDefaults = "/etc/default/inetutils-syslogd"
 )
 
 // LockFile is held by a command of ours that changes the host, and says who holds it.

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/syslogd"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/systemd"
+)
+
+// syslogHost is what package syslogd works with. On a system that runs, daemons that run are restarted where the local policy lets us.
+func syslogHost(root *sysroot.Root, say func(string)) syslogd.Host {
+	h := syslogd.Host{Root: root}
+	if !root.IsHost() {
+		return h
+	}
+	r := run.Runner{}
+	h.Run = func(ctx context.Context, name string, args ...string) error { return r.Run(ctx, name, args...) }
+	h.Restart = func(ctx context.Context, service string) error {
+		runs, err := serviceRuns(ctx, service)
+		if err != nil || !runs {
+			return err
+		}
+		allowed, err := systemd.Allowed(ctx, r, root.Dir(), service+".service", "restart")
+		if err != nil {
+			return err
+		}
+		if !allowed {
+			say(fmt.Sprintf("the local policy (policy-rc.d) forbids to restart %s: its new sockets come with its next start", service))
+			return nil
+		}
+		return r.Run(ctx, "invoke-rc.d", service, "restart") // of every init system
+	}
+	return h
+}
+
+// serviceRuns asks the init system.
+func serviceRuns(ctx context.Context, service string) (bool, error) {
+	if !systemd.Booted("/") {
+		return run.Runner{}.Run(ctx, "invoke-rc.d", "--quiet", service, "status") == nil, nil
+	}
+	m, err := systemd.Dial(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer m.Close()
+	st, err := m.State(ctx, service+".service")
+	return st.Active == "active", err
+}
+
+// chrootQueues are the queue directories of the instances with chrooted services. Those that cannot be read do not count.
+func chrootQueues(root *sysroot.Root) (queues []string) {
+	insts, _ := instance.List(root)
+	for _, inst := range insts {
+		if st, err := chroot.NewStatus(chroot.Deps{Root: root}, inst); err == nil && len(st.Chrooted) > 0 {
+			queues = append(queues, inst.QueueDir)
+		}
+	}
+	return queues
+}
+
+// syncSyslog makes the syslog daemon listen in the chroots in the queue directories, and in no others. It says what it changes. What
+// goes wrong is a warning: mail flows all the same.
+func syncSyslog(ctx context.Context, root *sysroot.Root, queues []string, out, stderr io.Writer) {
+	plan, err := syslogHost(root, func(text string) { warn(stderr, []string{text}) }).NewPlan(queues)
+	if err == nil {
+		warn(stderr, plan.Warnings)
+		for _, c := range plan.Changes {
+			fmt.Fprintf(out, "syslog: %s\n%s", c.Path, c.Diff)
+		}
+		err = plan.Apply(ctx)
+	}
+	if err != nil {
+		warn(stderr, []string{err.Error()})
+	}
+}
+
+// syslogDue says what syncSyslog would do.
+func syslogDue(root *sysroot.Root) (lines []string) {
+	plan, err := syslogd.Host{Root: root}.NewPlan(chrootQueues(root))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, c := range plan.Changes {
+		lines = append(lines, fmt.Sprintf("the syslog daemon does not listen in the chroots as it should: \"postfix-maint chroot sync\" changes %s", c.Path))
+	}
+	return append(lines, plan.Warnings...)
+}
+
+// sockets is the multi.Sockets of the system.
+type sockets struct {
+	root *sysroot.Root
+	host syslogd.Host
+}
+
+// plan is for all instances, with or without this one.
+func (s sockets) plan(inst instance.Instance, with bool) (*syslogd.Plan, error) {
+	queues := slices.DeleteFunc(chrootQueues(s.root), func(q string) bool { return q == inst.QueueDir })
+	if with {
+		queues = append(queues, inst.QueueDir)
+	}
+	return s.host.NewPlan(queues)
+}
+
+// Due tells whether Provide would do anything.
+func (s sockets) Due(inst instance.Instance) (bool, error) {
+	p, err := s.plan(inst, true)
+	return err == nil && len(p.Changes) > 0, err
+}
+
+// Provide makes the syslog daemon listen in the chroot of an instance.
+func (s sockets) Provide(ctx context.Context, inst instance.Instance) error {
+	p, err := s.plan(inst, true)
+	if err != nil {
+		return err
+	}
+	return p.Apply(ctx)
+}
+
+// Withdraw undoes Provide.
+func (s sockets) Withdraw(ctx context.Context, inst instance.Instance) error {
+	p, err := s.plan(inst, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Apply(ctx), s.host.Leave(inst.QueueDir))
+}

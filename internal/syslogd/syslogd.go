@@ -1,0 +1,254 @@
+package syslogd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/sysroot"
+)
+
+// socketPath is where a chrooted process looks for its syslog daemon (syslog(3)).
+const socketPath = "/dev/log"
+
+// Host is the system and what acts on it.
+type Host struct {
+	Root *sysroot.Root
+	// Restart makes a daemon that runs open its sockets, which all of them do at their start only. It is nil where nothing runs.
+	Restart func(ctx context.Context, service string) error
+	// Run runs a program; it is nil where none may be run.
+	Run func(ctx context.Context, name string, args ...string) error
+}
+
+// Plan is what has to be done so that the syslog daemons listen in some chroots and in no others.
+type Plan struct {
+	Changes  []Change
+	Warnings []string
+
+	host Host
+	dirs []string // to be made
+}
+
+// Change is one file.
+type Change struct {
+	Path string
+	Diff string // unified
+
+	daemon daemon
+	old    []byte // nil where there is none
+	new    []byte // nil removes it
+}
+
+// NewPlan works out what has to be done for the chroots in the queue directories. It reads only. What cannot be done for one daemon is a
+// warning that says what to do by hand.
+func (h Host) NewPlan(queues []string) (*Plan, error) {
+	p := &Plan{host: h}
+	var sockets []string
+	for _, q := range queues {
+		if strings.ContainsFunc(q, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("\"'\\$`%#", c) }) {
+			p.warnf("the syslog daemon cannot be told to listen in %q: the name has letters that its configuration cannot hold", q)
+			continue
+		}
+		sockets = append(sockets, path.Join(q, socketPath))
+	}
+	slices.Sort(sockets)
+	sockets = slices.Compact(sockets)
+	for _, d := range daemons {
+		if err := p.add(d, sockets); err != nil {
+			return nil, err
+		}
+	}
+	for _, s := range sockets {
+		there, err := h.Root.Exists(path.Dir(s))
+		if err != nil {
+			return nil, err
+		}
+		if !there && len(p.listeners()) > 0 {
+			p.dirs = append(p.dirs, path.Dir(s))
+		}
+	}
+	return p, nil
+}
+
+// listeners are the installed daemons that are told of sockets.
+func (p *Plan) listeners() (all []string) {
+	for _, d := range daemons {
+		if ok, err := d.installed(p.host.Root); err == nil && ok {
+			all = append(all, d.service)
+		}
+	}
+	return all
+}
+
+func (p *Plan) warnf(format string, args ...any) {
+	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+}
+
+// add plans the change for one daemon, if there is any.
+func (p *Plan) add(d daemon, sockets []string) error {
+	installed, err := d.installed(p.host.Root)
+	if err != nil {
+		return err
+	}
+	if !installed {
+		sockets = nil
+	}
+	c := Change{Path: d.file, daemon: d}
+	if d.variable != "" {
+		c.Path = d.config
+	}
+	c.old, err = p.host.Root.ReadFile(c.Path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
+	}
+	if d.variable == "" {
+		if sockets, err = p.unclaimed(d, sockets); err != nil {
+			return err
+		}
+		if len(sockets) > 0 {
+			c.new = []byte(d.text(sockets))
+		}
+	} else if err = p.options(d, &c, sockets); err != nil {
+		p.warnf("%s is not told to listen in the chroots of Postfix: %v; add \"-a %s\" to %s in %s by hand",
+			d.service, err, strings.Join(sockets, " -a "), d.variable, c.Path)
+		return nil
+	}
+	if string(c.new) != string(c.old) {
+		c.Diff = maincf.Diff(c.Path, c.old, c.new)
+		p.Changes = append(p.Changes, c)
+	}
+	return nil
+}
+
+// options works out the new text of a file of options.
+func (p *Plan) options(d daemon, c *Change, sockets []string) error {
+	before, _, after, err := cut(string(c.old))
+	if err != nil {
+		return err
+	}
+	sockets = slices.DeleteFunc(slices.Clone(sockets), func(s string) bool { return mentions(before+after, s) })
+	if len(sockets) > d.most {
+		p.warnf("%s takes no more than %d sockets: %q are left out", d.service, d.most, sockets[d.most:])
+		sockets = sockets[:d.most]
+	}
+	text, err := setOptions(string(c.old), d.variable, sockets)
+	if err == nil && (c.old != nil || text != "") {
+		c.new = []byte(text)
+	}
+	return err
+}
+
+// unclaimed gives the sockets that no other file of the daemon's directory mentions: two listeners on one socket take it from each other.
+func (p *Plan) unclaimed(d daemon, sockets []string) ([]string, error) {
+	if len(sockets) == 0 {
+		return nil, nil
+	}
+	files := []string{d.config}
+	entries, err := p.host.Root.ReadDir(path.Dir(d.file))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // not Debian's configuration, and nothing that it reads
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
+	}
+	for _, e := range entries {
+		if name := path.Join(path.Dir(d.file), e.Name()); strings.HasSuffix(name, ".conf") && name != d.file {
+			files = append(files, name)
+		}
+	}
+	left := slices.Clone(sockets)
+	for _, name := range files {
+		text, err := p.host.Root.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
+		}
+		left = slices.DeleteFunc(left, func(s string) bool { return mentions(string(text), s) })
+	}
+	return left, nil
+}
+
+// mentions tells whether a line that is no comment names the socket.
+func mentions(text, socket string) bool {
+	for line := range strings.Lines(text) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") {
+			continue
+		}
+		words := strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(" \t\r\n\"'=();,", c) })
+		if slices.Contains(words, socket) {
+			return true
+		}
+	}
+	return false
+}
+
+// Apply does it and restarts the daemons whose files changed. It goes on after a failure; with nothing to do it does nothing.
+func (p *Plan) Apply(ctx context.Context) error {
+	var errs []error
+	for _, dir := range p.dirs {
+		if _, err := p.host.Root.SweepTemp(dir); err != nil {
+			errs = append(errs, err)
+		}
+		if _, err := p.host.Root.MkdirAll(dir, sysroot.Attr{}); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, c := range p.Changes {
+		if err := p.apply(ctx, c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (p *Plan) apply(ctx context.Context, c Change) error {
+	if err := p.put(c.Path, c.new); err != nil {
+		return err
+	}
+	// A file that syslog-ng refuses would keep it from starting; rsyslogd leaves out what it does not understand.
+	if c.daemon.service == "syslog-ng" && c.new != nil && p.host.Run != nil {
+		if err := p.host.Run(ctx, c.daemon.program, "--syntax-only"); err != nil {
+			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), p.put(c.Path, c.old))
+		}
+	}
+	if p.host.Restart == nil {
+		return nil
+	}
+	return p.host.Restart(ctx, c.daemon.service)
+}
+
+// put makes a file hold data, or be gone. An existing one keeps its owner and mode.
+func (p *Plan) put(name string, data []byte) error {
+	if _, err := p.host.Root.SweepTemp(name); err != nil {
+		return err
+	}
+	var err error
+	if data == nil {
+		_, err = p.host.Root.Remove(name)
+	} else {
+		_, err = p.host.Root.WriteFile(name, data, sysroot.Attr{})
+	}
+	return err
+}
+
+// Leave takes the socket out of a queue directory that is about to go, and the directory around it if that is empty.
+func (h Host) Leave(queue string) error {
+	socket := path.Join(queue, socketPath)
+	if _, err := h.Root.SweepTemp(path.Dir(socket)); err != nil {
+		return err
+	}
+	if fi, err := h.Root.Lstat(socket); err == nil && fi.Mode()&fs.ModeSocket != 0 {
+		if _, err := h.Root.Remove(socket); err != nil {
+			return err
+		}
+	}
+	if left, err := h.Root.ReadDir(path.Dir(socket)); err == nil && len(left) == 0 {
+		_, err = h.Root.Remove(path.Dir(socket))
+		return err
+	}
+	return nil
+}

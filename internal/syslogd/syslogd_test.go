@@ -1,0 +1,228 @@
+package syslogd
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+const (
+	queue = "/var/spool/postfix"
+	other = "/var/spool/postfix-out"
+	ours  = "etc/rsyslog.d/postfix-maint.conf"
+	inet  = "etc/default/inetutils-syslogd"
+)
+
+// hosts by their syslog daemon.
+var (
+	withRsyslog = map[string]string{
+		"usr/sbin/rsyslogd": "x", "etc/rsyslog.conf": "module(load=\"imuxsock\")\n",
+		"etc/rsyslog.d/postfix.conf": "# snippet\ninput(type=\"imuxsock\" Socket=\"/var/spool/postfix/dev/log\")\n",
+	}
+	withSyslogNG  = map[string]string{"usr/sbin/syslog-ng": "x", "etc/syslog-ng/syslog-ng.conf": "@version: 3.38\n", "etc/syslog-ng/conf.d/": ""}
+	withInetutils = map[string]string{"usr/sbin/syslogd": "x", inet: "#\n# options\nSYSLOGD_OPTS=\"--no-forward\"\n"}
+	withBusybox   = map[string]string{"usr/sbin/syslogd": "-> ../../bin/busybox", inet: "SYSLOGD_OPTS=\"--no-forward\"\n"}
+)
+
+func lay(t *testing.T, files map[string]string) *sysroot.Root {
+	t.Helper()
+	files = maps.Clone(files)
+	files["etc/"], files["var/spool/postfix/"], files["var/spool/postfix-out/"] = "", "", ""
+	return sysroottest.New(t, files)
+}
+
+// sync applies, and gives which daemons were restarted.
+func sync(t *testing.T, root *sysroot.Root, queues ...string) (restarted []string, warnings []string) {
+	t.Helper()
+	h := Host{Root: root, Restart: func(_ context.Context, service string) error {
+		restarted = append(restarted, service)
+		return nil
+	}}
+	p, err := h.NewPlan(queues)
+	if err == nil {
+		err = p.Apply(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return restarted, p.Warnings
+}
+
+// Each daemon learns of the sockets, is restarted once, left alone the second time, and has its own configuration back at the end.
+func TestSync(t *testing.T) {
+	for name, c := range map[string]struct {
+		files   map[string]string
+		service string
+		path    string
+		want    []string // in the file
+		refused string   // not in the file
+	}{
+		"rsyslog": {
+			files: withRsyslog, service: "rsyslog", path: ours, want: []string{`Socket="/var/spool/postfix-out/dev/log"`},
+			refused: `"/var/spool/postfix/dev/log"`, // Debian's file has it
+		},
+		"syslog-ng": {
+			files: withSyslogNG, service: "syslog-ng", path: "etc/syslog-ng/conf.d/postfix-maint.conf",
+			want: []string{`unix-dgram("/var/spool/postfix-out/dev/log");`, `unix-dgram("/var/spool/postfix/dev/log");`},
+		},
+		"inetutils": {
+			files: withInetutils, service: "inetutils-syslogd", path: inet,
+			want: []string{"\nSYSLOGD_OPTS=\"--no-forward -a /var/spool/postfix-out/dev/log -a /var/spool/postfix/dev/log\"\n"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := lay(t, c.files)
+			before := sysroottest.Dump(t, root.Dir(), false)
+			if restarted, warnings := sync(t, root, queue, other); !cmp.Equal(restarted, []string{c.service}) || warnings != nil {
+				t.Errorf("restarted %q, warnings %q", restarted, warnings)
+			}
+			text, err := root.ReadFile("/" + c.path)
+			for _, want := range c.want {
+				if err != nil || !strings.Contains(string(text), want) {
+					t.Errorf("%v, want %q in:\n%s", err, want, text)
+				}
+			}
+			if c.refused != "" && strings.Contains(string(text), c.refused) {
+				t.Errorf("%q is in:\n%s", c.refused, text)
+			}
+			if ok, err := root.Exists(other + "/dev"); !ok {
+				t.Errorf("no directory for the socket: %v", err)
+			}
+			after := sysroottest.Dump(t, root.Dir(), true)
+			if restarted, _ := sync(t, root, other, queue); restarted != nil || !cmp.Equal(after, sysroottest.Dump(t, root.Dir(), true)) {
+				t.Errorf("a second run is not idle: restarted %q", restarted)
+			}
+			if restarted, _ := sync(t, root); !cmp.Equal(restarted, []string{c.service}) {
+				t.Errorf("removal: restarted %q", restarted)
+			}
+			for _, q := range []string{queue, other} {
+				if err := (Host{Root: root}).Leave(q); err != nil {
+					t.Error(err)
+				}
+			}
+			if diff := cmp.Diff(before, sysroottest.Dump(t, root.Dir(), false)); diff != "" {
+				t.Errorf("something is left (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Where only the journal logs, and for busybox, which has one socket, nothing is done.
+func TestNothing(t *testing.T) {
+	for name, files := range map[string]map[string]string{"journal": {}, "busybox": withBusybox} {
+		t.Run(name, func(t *testing.T) {
+			root := lay(t, files)
+			before := sysroottest.Dump(t, root.Dir(), true)
+			if restarted, warnings := sync(t, root, queue, other); restarted != nil || warnings != nil {
+				t.Errorf("restarted %q, warnings %q", restarted, warnings)
+			}
+			if diff := cmp.Diff(before, sysroottest.Dump(t, root.Dir(), true)); diff != "" {
+				t.Errorf("changed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Another daemon takes over: the one that went has its configuration back, whatever of it is still there.
+func TestChangeOfDaemon(t *testing.T) {
+	root := lay(t, withInetutils)
+	sync(t, root, queue)
+	if _, err := root.Remove("/usr/sbin/syslogd"); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range withRsyslog {
+		if _, err := root.MkdirAll("/etc/rsyslog.d", sysroot.Attr{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := root.WriteFile("/"+name, []byte(text), sysroot.Attr{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sync(t, root, queue, other)
+	if text, _ := root.ReadFile("/" + inet); string(text) != withInetutils[inet] {
+		t.Errorf("inetutils has:\n%s", text)
+	}
+	if ok, _ := root.Exists("/" + ours); !ok {
+		t.Error("rsyslog was not told")
+	}
+}
+
+// A file that syslog-ng refuses is taken back, for with it syslog-ng would not start.
+func TestRefusedFile(t *testing.T) {
+	root := lay(t, withSyslogNG)
+	h := Host{
+		Root: root, Run: func(context.Context, string, ...string) error { return errors.New("syntax error") },
+		Restart: func(context.Context, string) error { return errors.New("must not be restarted") },
+	}
+	p, err := h.NewPlan([]string{queue})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(t.Context()); err == nil || !strings.Contains(err.Error(), "syntax error") || strings.Contains(err.Error(), "restarted") {
+		t.Errorf("error %v", err)
+	}
+	if ok, _ := root.Exists("/etc/syslog-ng/conf.d/postfix-maint.conf"); ok {
+		t.Error("the file is still there")
+	}
+}
+
+// The file of options keeps every byte and every wish of the administrator.
+func TestOptions(t *testing.T) {
+	marked := func(was, words string) string { return begin + was + "\nO=\"" + words + "\"\n" + end }
+	for name, c := range map[string]struct {
+		text    string
+		sockets []string
+		want    string
+		err     string
+	}{
+		"no file":                {"", []string{"/q/dev/log"}, marked("", "-a /q/dev/log"), ""},
+		"no line end":            {"O='-r'", []string{"/q/dev/log"}, "O='-r'\n" + marked("-r", "-r -a /q/dev/log"), ""},
+		"the last one counts":    {"O=-x\n#O=-y\nO=\n", []string{"/q/dev/log"}, "O=-x\n#O=-y\nO=\n" + marked("", "-a /q/dev/log"), ""},
+		"another socket":         {"O=-x\n" + marked("-x", "-x -a /q/dev/log"), []string{"/r/dev/log"}, "O=-x\n" + marked("-x", "-x -a /r/dev/log"), ""},
+		"removal":                {"O=-x\n" + marked("-x", "-x -a /q/dev/log") + "# tail\n", nil, "O=-x\n# tail\n", ""},
+		"nothing there":          {"O=-x\n", nil, "O=-x\n", ""},
+		"changed above":          {"O=-z\n" + marked("-x", "-x -a /q/dev/log"), []string{"/q/dev/log"}, "O=-z\n" + marked("-z", "-z -a /q/dev/log"), ""},
+		"added in our line":      {"O=-x\n" + marked("-x", "-x -v -a /q/dev/log"), []string{"/q/dev/log"}, "O=-x\n" + marked("-x", "-x -v -a /q/dev/log"), ""},
+		"added, and we go":       {"O=-x\n" + marked("-x", "-x -v -a /q/dev/log"), nil, "O=-x\nO=\"-x -v\"\n", ""},
+		"an expansion":           {"O=\"$X -r\"\n", []string{"/q/dev/log"}, "", "line 1 sets O"},
+		"an addition":            {"O=-r\nO+=-x\n", []string{"/q/dev/log"}, "", "line 2 sets O"},
+		"a mark that was broken": {begin + "\nO=-r\n", []string{"/q/dev/log"}, "", "has no end"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := setOptions(c.text, "O", c.sockets)
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Errorf("error %v, want %q", err, c.err)
+				}
+				return
+			}
+			if err != nil || got != c.want {
+				t.Errorf("%v, got:\n%s\nwant:\n%s", err, got, c.want)
+			}
+			if again, err := setOptions(got, "O", c.sockets); err != nil || again != got {
+				t.Errorf("a second time: %v\n%s", err, again)
+			}
+		})
+	}
+}
+
+// What cannot be done is said with what to do by hand; names that would break a configuration are never written.
+func TestWarnings(t *testing.T) {
+	files := maps.Clone(withInetutils)
+	files[inet] = "SYSLOGD_OPTS=\"$MORE\"\n"
+	root := lay(t, files)
+	if restarted, warnings := sync(t, root, queue); restarted != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "-a /var/spool/postfix/dev/log") {
+		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+	root = lay(t, withSyslogNG)
+	if restarted, warnings := sync(t, root, "/var/spool/a\"b"); restarted != nil || len(warnings) != 1 {
+		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+}
