@@ -2,11 +2,15 @@
 //
 //	configure-instance [--root DIR] [--dry-run] [INSTANCE]
 //	configure-instance [--root DIR] [--dry-run] --all | --resolver
+//	configure-instance --binds [INSTANCE]
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
 // "postfix check" calls it; without that too, it is the primary instance. The dpkg trigger runs --all: every instance; the hooks of
 // the network run --resolver: the files of name lookup of every instance. There, a host without a configuration has nothing to do.
+//
+// The init script runs --binds, which lists instead of what was changed the directories of the host's sockets that chrooted services
+// need, a line "DIRECTORY PLACE" each: to be bind-mounted there, where no systemd makes a relay.
 //
 // What was changed goes to standard output, a line each; what went wrong to standard error. It exits 1 only for what keeps
 // chrooted services from working: see package chroot.
@@ -45,8 +49,9 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&t.dry, "dry-run", false, "only say what would be done")
 	flags.BoolVar(&t.all, "all", false, "all instances")
 	flags.BoolVar(&t.resolver, "resolver", false, "only the files of name lookup, of all instances")
+	flags.BoolVar(&t.binds, "binds", false, "list the directories to be mounted in the chroot where systemd does not run")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--all | --resolver | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--binds] [--all | --resolver | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -65,14 +70,16 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	}
 	insts, errs := t.instances(root)
 	for _, inst := range insts {
-		result, err := t.configure(root, inst)
+		result, err := t.configure(root, inst, stdout)
 		prefix := ""
 		if t.all && !inst.IsPrimary() {
 			prefix = inst.QueueDir + ": "
 		}
 		verbs := map[bool][2]string{false: {"updated", "removed"}, true: {"would update", "would remove"}}[t.dry]
-		report(stdout, prefix+verbs[0], result.Changed, t.dry)
-		report(stdout, prefix+verbs[1], result.Removed, t.dry)
+		if !t.binds {
+			report(stdout, prefix+verbs[0], result.Changed, t.dry)
+			report(stdout, prefix+verbs[1], result.Removed, t.dry)
+		}
 		if t.resolver && !t.dry {
 			result.Warnings = append(result.Warnings, retire(root, inst, stdout)...)
 		}
@@ -113,9 +120,10 @@ func report(w io.Writer, verb string, names []string, all bool) {
 
 // task is what is asked for.
 type task struct {
-	dir, mailConfig    string
-	dry, all, resolver bool
-	names              []string
+	dir, mailConfig string
+	names           []string
+
+	dry, all, resolver, binds bool
 }
 
 // instances are those that the task is about.
@@ -144,7 +152,7 @@ func (t task) instances(root *sysroot.Root) ([]instance.Instance, []error) {
 }
 
 // configure brings one instance up to date.
-func (t task) configure(root *sysroot.Root, inst instance.Instance) (chroot.Result, error) {
+func (t task) configure(root *sysroot.Root, inst instance.Instance, stdout io.Writer) (chroot.Result, error) {
 	newPlan := chroot.NewPlan
 	if t.resolver {
 		newPlan = chroot.NewResolverPlan
@@ -152,6 +160,11 @@ func (t task) configure(root *sysroot.Root, inst instance.Instance) (chroot.Resu
 	plan, err := newPlan(chroot.Deps{Root: root, Run: systemd(root)}, inst)
 	if err != nil {
 		return chroot.Result{}, err
+	}
+	if t.binds && systemd(root) == nil {
+		for _, r := range plan.Relays {
+			fmt.Fprintln(stdout, path.Dir(r.Target), path.Join(inst.QueueDir, path.Dir(r.Path)))
+		}
 	}
 	if t.dry {
 		return plan.Check()

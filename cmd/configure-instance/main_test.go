@@ -18,7 +18,7 @@ func hosts(t *testing.T) *sysroot.Root {
 		"etc/postfix/main.cf": "compatibility_level=2\nmulti_instance_directories=/srv/out\n", "etc/postfix/master.cf": master,
 		"srv/out/main.cf": "compatibility_level=2\nmulti_instance_name=postfix-out\nqueue_directory=/srv/q\n", "srv/out/master.cf": master,
 		"srv/bad/main.cf": "compatibility_level=2\nmyorigin=debian.org\n", "srv/bad/master.cf": master,
-		"etc/hosts": "127.0.0.1 localhost\n", "var/spool/postfix/": "", "srv/q/": "",
+		"dev/log": "the socket", "etc/hosts": "127.0.0.1 localhost\n", "var/spool/postfix/": "", "srv/q/": "",
 	})
 }
 
@@ -44,6 +44,7 @@ func TestRun(t *testing.T) {
 		"an instance that is not there":              {args: []string{"nobody"}, code: 1, stderr: `cannot find instance "nobody"`},
 		"an essential failure":                       {env: "/srv/bad", code: 1, stderr: `myorigin "debian.org"`},
 		"all instances and one":                      {args: []string{"--all", "-"}, code: 2, stderr: "usage"},
+		"directories to be mounted":                  {args: []string{"--binds", "-"}, queue: "/var/spool/postfix"},
 		"two instances":                              {args: []string{"a", "b"}, code: 2, stderr: "usage"},
 		"an unknown option":                          {args: []string{"--no"}, code: 2, stderr: "-no"},
 	} {

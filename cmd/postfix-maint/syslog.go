@@ -91,6 +91,9 @@ func syslogDue(root *sysroot.Root) (lines []string) {
 	for _, c := range plan.Changes {
 		lines = append(lines, fmt.Sprintf("the syslog daemon does not listen in the chroots as it should: \"postfix-maint chroot sync\" changes %s", c.Path))
 	}
+	for _, socket := range plan.Silent() {
+		lines = append(lines, fmt.Sprintf("the syslog daemon does not listen on %s as it is told to: does it run? Does AppArmor or SELinux forbid it?", socket))
+	}
 	return append(lines, plan.Warnings...)
 }
 

@@ -29,6 +29,7 @@ func host(t testing.TB, over map[string]string) *sysroot.Root {
 	lib := func(needed ...string) string { return string(elfdeptest.Object{Needed: needed}.Bytes()) }
 	files := map[string]string{
 		"lib":                        "-> usr/lib",
+		"dev/log":                    "the socket",
 		"etc/postfix/main.cf":        "compatibility_level = 3.6\nmyhostname = a.example\n",
 		"etc/postfix/master.cf":      chrooted,
 		"etc/resolv.conf":            "-> ../run/resolve/stub.conf",

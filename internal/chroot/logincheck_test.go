@@ -46,3 +46,24 @@ func TestLoginProblems(t *testing.T) {
 		})
 	}
 }
+
+// A system where nobody takes the log says so (L03).
+func TestNobodyTakesTheLog(t *testing.T) {
+	const main = "compatibility_level = 3.6\nmyhostname = a.example\n"
+	for name, c := range map[string]struct {
+		over map[string]string
+		want string
+	}{
+		"a syslog daemon":     {},
+		"none":                {map[string]string{"dev/log": ""}, "nobody takes the log"},
+		"Postfix's own":       {map[string]string{"dev/log": "", "etc/postfix/main.cf": main + "maillog_file = /dev/stdout\n", "etc/postfix/master.cf": chrooted + "postlog unix-dgram n - n - 1 postlogd\n"}, ""},
+		"without its service": {map[string]string{"etc/postfix/main.cf": main + "maillog_file = /dev/stdout\n"}, "no service postlog"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := strings.Join(plan(t, host(t, c.over)).Warnings, "\n")
+			if c.want == "" && said != "" || !strings.Contains(said, c.want) {
+				t.Errorf("said %q, want %q", said, c.want)
+			}
+		})
+	}
+}

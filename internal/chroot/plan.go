@@ -100,6 +100,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addCADirs(conf, set.caDirs)
 	p.addPasswd(conf)
 	p.addLogins(conf)
+	p.checkLog(conf)
 	// libsasl2 looks for its plugins' directory at each start of a connection: Debian bug #426338.
 	p.Entries = append(p.Entries, Entry{Path: rel(paths.SASLPlugins), Why: "directory that libsasl2 looks for"})
 	return p, nil

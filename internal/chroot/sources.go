@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
 )
 
@@ -151,4 +153,21 @@ func (p *Plan) checkOrigin(conf *config) error {
 		return fmt.Errorf("cannot start with myorigin %q: the domain belongs to others, mail of this host would end there", origin)
 	}
 	return nil
+}
+
+// checkLog says where nobody would take a line of the log, as in a container without a syslog daemon: users debug blind there (L03). With
+// maillog_file Postfix logs by itself, through the service postlog of master.cf (postlogd(8)).
+func (p *Plan) checkLog(conf *config) {
+	file, err := conf.value("maillog_file")
+	if err != nil {
+		return
+	}
+	there, err := p.deps.Root.Exists(paths.DevLog)
+	postlog := slices.ContainsFunc(conf.services, func(s mastercf.Service) bool { return s.Name == "postlog" })
+	switch {
+	case file == "" && err == nil && !there:
+		p.warnf("nobody takes the log: this system has no %s; install a syslog daemon, or \"postconf -e maillog_file=/var/log/mail.log\"", paths.DevLog)
+	case file != "" && !postlog:
+		p.warnf("maillog_file is set, and master.cf has no service postlog: \"postconf -M postlog/unix-dgram='postlog unix-dgram n - n - 1 postlogd'\"")
+	}
 }

@@ -13,6 +13,7 @@ var defaults = map[string]string{
 	"compatibility_level":        "0",
 	"daemon_directory":           paths.DaemonDir,
 	"data_directory":             paths.DataDir,
+	"maillog_file":               "",
 	"mail_owner":                 "postfix",
 	"meta_directory":             paths.ConfigDir,
 	"multi_instance_directories": "",

@@ -163,6 +163,9 @@ const (
 	InstanceWork  = InstanceState + "/journal.json"
 )
 
+// DevLog is where syslog(3) sends.
+const DevLog = "/dev/log"
+
 // Syslog daemons: what tells that one is installed, and where it reads its configuration.
 const (
 	Rsyslogd          = "/usr/sbin/rsyslogd"

@@ -21,8 +21,7 @@ type daemon struct {
 	most     int
 }
 
-// daemons in the order in which changes are made. Busybox's syslogd is not among them: it has one socket, and no option for others. In
-// Debian 13 it is fed by systemd-journald, which loses nothing.
+// daemons in the order in which changes are made. Busybox's syslogd is not among them: it has one socket, and no option for others.
 var daemons = []daemon{
 	{service: "rsyslog", program: paths.Rsyslogd, config: paths.RsyslogConf, file: path.Join(paths.RsyslogDir, fileName), text: rsyslog},
 	{service: "syslog-ng", program: paths.SyslogNG, config: paths.SyslogNGConf, file: path.Join(paths.SyslogNGDir, fileName), text: syslogNG},
@@ -61,7 +60,7 @@ func syslogNG(sockets []string) string {
 // installed tells whether the daemon is there and is the one whose configuration is meant: busybox's syslogd has the name of inetutils',
 // as a link.
 func (d daemon) installed(root *sysroot.Root) (bool, error) {
-	if target, err := root.Readlink(d.program); err == nil && path.Base(target) == "busybox" {
+	if isBusybox(root, d.program) {
 		return false, nil
 	}
 	ok, err := root.Exists(d.program)
@@ -69,4 +68,16 @@ func (d daemon) installed(root *sysroot.Root) (bool, error) {
 		ok, err = root.Exists(d.config)
 	}
 	return ok, err
+}
+
+func isBusybox(root *sysroot.Root, program string) bool {
+	target, err := root.Readlink(program)
+	return err == nil && path.Base(target) == "busybox"
+}
+
+// busyboxLoses tells whether the host's syslog daemon is busybox's and takes /dev/log for itself. Debian 12's follows the link and takes
+// systemd-journald's socket away (create_socket in sysklogd/syslogd.c); Debian 13's has a unit, and journald feeds it.
+func busyboxLoses(root *sysroot.Root) bool {
+	unit, err := root.Exists(path.Join(paths.Units, "busybox-syslogd.service"))
+	return isBusybox(root, paths.Syslogd) && err == nil && !unit
 }

@@ -32,6 +32,8 @@ type Plan struct {
 
 	host Host
 	dirs []string // to be made
+
+	sockets []string // that there should be
 }
 
 // Change is one file.
@@ -58,10 +60,15 @@ func (h Host) NewPlan(queues []string) (*Plan, error) {
 	}
 	slices.Sort(sockets)
 	sockets = slices.Compact(sockets)
+	p.sockets = sockets
 	for _, d := range daemons {
 		if err := p.add(d, sockets); err != nil {
 			return nil, err
 		}
+	}
+	if len(sockets) > 0 && busyboxLoses(h.Root) {
+		p.warnf("busybox-syslogd of this release cannot listen in a chroot: when it is restarted chrooted daemons lose their log until " +
+			"Postfix is reloaded; install rsyslog or another syslog daemon")
 	}
 	for _, s := range sockets {
 		there, err := h.Root.Exists(path.Dir(s))
@@ -233,6 +240,20 @@ func (p *Plan) put(name string, data []byte) error {
 		_, err = p.host.Root.WriteFile(name, data, sysroot.Attr{})
 	}
 	return err
+}
+
+// Silent lists the sockets that the installed syslog daemon should have made and that are not there: it does not run, or something like
+// AppArmor or SELinux keeps it from making them.
+func (p *Plan) Silent() (missing []string) {
+	if len(p.Changes) > 0 || len(p.listeners()) == 0 {
+		return nil
+	}
+	for _, s := range p.sockets {
+		if fi, err := p.host.Root.Stat(s); err != nil || fi.Mode()&fs.ModeSocket == 0 {
+			missing = append(missing, s)
+		}
+	}
+	return missing
 }
 
 // Leave takes the socket out of a queue directory that is about to go, and the directory around it if that is empty.

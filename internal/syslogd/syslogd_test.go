@@ -28,7 +28,10 @@ var (
 	}
 	withSyslogNG  = map[string]string{"usr/sbin/syslog-ng": "x", "etc/syslog-ng/syslog-ng.conf": "@version: 3.38\n", "etc/syslog-ng/conf.d/": ""}
 	withInetutils = map[string]string{"usr/sbin/syslogd": "x", inet: "#\n# options\nSYSLOGD_OPTS=\"--no-forward\"\n"}
-	withBusybox   = map[string]string{"usr/sbin/syslogd": "-> ../../bin/busybox", inet: "SYSLOGD_OPTS=\"--no-forward\"\n"}
+	withBusybox   = map[string]string{
+		"usr/sbin/syslogd": "-> ../../bin/busybox", inet: "SYSLOGD_OPTS=\"--no-forward\"\n",
+		"usr/lib/systemd/system/busybox-syslogd.service": "[Unit]\n",
+	}
 )
 
 func lay(t *testing.T, files map[string]string) *sysroot.Root {
@@ -111,6 +114,19 @@ func TestSync(t *testing.T) {
 				t.Errorf("something is left (-before +after):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A socket that the daemon was told of and did not make is missed (L02).
+func TestSilent(t *testing.T) {
+	root := lay(t, withRsyslog)
+	sync(t, root, queue, other)
+	p, err := Host{Root: root}.NewPlan([]string{queue, other})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Silent(); !cmp.Equal(got, []string{other + "/dev/log", queue + "/dev/log"}) {
+		t.Errorf("missed %q", got)
 	}
 }
 
@@ -219,6 +235,12 @@ func TestWarnings(t *testing.T) {
 	files[inet] = "SYSLOGD_OPTS=\"$MORE\"\n"
 	root := lay(t, files)
 	if restarted, warnings := sync(t, root, queue); restarted != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "-a /var/spool/postfix/dev/log") {
+		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+	files = maps.Clone(withBusybox)
+	delete(files, "usr/lib/systemd/system/busybox-syslogd.service")
+	root = lay(t, files)
+	if restarted, warnings := sync(t, root, queue); restarted != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "install rsyslog") {
 		t.Errorf("restarted %q, warnings %q", restarted, warnings)
 	}
 	root = lay(t, withSyslogNG)
