@@ -132,3 +132,25 @@ func TestSASL(t *testing.T) {
 		}
 	})
 }
+
+// TestSASLSysV shows SMTP AUTH by saslauthd where systemd does not run: its directory is mounted in the chroot, for Postfix alone.
+func TestSASLSysV(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := newHost(ctx, t, "mail", withSASL(ctx, t, release))
+		out := sh(ctx, t, h, logIn+`
+printf 'pwcheck_method: saslauthd\nmech_list: PLAIN LOGIN\n' > /etc/postfix/sasl/smtpd.conf; postconf -e smtpd_sasl_auth_enable=yes
+sed -i 's/^START=.*/START=yes/' /etc/default/saslauthd
+rm -rf /run/saslauthd; /etc/init.d/saslauthd start > /dev/null
+/etc/init.d/postfix start > /dev/null 2> /tmp/said
+{ postfix-maint chroot check || true; } 2>&1 | grep -o 'adduser postfix sasl' # the one thing that stays the administrator's here
+/etc/init.d/postfix stop > /dev/null; usermod -aG sasl postfix; /etc/init.d/postfix start > /dev/null 2>> /tmp/said
+grep warning /tmp/said || true
+log-in 25 anna secret-A
+/etc/init.d/saslauthd restart > /dev/null; log-in 25 anna secret-A
+ls /var/spool/postfix/var/run/saslauthd
+postfix-maint chroot check; /etc/init.d/postfix stop > /dev/null; ls /run/saslauthd/mux`)
+		if want := "adduser postfix sasl\n" + loggedIn + loggedIn + "/run/saslauthd/mux\n"; out != want {
+			t.Errorf("got:\n%s\nwant:\n%s", out, want)
+		}
+	})
+}

@@ -35,6 +35,9 @@ func (a *applier) decide(found bool) {
 		for d := dir; d != "."; d = path.Dir(d) {
 			needed[d] = true
 		}
+		if e.Source == "" && a.mounted(e.Path) {
+			continue // there is nothing to be copied: our own init script mounts saslauthd's directory
+		}
 		if !a.wantDir(dir) || e.Source == "" {
 			continue
 		}

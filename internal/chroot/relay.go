@@ -200,6 +200,13 @@ func (a *applier) kindAt(name string) uint16 {
 	return st.kind()
 }
 
+// mounted tells whether something is mounted at name.
+func (a *applier) mounted(name string) bool {
+	_, err := a.q.look(name)
+	block := (*blocked)(nil)
+	return errors.As(err, &block) && block.path == name
+}
+
 // mayListen tells whether the place of a relay's socket is free. What holds it may be what the administrator mounted or made there.
 func (a *applier) mayListen(r Relay) bool {
 	st, err := a.q.look(r.Path)
