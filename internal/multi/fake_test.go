@@ -56,6 +56,7 @@ func newFake(t *testing.T, more map[string]string) *fake {
 		"etc/nsswitch.conf":                      "hosts: files dns\n",
 		"etc/resolv.conf":                        "nameserver 10.0.0.53\n",
 		"etc/services":                           "smtp 25/tcp\n",
+		"dev/log":                                "the socket",
 		"etc/rsyslog.d/":                         "",
 		"usr/sbin/rsyslogd":                      "",
 		"etc/systemd/system/":                    "",
