@@ -39,7 +39,7 @@ func (l Layer) Packages() []string {
 // Options gives a host that has the packages as its only apt source, with nothing of them installed.
 func Options(ctx context.Context, s *hosts.Session, release string, l Layer) (hosts.Options, error) {
 	opt := hosts.Options{Release: release}
-	dir, err := folder(ctx, s, release, l)
+	dir, err := Folder(ctx, s, release, l)
 	if err != nil {
 		return opt, err
 	}
@@ -52,8 +52,8 @@ func Options(ctx context.Context, s *hosts.Session, release string, l Layer) (ho
 	})
 }
 
-// folder is the apt source of a layer.
-func folder(ctx context.Context, s *hosts.Session, release string, l Layer) (string, error) {
+// Folder is the apt source of a layer on this machine.
+func Folder(ctx context.Context, s *hosts.Session, release string, l Layer) (string, error) {
 	if l == Debian {
 		return s.Stock(ctx, release)
 	}
