@@ -21,6 +21,7 @@ type Network struct {
 	mu     sync.Mutex
 	hosts  map[*Host]int // the last number of its address
 	dns    *exec.Cmd
+	more   []*exec.Cmd // other DNS servers
 	next   int
 	closed bool
 }
@@ -116,13 +117,12 @@ func (n *Network) Mend(ctx context.Context, h *Host) error {
 	return ip(ctx, fmt.Sprintf("-n %s link set port%d up", n.name, n.number(h)))
 }
 
-// serveDNS starts the DNS server anew with the names of all hosts: dnsmasq of a base tree, in the bridge's namespace.
+// serveDNS starts the DNS server anew with the names of all hosts.
 func (n *Network) serveDNS(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.stopDNS()
-	args := []string{"--net=/run/netns/" + n.name, "chroot", n.base, "dnsmasq", "--keep-in-foreground", "--user=root", "--conf-file=/dev/null",
-		"--pid-file=", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address=" + gateway, "--log-facility=-"}
+	args := n.dnsArgs(gateway)
 	for h, number := range n.hosts {
 		fqdn := h.Name + ".example.test"
 		args = append(args, fmt.Sprintf("--host-record=%s,%s%d", fqdn, prefix, number), "--mx-host="+fqdn+","+fqdn+",10")
@@ -132,33 +132,65 @@ func (n *Network) serveDNS(ctx context.Context) error {
 	}
 	// Names that nobody has are answered at once, instead of after a resolver's timeouts.
 	args = append(args, "--local=//", "--local=/test/")
+	var err error
+	n.dns, err = n.startDNS(ctx, gateway, args)
+	return err
+}
+
+// AddDNS starts one more DNS server on the network, which knows nothing but the names given, each with its address and as a mail
+// domain. number is the last one of the server's own address, which is returned. It ends with the network.
+func (n *Network) AddDNS(ctx context.Context, number int, names map[string]string) (string, error) {
+	address := fmt.Sprint(prefix, number)
+	if err := ip(ctx, "-n "+n.name+" addr add "+address+"/24 dev br0"); err != nil {
+		return "", err
+	}
+	args := n.dnsArgs(address)
+	for name, to := range names {
+		args = append(args, "--host-record="+name+","+to, "--mx-host="+name+","+name+",10")
+	}
+	server, err := n.startDNS(ctx, address, append(args, "--local=//", "--local=/test/"))
+	if err != nil {
+		return "", err
+	}
+	n.more = append(n.more, server)
+	return address, nil
+}
+
+// dnsArgs runs dnsmasq of a base tree in the bridge's namespace.
+func (n *Network) dnsArgs(address string) []string {
+	return []string{"--net=/run/netns/" + n.name, "chroot", n.base, "dnsmasq", "--keep-in-foreground", "--user=root", "--conf-file=/dev/null",
+		"--pid-file=", "--no-resolv", "--no-hosts", "--bind-interfaces", "--listen-address=" + address, "--log-facility=-"}
+}
+
+// startDNS starts a server and waits until it answers.
+func (n *Network) startDNS(ctx context.Context, address string, args []string) (*exec.Cmd, error) {
 	log, err := os.CreateTemp(n.s.dir, "dns-*.log")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
 	dirs, err := groups(n.name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	n.dns = exec.Command("nsenter", args...)
-	n.dns.Env, n.dns.Stdout, n.dns.Stderr = cleanEnv(), log, log
-	if err := n.dns.Start(); err != nil {
-		return fmt.Errorf("cannot start the DNS server: %w", err)
+	server := exec.Command("nsenter", args...)
+	server.Env, server.Stdout, server.Stderr = cleanEnv(), log, log
+	if err := server.Start(); err != nil {
+		return nil, fmt.Errorf("cannot start the DNS server: %w", err)
 	}
 	for _, dir := range dirs { // so that a later session finds it if this one dies
-		if err := os.WriteFile(dir+"/cgroup.procs", fmt.Append(nil, n.dns.Process.Pid), 0o644); err != nil {
-			return fmt.Errorf("cannot start the DNS server: %w", err)
+		if err := os.WriteFile(dir+"/cgroup.procs", fmt.Append(nil, server.Process.Pid), 0o644); err != nil {
+			return nil, fmt.Errorf("cannot start the DNS server: %w", err)
 		}
 	}
-	return n.waitDNS(ctx, log.Name())
+	return server, n.waitDNS(ctx, address, log.Name())
 }
 
 // waitDNS waits until the server's socket is there.
-func (n *Network) waitDNS(ctx context.Context, log string) error {
+func (n *Network) waitDNS(ctx context.Context, address, log string) error {
 	for range 100 {
 		out, err := exec.CommandContext(ctx, "ip", "netns", "exec", n.name, "ss", "-Hlun", "sport", "=", "53").Output()
-		if err == nil && strings.Contains(string(out), net.JoinHostPort(gateway, "53")) {
+		if err == nil && strings.Contains(string(out), net.JoinHostPort(address, "53")) {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -184,6 +216,10 @@ func (n *Network) Remove() error {
 	}
 	n.closed = true
 	n.stopDNS()
+	for _, server := range n.more {
+		_ = server.Process.Kill()
+		_ = server.Wait()
+	}
 	removeGroups(n.name)
 	if len(n.hosts) > 0 {
 		return errors.New("cannot remove a network that hosts still use")

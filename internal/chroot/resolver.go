@@ -12,11 +12,9 @@ import (
 	"postfix-maint/internal/procs"
 )
 
-// resolverFiles are those of hostFiles that decide how names are looked up.
-var resolverFiles = []string{paths.ResolvConf, paths.Hosts, paths.HostConf, paths.NSSwitch, paths.MDNSConf}
-
-// NewResolverPlan is a plan of the files that decide how names are looked up, and of those by which smtpd knows its users; what else is in
-// the chroot stays as it is. A file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
+// NewResolverPlan is a plan of hostFiles, and of those by which smtpd knows its users; what else is in the chroot stays as it is. The
+// time zone and the ports are among them because they cost nothing, and a "postfix reload" by hand finds them then (failure C12). A
+// file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
 func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 	p := &Plan{Instance: inst, deps: d.complete(), held: []string{"."}}
 	conf, err := readConfig(d.Root, inst, nil)
@@ -29,9 +27,7 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 		return p, nil
 	}
 	for _, f := range hostFiles {
-		if slices.Contains(resolverFiles, f.path) {
-			_ = p.addFile(f.path, rel(f.path), f.why, nil)
-		}
+		_ = p.addFile(f.path, rel(f.path), f.why, nil)
 	}
 	p.addLogins(conf) // sasldb is changed by saslpasswd2(8) at any time
 	return p, nil
