@@ -62,6 +62,7 @@ func (p *Plan) addLibraries(conf *config) {
 		p.holdLibraries()
 		return
 	}
+	p.loader = l
 	wanted := map[string]string{"libgcc_s.so.1": "end of threads in the C library"}
 	order := []string{"libgcc_s.so.1"}
 	for _, name := range modules(nsswitch) {
@@ -74,13 +75,13 @@ func (p *Plan) addLibraries(conf *config) {
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // Debian's own nsswitch.conf names modules that are not installed: db, nis
 		}
-		p.addClosure(l, lib, wanted[file])
+		p.addClosure(l, lib, wanted[file], "libc.so.6")
 	}
 }
 
-// addClosure plans one library and all it needs but the C library itself, which is in every process already.
-func (p *Plan) addClosure(l *elfdep.Loader, lib elfdep.Lib, why string) {
-	libs, missing, err := l.Closure(lib, "libc.so.6")
+// addClosure plans one library and all it needs but what is given: that is in the process already.
+func (p *Plan) addClosure(l *elfdep.Loader, lib elfdep.Lib, why string, given ...string) {
+	libs, missing, err := l.Closure(lib, given...)
 	if err != nil {
 		p.warnf("cannot work out what %s needs: %v", lib.Name, err)
 		p.holdLibraries()

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"postfix-maint/internal/elfdep"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
@@ -53,6 +54,7 @@ type Plan struct {
 	uses      []login // what smtpd services check passwords by
 	mailOwner string  // the account that Postfix's daemons run as
 	deps      Deps
+	loader    *elfdep.Loader    // nil where the libraries could not be worked out
 	held      []string          // below these nothing is removed, for what belongs there could not be worked out
 	caDir     map[string]string // directories of certificates in the chroot, and the host's
 }
@@ -99,6 +101,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addLibraries(conf)
 	p.addCADirs(conf, set.caDirs)
 	p.addPasswd(conf)
+	p.addMaps(conf)
 	p.addLogins(conf)
 	p.checkLog(conf)
 	// libsasl2 looks for its plugins' directory at each start of a connection: Debian bug #426338.

@@ -112,6 +112,7 @@ const (
 	HostConf      = "/etc/host.conf"
 	MDNSConf      = "/etc/nss_mdns.config"
 	SASLPlugins   = "/usr/lib/sasl2"
+	LDAPConf      = "/etc/ldap/ldap.conf"
 	LibPrefix     = "/usr/lib" // library directories of the system, with or without a multiarch name below
 	LibPrefixRoot = "/lib"     // the same by its old name
 )
@@ -177,6 +178,9 @@ const (
 	Syslogd           = "/usr/sbin/syslogd" // of inetutils, or a link to busybox
 	InetutilsDefaults = "/etc/default/inetutils-syslogd"
 )
+
+// MariaDBPlugins is the directory of libmariadb's plugins, below the machine's library directory.
+const MariaDBPlugins = "libmariadb3/plugin"
 
 // LockFile is held by a command of ours that changes the host, and says who holds it.
 const LockFile = "/run/postfix-maint.lock"
