@@ -102,10 +102,13 @@ func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]b
 
 // policy is the version table of Debian's archive and of what is installed.
 func (f *hostFake) policy() string {
-	text := "  Version table:\n"
+	text, here := "  Version table:\n", " *** "+f.installed+" 100\n        100 /var/lib/dpkg/status\n"
+	if _, adopted := stockVersion(f.installed); adopted && len(f.order) == 0 {
+		return text + here
+	}
 	for _, v := range f.order {
 		if f.installed == adoptedVersion(v) {
-			text += " *** " + f.installed + " 500\n        100 /var/lib/dpkg/status\n"
+			text += here
 		}
 		mark := map[bool]string{true: " *** ", false: "     "}[f.installed == v]
 		text += mark + v + " 500\n        500 http://deb.debian.org/debian stable/main\n"
@@ -263,5 +266,27 @@ func TestRemovalOfThePackageNamesTheSameFiles(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(string(script), `"`, ""), "${DPKG_ROOT:-}"+p) {
 			t.Errorf("the script does not remove %s", p)
 		}
+	}
+}
+
+func TestNewLayerMakesThePackagesAgain(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	_, err := f.host.Install(ctx)
+	must(t, err)
+	changelog := filepath.Join(f.host.Layer, "debian/changelog")
+	text, err := os.ReadFile(changelog)
+	must(t, err)
+	must(t, os.WriteFile(changelog, []byte(strings.Replace(string(text), "(1.2)", "(1.3)", 1)), 0o644))
+	report, err := f.host.Refresh(ctx)
+	must(t, err)
+	index, err := f.host.Root.ReadFile(paths.Archive + "/Packages")
+	must(t, err)
+	if len(report.Changes) != 2 || strings.Count(string(index), "\nVersion: ") != 1 || !strings.Contains(string(index), dependency("1.3")) {
+		t.Errorf("changes are %q, and the index is:\n%s", report.Changes, index)
+	}
+	f.order = nil // Debian's package is gone: what was made stays
+	if report, err = f.host.Refresh(ctx); err != nil || len(report.Changes) != 0 {
+		t.Errorf("changes are %q, %v", report.Changes, err)
 	}
 }

@@ -79,6 +79,7 @@ func TestWhichVersionIsWanted(t *testing.T) {
 	}{
 		"Debian's is installed and the newest":   {" *** 1-1 500" + mirror + dpkg, "1-1", "", 500},
 		"a newer one came":                       {"     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
+		"two newer ones":                         {"     1-3 500" + mirror + "\n     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-3", 500},
 		"the installed one cannot be had":        {"     1-2 500" + mirror + "\n *** 1-1 100" + dpkg, "", "1-2", 500},
 		"none is installed":                      {"     1-2 500" + mirror + "\n     1-1 990" + mirror, "", "1-1", 990},
 		"adopted, nothing newer":                 {" *** 1-1+maint1 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "", 500},

@@ -92,7 +92,7 @@ func (p policy) wanted() (base, next *offer) {
 	}
 	for i := range p.offers[:p.installed] {
 		o := &p.offers[i]
-		if _, adopted := stockVersion(o.version); adopted || !o.fetch || o.priority < least {
+		if _, adopted := stockVersion(o.version); adopted || o.priority < least {
 			continue
 		}
 		if next == nil || o.priority > next.priority {
