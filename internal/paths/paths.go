@@ -165,7 +165,10 @@ const (
 )
 
 // DevLog is where syslog(3) sends.
-const DevLog = "/dev/log"
+const (
+	DevLog     = "/dev/log"
+	JournalLog = "/run/systemd/journal/dev-log" // where it leads while systemd-journald holds it
+)
 
 // Syslog daemons: what tells that one is installed, and where it reads its configuration.
 const (
@@ -177,6 +180,8 @@ const (
 	SyslogNGDir       = "/etc/syslog-ng/conf.d"
 	Syslogd           = "/usr/sbin/syslogd" // of inetutils, or a link to busybox
 	InetutilsDefaults = "/etc/default/inetutils-syslogd"
+	BusyboxDefaults   = "/etc/default/busybox-syslogd"
+	BusyboxUnit       = Units + "/busybox-syslogd.service" // from Debian 13 on
 )
 
 // MariaDBPlugins is the directory of libmariadb's plugins, below the machine's library directory.

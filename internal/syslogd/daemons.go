@@ -1,6 +1,7 @@
 package syslogd
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -19,13 +20,16 @@ type daemon struct {
 	// For a daemon without such a directory: the variable of its options in config, and how many sockets it takes.
 	variable string
 	most     int
+	busybox  bool // config is shell code that the init script runs
 }
 
-// daemons in the order in which changes are made. Busybox's syslogd is not among them: it has one socket, and no option for others.
+// daemons in the order in which changes are made. Busybox's syslogd has one socket and no option for others, but it makes it where the
+// link /dev/log leads (create_socket in busybox's sysklogd/syslogd.c): in the first chroot, and all find it.
 var daemons = []daemon{
 	{service: "rsyslog", program: paths.Rsyslogd, config: paths.RsyslogConf, file: path.Join(paths.RsyslogDir, fileName), text: rsyslog},
 	{service: "syslog-ng", program: paths.SyslogNG, config: paths.SyslogNGConf, file: path.Join(paths.SyslogNGDir, fileName), text: syslogNG},
 	{service: "inetutils-syslogd", program: paths.Syslogd, config: paths.InetutilsDefaults, variable: "SYSLOGD_OPTS", most: 19},
+	{service: "busybox-syslogd", program: paths.Syslogd, config: paths.BusyboxDefaults, most: 1, busybox: true},
 }
 
 const fileName = "postfix-maint.conf"
@@ -58,26 +62,22 @@ func syslogNG(sockets []string) string {
 }
 
 // installed tells whether the daemon is there and is the one whose configuration is meant: busybox's syslogd has the name of inetutils',
-// as a link.
+// as a link. Under systemd busybox's of Debian 13 has a unit: journald holds /dev/log and feeds it, so it needs nothing of us.
 func (d daemon) installed(root *sysroot.Root) (bool, error) {
-	if isBusybox(root, d.program) {
+	target, err := root.Readlink(d.program)
+	if isBusybox := err == nil && path.Base(target) == "busybox"; isBusybox != d.busybox {
 		return false, nil
+	}
+	if d.busybox {
+		unit, err := root.Exists(paths.BusyboxUnit)
+		systemd, err2 := root.Exists(paths.SystemdBooted)
+		if err = errors.Join(err, err2); err != nil || unit && systemd {
+			return false, err
+		}
 	}
 	ok, err := root.Exists(d.program)
 	if err == nil && ok {
 		ok, err = root.Exists(d.config)
 	}
 	return ok, err
-}
-
-func isBusybox(root *sysroot.Root, program string) bool {
-	target, err := root.Readlink(program)
-	return err == nil && path.Base(target) == "busybox"
-}
-
-// busyboxLoses tells whether the host's syslog daemon is busybox's and takes /dev/log for itself. Debian 12's follows the link and takes
-// systemd-journald's socket away (create_socket in sysklogd/syslogd.c); Debian 13's has a unit, and journald feeds it.
-func busyboxLoses(root *sysroot.Root) bool {
-	unit, err := root.Exists(path.Join(paths.Units, "busybox-syslogd.service"))
-	return isBusybox(root, paths.Syslogd) && err == nil && !unit
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"postfix-maint/internal/paths"
 )
 
 const (
@@ -106,3 +108,30 @@ func handwork(ours, variable string) (words []string, err error) {
 	}
 	return words, nil
 }
+
+// setLink gives the text of busybox's file of options in which the link /dev/log leads to the socket, "" takes it out. Lines that somebody
+// has put between the marks are kept.
+func setLink(text, socket string) (string, error) {
+	before, ours, after, err := cut(text)
+	if err != nil {
+		return "", err
+	}
+	rest := before
+	for line := range strings.Lines(ours) {
+		if l := strings.TrimSpace(line); l != "" && !(strings.HasPrefix(l, linkStart) && strings.HasSuffix(l, " "+devLog)) {
+			rest += line
+		}
+	}
+	if rest += after; socket == "" {
+		return rest, nil
+	}
+	if rest != "" && !strings.HasSuffix(rest, "\n") {
+		rest += "\n"
+	}
+	return rest + begin + "\n" + linkStart + socket + " " + devLog + "\n" + end, nil
+}
+
+const (
+	linkStart = "ln -sfn "
+	devLog    = paths.DevLog
+)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -46,7 +47,7 @@ type Change struct {
 	new    []byte // nil removes it
 }
 
-// NewPlan works out what has to be done for the chroots in the queue directories. It reads only. What cannot be done for one daemon is a
+// NewPlan works out what has to be done for the chroots in the queue directories, the most important one first. It reads only. What cannot be done for one daemon is a
 // warning that says what to do by hand.
 func (h Host) NewPlan(queues []string) (*Plan, error) {
 	p := &Plan{host: h}
@@ -56,19 +57,15 @@ func (h Host) NewPlan(queues []string) (*Plan, error) {
 			p.warnf("the syslog daemon cannot be told to listen in %q: the name has letters that its configuration cannot hold", q)
 			continue
 		}
-		sockets = append(sockets, path.Join(q, socketPath))
+		if s := path.Join(q, socketPath); !slices.Contains(sockets, s) {
+			sockets = append(sockets, s)
+		}
 	}
-	slices.Sort(sockets)
-	sockets = slices.Compact(sockets)
 	p.sockets = sockets
 	for _, d := range daemons {
 		if err := p.add(d, sockets); err != nil {
 			return nil, err
 		}
-	}
-	if len(sockets) > 0 && busyboxLoses(h.Root) {
-		p.warnf("busybox-syslogd of this release cannot listen in a chroot: when it is restarted chrooted daemons lose their log until " +
-			"Postfix is reloaded; install rsyslog or another syslog daemon")
 	}
 	for _, s := range sockets {
 		there, err := h.Root.Exists(path.Dir(s))
@@ -105,15 +102,18 @@ func (p *Plan) add(d daemon, sockets []string) error {
 	if !installed {
 		sockets = nil
 	}
+	if sockets = slices.Clone(sockets); d.most != 1 {
+		slices.Sort(sockets) // the text depends on nothing else
+	}
 	c := Change{Path: d.file, daemon: d}
-	if d.variable != "" {
+	if d.file == "" {
 		c.Path = d.config
 	}
 	c.old, err = p.host.Root.ReadFile(c.Path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
 	}
-	if d.variable == "" {
+	if d.file != "" {
 		if sockets, err = p.unclaimed(d, sockets); err != nil {
 			return err
 		}
@@ -140,10 +140,16 @@ func (p *Plan) options(d daemon, c *Change, sockets []string) error {
 	}
 	sockets = slices.DeleteFunc(slices.Clone(sockets), func(s string) bool { return mentions(before+after, s) })
 	if len(sockets) > d.most {
-		p.warnf("%s takes no more than %d sockets: %q are left out", d.service, d.most, sockets[d.most:])
+		p.warnf("%s cannot listen on more than %d such sockets: without %s chrooted daemons lose their log when it is restarted, until Postfix is "+
+			"reloaded; rsyslog and syslog-ng know no such limit", d.service, d.most, strings.Join(sockets[d.most:], ", "))
 		sockets = sockets[:d.most]
 	}
-	text, err := setOptions(string(c.old), d.variable, sockets)
+	var text string
+	if d.busybox {
+		text, err = setLink(string(c.old), strings.Join(sockets, ""))
+	} else {
+		text, err = setOptions(string(c.old), d.variable, sockets)
+	}
 	if err == nil && (c.old != nil || text != "") {
 		c.new = []byte(text)
 	}
@@ -225,7 +231,28 @@ func (p *Plan) apply(ctx context.Context, c Change) error {
 	if p.host.Restart == nil {
 		return nil
 	}
+	if c.daemon.busybox {
+		if err := p.restoreLink(); err != nil {
+			return err
+		}
+	}
 	return p.host.Restart(ctx, c.daemon.service)
+}
+
+// restoreLink gives /dev/log back to systemd-journald where it leads to a socket of ours; the init script makes it anew if it still is to.
+func (p *Plan) restoreLink() error {
+	target, err := p.host.Root.Readlink(paths.DevLog)
+	if err != nil || path.Base(path.Dir(target)) != "dev" || path.Base(target) != "log" {
+		return nil
+	}
+	if _, err := p.host.Root.Remove(paths.DevLog); err != nil {
+		return err
+	}
+	if systemd, err := p.host.Root.Exists(paths.SystemdBooted); err != nil || !systemd {
+		return err
+	}
+	_, err = p.host.Root.Symlink(paths.JournalLog, paths.DevLog)
+	return err
 }
 
 // put makes a file hold data, or be gone. An existing one keeps its owner and mode.
@@ -249,11 +276,23 @@ func (p *Plan) Silent() (missing []string) {
 		return nil
 	}
 	for _, s := range p.sockets {
+		if p.limited(s) {
+			continue // said already
+		}
 		if fi, err := p.host.Root.Stat(s); err != nil || fi.Mode()&fs.ModeSocket == 0 {
 			missing = append(missing, s)
 		}
 	}
 	return missing
+}
+
+// limited tells whether none of the installed daemons takes as many sockets.
+func (p *Plan) limited(socket string) bool {
+	n := slices.Index(p.sockets, socket)
+	return !slices.ContainsFunc(daemons, func(d daemon) bool {
+		ok, err := d.installed(p.host.Root)
+		return ok && err == nil && (d.most == 0 || n < d.most)
+	})
 }
 
 // Leave takes the socket out of a queue directory that is about to go, and the directory around it if that is empty.

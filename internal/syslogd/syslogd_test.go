@@ -18,6 +18,7 @@ const (
 	other = "/var/spool/postfix-out"
 	ours  = "etc/rsyslog.d/postfix-maint.conf"
 	inet  = "etc/default/inetutils-syslogd"
+	bbox  = "etc/default/busybox-syslogd"
 )
 
 // hosts by their syslog daemon.
@@ -29,8 +30,7 @@ var (
 	withSyslogNG  = map[string]string{"usr/sbin/syslog-ng": "x", "etc/syslog-ng/syslog-ng.conf": "@version: 3.38\n", "etc/syslog-ng/conf.d/": ""}
 	withInetutils = map[string]string{"usr/sbin/syslogd": "x", inet: "#\n# options\nSYSLOGD_OPTS=\"--no-forward\"\n"}
 	withBusybox   = map[string]string{
-		"usr/sbin/syslogd": "-> ../../bin/busybox", inet: "SYSLOGD_OPTS=\"--no-forward\"\n",
-		"usr/lib/systemd/system/busybox-syslogd.service": "[Unit]\n",
+		"usr/sbin/syslogd": "-> ../../bin/busybox", "bin/busybox": "x", inet: "SYSLOGD_OPTS=\"--no-forward\"\n", bbox: "SYSLOG_OPTS=\"-C128\"\n",
 	}
 )
 
@@ -125,14 +125,50 @@ func TestSilent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := p.Silent(); !cmp.Equal(got, []string{other + "/dev/log", queue + "/dev/log"}) {
+	if got := p.Silent(); !cmp.Equal(got, []string{queue + "/dev/log", other + "/dev/log"}) {
 		t.Errorf("missed %q", got)
 	}
 }
 
-// Where only the journal logs, and for busybox, which has one socket, nothing is done.
+// Busybox's one socket moves into the first chroot, and /dev/log leads there; both are undone.
+func TestBusybox(t *testing.T) {
+	files := maps.Clone(withBusybox)
+	files["dev/"], files["run/systemd/system/"] = "", ""
+	root := lay(t, files)
+	before := sysroottest.Dump(t, root.Dir(), false)
+	if restarted, warnings := sync(t, root, queue); !cmp.Equal(restarted, []string{"busybox-syslogd"}) || warnings != nil {
+		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+	text, _ := root.ReadFile("/" + bbox)
+	if want := withBusybox[bbox] + begin + "\nln -sfn /var/spool/postfix/dev/log /dev/log\n" + end; string(text) != want {
+		t.Errorf("it has:\n%s\nwant:\n%s", text, want)
+	}
+	if restarted, _ := sync(t, root, queue); restarted != nil {
+		t.Errorf("a second run restarted %q", restarted)
+	}
+	if _, err := root.Symlink("/var/spool/postfix/dev/log", "/dev/log"); err != nil { // as the init script does
+		t.Fatal(err)
+	}
+	sync(t, root)
+	if target, err := root.Readlink("/dev/log"); target != "/run/systemd/journal/dev-log" {
+		t.Errorf("/dev/log leads to %q: %v", target, err)
+	}
+	if _, err := root.Remove("/dev/log"); err != nil {
+		t.Fatal(err)
+	}
+	if err := (Host{Root: root}).Leave(queue); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, sysroottest.Dump(t, root.Dir(), false)); diff != "" {
+		t.Errorf("something is left (-before +after):\n%s", diff)
+	}
+}
+
+// Where only the journal logs, and where it feeds busybox, nothing is done.
 func TestNothing(t *testing.T) {
-	for name, files := range map[string]map[string]string{"journal": {}, "busybox": withBusybox} {
+	fed := maps.Clone(withBusybox)
+	fed["usr/lib/systemd/system/busybox-syslogd.service"], fed["run/systemd/system/"] = "[Unit]\n", ""
+	for name, files := range map[string]map[string]string{"journal": {}, "busybox": fed} {
 		t.Run(name, func(t *testing.T) {
 			root := lay(t, files)
 			before := sysroottest.Dump(t, root.Dir(), true)
@@ -237,11 +273,9 @@ func TestWarnings(t *testing.T) {
 	if restarted, warnings := sync(t, root, queue); restarted != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "-a /var/spool/postfix/dev/log") {
 		t.Errorf("restarted %q, warnings %q", restarted, warnings)
 	}
-	files = maps.Clone(withBusybox)
-	delete(files, "usr/lib/systemd/system/busybox-syslogd.service")
-	root = lay(t, files)
-	if restarted, warnings := sync(t, root, queue); restarted != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "install rsyslog") {
-		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	root = lay(t, withBusybox)
+	if _, warnings := sync(t, root, queue, other); len(warnings) != 1 || !strings.Contains(warnings[0], "without /var/spool/postfix-out/dev/log") {
+		t.Errorf("warnings %q", warnings)
 	}
 	root = lay(t, withSyslogNG)
 	if restarted, warnings := sync(t, root, "/var/spool/a\"b"); restarted != nil || len(warnings) != 1 {
