@@ -1,5 +1,6 @@
-// Package answers (ring: format) holds the questions that Debian's Postfix package asks: their names, which are a public
-// preseed interface, what their values mean, which values Postfix would take, and the guess for a host that has none yet.
+// Package answers (ring: format) holds the questions that Debian's Postfix package asks, and ours about the relay: their names,
+// which are a public preseed interface, what their values mean, which values Postfix would take, and the guess for a host that
+// has none yet.
 package answers
 
 import (
@@ -11,7 +12,7 @@ import (
 	"strings"
 )
 
-// Question is the name of a debconf question, Debian's own.
+// Question is the name of a debconf question, Debian's own or, with "maint_" in it, ours.
 type Question string
 
 // The questions whose answers end in a setting.
@@ -31,10 +32,8 @@ const (
 
 // Questions returns all questions in the order in which they are asked.
 func Questions() []Question {
-	return []Question{
-		MailerType, Mailname, RelayHost, RootAddress, Destinations, Chattr,
-		MyNetworks, Procmail, MailboxLimit, RecipientDelim, Protocols,
-	}
+	all := append([]Question{MailerType, Mailname, RelayHost}, RelayQuestions()...)
+	return append(all, RootAddress, Destinations, Chattr, MyNetworks, Procmail, MailboxLimit, RecipientDelim, Protocols)
 }
 
 // The questions and flags beside the answers.
@@ -141,6 +140,12 @@ func loadInsist(g Getter, a Answers) error {
 // Clean gives a value the form in which everything else takes it: no spaces or quotes around it, a type in Debian's own
 // spelling, both protocols as "all", a list on one line. A value that cannot be understood stays as it is, for Check to name.
 func Clean(q Question, value string) string {
+	switch q {
+	case RelayPassword:
+		return value // blanks and quotes are part of it
+	case RelayAccount, SenderMap:
+		return strings.TrimSpace(value) // an account or a pattern may have quotes of its own
+	}
 	value = unquote(value)
 	switch q {
 	case MailerType:

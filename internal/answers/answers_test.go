@@ -85,6 +85,11 @@ func TestCheck(t *testing.T) {
 		RecipientDelim: {good: []string{"", "+", "-", "=", "'"}, bad: []string{"+-", "ab", "$", "ü", "\x01"}},
 		MailboxLimit:   {good: []string{"0", "51200000", " 7 "}, bad: []string{"", "-1", "1k", "1.5", "99999999999999999999", "0x10"}},
 		Protocols:      {good: []string{"all", "ipv4", "ipv6", "ipv4, ipv6", "ipv6 ipv4", "IPv4"}, bad: []string{"", "ipv5", "none", "$x"}},
+		RelayPort:      {good: []string{"", "25", "587", "submission", "65535"}, bad: []string{"0", "65536", "a b", "-1", "587x!"}},
+		RelayTLS:       {good: append(TLSWays(), ""), bad: []string{"verify", "yes"}},
+		RelayAccount:   {good: []string{"", "u", "u@example.com", "u+x", `a"b'c`, "ü"}, bad: []string{"a:b", "a\x01b"}},
+		Rewriting:      {good: append(Rewritings(), ""), bad: []string{"canonical"}},
+		SenderAddress:  {good: []string{"", "u@example.com"}, bad: []string{"u", "U <u@example.com>", "a@b, c@d"}},
 		Procmail:       {good: []string{"true", "false", ""}, bad: []string{"yes"}},
 		Chattr:         {good: []string{"true", "false", ""}, bad: []string{"maybe"}},
 	}
@@ -321,5 +326,35 @@ func TestLoad(t *testing.T) {
 	}
 	if _, err := Load(database{"postfix/mailname": "x", "postfix/mailname seen": "broken"}); err == nil {
 		t.Error("a broken database is read")
+	}
+}
+
+func TestRelayAndPort(t *testing.T) {
+	for _, c := range []struct{ relay, port, want, wrong string }{
+		{"[r.example]", "587", "[r.example]:587", ""},
+		{"r.example", "465", "r.example:465", ""},
+		{"[2001:db8::1]", "587", "[2001:db8::1]:587", ""},
+		{"[r.example]", "25", "[r.example]", ""},
+		{"[r.example]", "", "[r.example]", ""},
+		{"[r.example]:587", "25", "[r.example]:587", ""},
+		{"[r.example]:587", "587", "[r.example]:587", ""},
+		{"[r.example]:587", "465", "[r.example]:587", "names another port"},
+		{"", "587", "", ""},
+	} {
+		a := Answers{RelayHost: {Value: c.relay}, RelayPort: {Value: c.port}}
+		if got := a.Relay(); got != c.want {
+			t.Errorf("%q with port %q is %q, want %q", c.relay, c.port, got, c.want)
+		}
+		if err := Check(RelayPort, c.port, a); (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%q with port %q: %v, want %q", c.relay, c.port, err, c.wrong)
+		}
+	}
+	for way, want := range map[string]bool{GenericMap: true, UserMap: false} {
+		if err := Check(SenderAddress, "", Answers{Rewriting: {Value: way}}); (err != nil) != want {
+			t.Errorf("no address with %s: %v", way, err)
+		}
+		if err := Check(SenderMap, "", Answers{Rewriting: {Value: way}}); (err == nil) != want {
+			t.Errorf("no table with %s: %v", way, err)
+		}
 	}
 }

@@ -80,6 +80,8 @@ func Check(q Question, value string, a Answers) error {
 		if _, ok := protocols(value); !ok {
 			return fmt.Errorf("%q is none of all, ipv4, ipv6", value)
 		}
+	default:
+		return checkAboutRelay(q, value, a)
 	}
 	return nil
 }

@@ -37,6 +37,17 @@ func Default(q Question, f Facts, a Answers) string {
 		return string(InternetSite)
 	case Mailname:
 		return f.mailName()
+	case RelayTLS:
+		return ByPort
+	case RelayPort:
+		return smtpPort
+	case Rewriting:
+		return NoRewriting
+	case SenderAddress:
+		if account := a[RelayAccount].Value; CheckAddress(account) == nil {
+			return account
+		}
+		return ""
 	case RootAddress:
 		return f.FirstUser
 	case Destinations:

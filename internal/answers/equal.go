@@ -1,6 +1,7 @@
 package answers
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,12 @@ func Equal(q Question, a, b string) bool {
 		return (a == "true") == (b == "true")
 	case MailboxLimit:
 		return trimZeros(a) == trimZeros(b)
+	case RelayPort:
+		return cmp.Or(a, smtpPort) == cmp.Or(b, smtpPort)
+	case RelayTLS:
+		return cmp.Or(a, ByPort) == cmp.Or(b, ByPort)
+	case Rewriting:
+		return cmp.Or(a, NoRewriting) == cmp.Or(b, NoRewriting)
 	}
 	return a == b
 }

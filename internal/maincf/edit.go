@@ -22,6 +22,9 @@ func Set(name, value string) Edit {
 // Unset removes all definitions of a parameter, so that Postfix's default holds.
 func Unset(name string) Edit { return Edit{name: name, unset: true} }
 
+// Name is the parameter that the edit concerns.
+func (e Edit) Name() string { return e.name }
+
 // Apply makes the edits in their order, each by touching as few bytes as it can. The meaning is that of postconf -e and -X;
 // unlike them it leaves a definition alone that already has the wanted value, as it stands or as Get gives it. If one edit is refused none is made.
 func (f *File) Apply(edits ...Edit) (changed bool, err error) {

@@ -1,0 +1,144 @@
+package answers
+
+import (
+	"errors"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// The questions about the relay, asked for the types that have one. What they mean is smarthost's.
+const (
+	RelayPort     Question = "postfix/maint_relay_port"       // where relayhost names none
+	RelayTLS      Question = "postfix/maint_relay_tls"        // one of TLSWays
+	RelayAccount  Question = "postfix/maint_relay_account"    // blank: no login
+	Rewriting     Question = "postfix/maint_sender_rewriting" // one of Rewritings
+	SenderAddress Question = "postfix/maint_sender_address"   // for GenericMap
+	SenderMap     Question = "postfix/maint_sender_map"       // for the canonical maps: rules, or a file with rules
+
+	// RelayPassword is none of Questions: what is in them is noted on disk. Whoever needs the password reads it from debconf, and
+	// takes it out of there.
+	RelayPassword Question = "postfix/maint_relay_password"
+)
+
+// RelayQuestions returns the questions about the relay, without the password, in the order in which they are asked.
+func RelayQuestions() []Question {
+	return []Question{RelayPort, RelayTLS, RelayAccount, Rewriting, SenderAddress, SenderMap}
+}
+
+// The values of RelayTLS: what the port usually means, STARTTLS or TLS from the first byte with a checked certificate, STARTTLS
+// with any certificate, TLS where the relay offers it, none.
+const (
+	ByPort        = "by-port"
+	StartTLS      = "starttls"
+	Wrapper       = "wrapper"
+	Unchecked     = "unchecked"
+	Opportunistic = "opportunistic"
+	NoTLS         = "none"
+)
+
+// TLSWays returns the values of RelayTLS in the order of the menu.
+func TLSWays() []string {
+	return []string{ByPort, StartTLS, Wrapper, Unchecked, Opportunistic, NoTLS}
+}
+
+// The values of Rewriting: senders stay, this host's addresses become one, single senders are replaced by a table of users or of
+// patterns.
+const (
+	NoRewriting = "none"
+	GenericMap  = "generic"
+	UserMap     = "users"
+	RegexpMap   = "regexp"
+	PCREMap     = "pcre"
+)
+
+// Rewritings returns the values of Rewriting in the order of the menu.
+func Rewritings() []string {
+	return []string{NoRewriting, GenericMap, UserMap, RegexpMap, PCREMap}
+}
+
+// checkAboutRelay is Check for the questions of RelayQuestions. The rules of SenderMap are for smarthost to read.
+func checkAboutRelay(q Question, value string, a Answers) error {
+	switch q {
+	case RelayPort:
+		return checkRelayPort(value, a[RelayHost].Value)
+	case RelayTLS:
+		return among(value, TLSWays())
+	case RelayAccount:
+		return CheckAccount(value)
+	case Rewriting:
+		return among(value, Rewritings())
+	case SenderAddress:
+		if value != "" || a[Rewriting].Value == GenericMap {
+			return CheckAddress(value)
+		}
+	case SenderMap:
+		if way := a[Rewriting].Value; value == "" && slices.Contains([]string{UserMap, RegexpMap, PCREMap}, way) {
+			return errors.New("there is no sender to rewrite")
+		}
+	}
+	return nil
+}
+
+func among(value string, choices []string) error {
+	if value != "" && !slices.Contains(choices, value) {
+		return fmt.Errorf("%q is none of %s", value, strings.Join(choices, ", "))
+	}
+	return nil
+}
+
+// checkRelayPort takes a port beside a relay host without one.
+func checkRelayPort(port, relay string) error {
+	if port == "" {
+		return nil
+	}
+	if !validPort(port) {
+		return fmt.Errorf("%q is neither a port nor a service", port)
+	}
+	if _, named, _ := splitPort(relay); named != "" && port != named && port != smtpPort {
+		return fmt.Errorf("the relay host %q names another port", relay)
+	}
+	return nil
+}
+
+const smtpPort = "25"
+
+// HasPort tells whether a relay host names its port.
+func HasPort(relay string) bool {
+	_, port, err := splitPort(relay)
+	return port != "" || err != nil
+}
+
+// Relay is the relay host with the port that was asked for, as main.cf takes it.
+func (a Answers) Relay() string {
+	relay, port := Clean(RelayHost, a[RelayHost].Value), a[RelayPort].Value
+	if relay == "" || port == "" || port == smtpPort || HasPort(relay) {
+		return relay
+	}
+	return relay + ":" + port
+}
+
+// CheckAccount refuses a name for a login that Postfix's password table could not carry. The table's value is account:password,
+// divided at the first colon (smtp_sasl_passwd_lookup in Postfix's sources).
+func CheckAccount(account string) error {
+	switch {
+	case strings.ContainsFunc(account, unicode.IsControl):
+		return errors.New("the account holds a control character or a line end")
+	case strings.Contains(account, ":"):
+		return errors.New("the account holds a colon: Postfix would take what is behind it for the password")
+	case strings.TrimSpace(account) != account:
+		return errors.New("the account starts or ends with white space")
+	}
+	return nil
+}
+
+// CheckAddress takes user@domain and nothing around it.
+func CheckAddress(address string) error {
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address {
+		return fmt.Errorf("%q is not a mail address like user@example.com", address)
+	}
+	return nil
+}
