@@ -71,10 +71,25 @@ var asked = []string{
 
 // look reads the instance. It runs postconf(1) twice and nothing else.
 func look(ctx context.Context, d Deps, inst instance.Instance) (*host, error) {
+	h, err := glance(d, inst)
+	if err != nil {
+		return nil, err
+	}
+	if h.disk == nil {
+		return nil, fmt.Errorf("cannot read the configuration: there is no %q", h.file("main.cf"))
+	}
+	if err := h.ask(ctx); err != nil {
+		return nil, err
+	}
+	return h, h.askTypes(ctx)
+}
+
+// glance reads the instance's files, and runs no program. A main.cf that is not there yet counts as a blank one.
+func glance(d Deps, inst instance.Instance) (*host, error) {
 	h := &host{d: d, inst: inst}
 	var err error
-	if h.disk, err = d.Root.ReadFile(h.file("main.cf")); err != nil {
-		return nil, fmt.Errorf("cannot read the configuration: %w", err)
+	if h.disk, err = h.read(h.file("main.cf")); err != nil {
+		return nil, err
 	}
 	if h.state, err = loadState(d.Root, inst); err != nil {
 		return nil, err
@@ -82,18 +97,18 @@ func look(ctx context.Context, d Deps, inst instance.Instance) (*host, error) {
 	if h.onDisk, err = maincf.Parse(h.disk); err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", h.file("main.cf"), err)
 	}
-	if h.live, err = h.settle(); err != nil {
-		return nil, err
-	}
-	if err := h.ask(ctx); err != nil {
-		return nil, err
-	}
-	out, err := d.Run.Output(ctx, paths.Postconf, "-c", inst.ConfigDir, "-m")
+	h.live, err = h.settle()
+	return h, err
+}
+
+// askTypes fills in the map types that are installed.
+func (h *host) askTypes(ctx context.Context) error {
+	out, err := h.d.Run.Output(ctx, paths.Postconf, "-c", h.inst.ConfigDir, "-m")
 	if err != nil {
-		return nil, fmt.Errorf("cannot ask for Postfix's map types: %w", err)
+		return fmt.Errorf("cannot ask for Postfix's map types: %w", err)
 	}
 	h.types = strings.Fields(string(out))
-	return h, nil
+	return nil
 }
 
 // ask fills in the effective values. Parameters that this release does not have are missing in the answer.

@@ -3,12 +3,12 @@ package smarthost
 import (
 	"errors"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"postfix-maint/internal/answers"
 	"postfix-maint/internal/smarthost/table"
 )
 
@@ -74,16 +74,7 @@ func (o Options) resolve() (Options, relay, error) {
 	if err != nil {
 		return o, r, err
 	}
-	wrapper := r.port == portSubmissions
-	if o.Wrapper == nil {
-		o.Wrapper = &wrapper
-	}
-	if o.TLS == "" {
-		o.TLS = "verify"
-		if r.port == portSMTP && o.User == "" && !*o.Wrapper {
-			o.TLS = "may"
-		}
-	}
+	o = o.usual(r)
 	if err := o.checkTLS(); err != nil {
 		return o, r, err
 	}
@@ -94,9 +85,24 @@ func (o Options) resolve() (Options, relay, error) {
 		return o, r, err
 	}
 	if o.From != "" {
-		err = checkAddress(o.From)
+		err = answers.CheckAddress(o.From)
 	}
 	return o, r, err
+}
+
+// usual fills in what the port decides.
+func (o Options) usual(r relay) Options {
+	wrapper := r.port == portSubmissions
+	if o.Wrapper == nil {
+		o.Wrapper = &wrapper
+	}
+	if o.TLS == "" {
+		o.TLS = "verify"
+		if r.port == portSMTP && o.User == "" && !*o.Wrapper {
+			o.TLS = "may"
+		}
+	}
+	return o
 }
 
 // checkTLS holds the rule that a password never goes over a connection that somebody in between could have opened (T03): with
@@ -115,26 +121,20 @@ func (o Options) checkTLS() error {
 	return nil
 }
 
-// checkAccount refuses what the password table or SASL could not carry. The table's value is account:password, divided at the
-// first colon (smtp_sasl_passwd_lookup in Postfix's sources).
+// checkAccount refuses what the password table or SASL could not carry.
 func checkAccount(user, password string) error {
 	for what, text := range map[string]string{"the account": user, "the password": password} {
 		if !utf8.ValidString(text) {
 			return fmt.Errorf("%s is not UTF-8: Postfix takes no other text in its tables", what)
 		}
-		if strings.ContainsFunc(text, unicode.IsControl) {
-			return fmt.Errorf("%s holds a control character or a line end", what)
-		}
 	}
 	switch {
+	case strings.ContainsFunc(password, unicode.IsControl):
+		return errors.New("the password holds a control character or a line end")
 	case user == "" && password != "":
 		return errors.New("there is a password, but no account")
-	case strings.Contains(user, ":"):
-		return errors.New("the account holds a colon: Postfix would take what is behind it for the password")
-	case strings.TrimSpace(user) != user:
-		return errors.New("the account starts or ends with white space")
 	}
-	return nil
+	return answers.CheckAccount(user)
 }
 
 func (r Rewriting) resolve() (Rewriting, error) {
@@ -142,7 +142,7 @@ func (r Rewriting) resolve() (Rewriting, error) {
 	case "", "none":
 		return Rewriting{}, nil
 	case "generic":
-		return Rewriting{Kind: r.Kind, Address: r.Address}, checkAddress(r.Address)
+		return Rewriting{Kind: r.Kind, Address: r.Address}, answers.CheckAddress(r.Address)
 	case "canonical":
 	default:
 		return r, fmt.Errorf("%q is no way to rewrite senders: use none, generic or canonical", r.Kind)
@@ -174,14 +174,5 @@ func (r Rule) check(typ string) error {
 	if err := table.CheckKey(r.Sender); err != nil {
 		return err
 	}
-	return checkAddress(r.Address)
-}
-
-// checkAddress takes user@domain and nothing around it.
-func checkAddress(address string) error {
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address {
-		return fmt.Errorf("%q is not a mail address like user@example.com", address)
-	}
-	return nil
+	return answers.CheckAddress(r.Address)
 }

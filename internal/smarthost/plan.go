@@ -1,6 +1,7 @@
 package smarthost
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -32,8 +33,9 @@ type Plan struct {
 	state state // as it is to be
 }
 
-// Set plans a smarthost. It reads, and refuses before anything is changed what could not work.
-func Set(ctx context.Context, d Deps, inst instance.Instance, o Options) (*Plan, error) {
+// Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
+// to the state that Unset comes back to, and get into force at the same moment.
+func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others ...maincf.Edit) (*Plan, error) {
 	o, r, err := o.resolve()
 	if err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options) (*Plan,
 		return nil, err
 	}
 	p := &Plan{h: h, old: h.state}
-	base, err := p.base("is replaced")
+	base, err := p.base("is replaced", others)
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +65,8 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options) (*Plan,
 	return p, p.fill(ctx, w, o.Root)
 }
 
-// Unset plans the way back to what was in force before the first set.
-func Unset(ctx context.Context, d Deps, inst instance.Instance) (*Plan, error) {
+// Unset plans the way back to what was in force before the first set, with other edits of main.cf.
+func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf.Edit) (*Plan, error) {
 	h, err := look(ctx, d, inst)
 	if err != nil {
 		return nil, err
@@ -73,19 +75,22 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance) (*Plan, error) {
 		return nil, fmt.Errorf("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
 	}
 	p := &Plan{h: h, old: h.state}
-	if p.after, err = p.base("stays"); err != nil {
+	if p.after, err = p.base("stays", others); err != nil {
 		return nil, err
 	}
 	return p, p.fill(ctx, wishes{}, "")
 }
 
-// base is main.cf without our settings.
-func (p *Plan) base(fate string) (*maincf.File, error) {
+// base is main.cf without our settings, and with other edits.
+func (p *Plan) base(fate string, others []maincf.Edit) (*maincf.File, error) {
 	base, kept, err := p.old.strip(p.h.live)
+	if err != nil {
+		return nil, err
+	}
 	for _, name := range kept {
 		p.warn("%s in %s was changed since the last \"smarthost set\": that value %s", name, p.h.file("main.cf"), fate)
 	}
-	return base, err
+	return apply(base, others)
 }
 
 func (p *Plan) warn(format string, args ...any) {
@@ -95,10 +100,7 @@ func (p *Plan) warn(format string, args ...any) {
 // facts gathers what the wishes depend on.
 func (p *Plan) facts(ctx context.Context, o Options, r relay, base *maincf.File) (facts, error) {
 	h := p.h
-	f := facts{dir: h.inst.ConfigDir, base: base, types: map[string]string{}, delimiter: ":", password: o.Password}
-	if v := h.effective["smtp_sasl_password_result_delimiter"]; v != "" {
-		f.delimiter = v
-	}
+	f := facts{dir: h.inst.ConfigDir, base: base, types: map[string]string{}, delimiter: h.delimiter(), password: o.Password}
 	for param, name := range map[string]string{
 		"smtp_sasl_password_maps": passwordTable, "smtp_generic_maps": genericTable, "sender_canonical_maps": canonicalTable,
 	} {
@@ -116,13 +118,13 @@ func (p *Plan) facts(ctx context.Context, o Options, r relay, base *maincf.File)
 	if o.User == "" {
 		return f, nil
 	}
-	if f.password == "" {
-		if f.password, err = h.stored(r, o.User, f.delimiter); err != nil {
-			return f, err
-		}
+	if err := h.checkPassword(r, o.User, o.Password); err != nil {
+		return f, fmt.Errorf("%w: give one with --password-file or --password-stdin", err)
 	}
 	if f.password == "" {
-		return f, fmt.Errorf("there is no password for account %q at %s: give one with --password-file or --password-stdin", o.User, r.dest)
+		if f.password, err = h.stored(r, o.User); err != nil {
+			return f, err
+		}
 	}
 	f.hostKey, err = h.hostEntry(ctx, r, base)
 	return f, err
@@ -139,8 +141,18 @@ func (h *host) origin() (string, error) {
 	return strings.TrimSpace(first), err
 }
 
+// delimiter divides account and password in the password table.
+func (h *host) delimiter() string {
+	const param = "smtp_sasl_password_result_delimiter"
+	v := h.effective[param]
+	if h.effective == nil {
+		v, _ = h.live.Get(param)
+	}
+	return cmp.Or(v, ":")
+}
+
 // stored is the password that the table holds for this account at this host, "" if it holds none.
-func (h *host) stored(r relay, user, delimiter string) (Secret, error) {
+func (h *host) stored(r relay, user string) (Secret, error) {
 	text, err := h.read(h.current(passwordTable))
 	if err != nil {
 		return "", err
@@ -159,7 +171,7 @@ func (h *host) stored(r relay, user, delimiter string) (Secret, error) {
 			break
 		}
 	}
-	account, password, _ := strings.Cut(unmarked(value, element), delimiter)
+	account, password, _ := strings.Cut(unmarked(value, element), h.delimiter())
 	if account != user {
 		return "", nil
 	}

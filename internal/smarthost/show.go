@@ -69,7 +69,7 @@ func (h *host) account(relayhost string) (string, error) {
 	}
 	for _, key := range []string{r.host, r.dest} {
 		if value, ok := table.Lookup(text, key); ok {
-			user, _, _ := strings.Cut(value, ":")
+			user, _, _ := strings.Cut(value, h.delimiter())
 			return user, nil
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"postfix-maint/internal/answers"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
@@ -43,7 +44,7 @@ type Result struct {
 // Test sends a message to an address through the relay and waits for the outcome. The relay is tried step by step first; where
 // Postfix could not deliver either, no message is sent. A message that is deferred is taken out of the queue again.
 func Test(ctx context.Context, d Deps, inst instance.Instance, address string) (*Result, error) {
-	if err := checkAddress(address); err != nil {
+	if err := answers.CheckAddress(address); err != nil {
 		return nil, err
 	}
 	h, err := look(ctx, d, inst)
@@ -153,10 +154,6 @@ func (h *host) credentials(ctx context.Context, r relay) (user, secret string, e
 	if h.effective["smtp_sasl_auth_enable"] != "yes" {
 		return "", "", nil
 	}
-	delimiter := h.effective["smtp_sasl_password_result_delimiter"]
-	if delimiter == "" {
-		delimiter = ":"
-	}
 	text, err := h.read(h.file(passwordTable))
 	if err != nil {
 		return "", "", err
@@ -172,7 +169,7 @@ func (h *host) credentials(ctx context.Context, r relay) (user, secret string, e
 				return "", "", err
 			}
 			if found {
-				user, secret, _ = strings.Cut(value, delimiter)
+				user, secret, _ = strings.Cut(value, h.delimiter())
 				return user, secret, nil
 			}
 		}
