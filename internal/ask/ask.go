@@ -3,7 +3,9 @@
 package ask
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/debconf"
@@ -35,6 +37,8 @@ type Input struct {
 	Live map[answers.Question]string
 	// Base is what was applied last, nil where nothing was yet.
 	Base map[answers.Question]string
+	// Check tells what only this host can show about an answer to one of the questions about the relay; nil shows nothing.
+	Check func(q answers.Question, a answers.Answers) error
 	// Reconfigure says that dpkg-reconfigure(8) runs, which shows questions again that a person has seen.
 	Reconfigure bool
 }
@@ -57,6 +61,9 @@ func Run(f Frontend, in Input) error {
 		return err
 	}
 	w := &walk{f: f, in: in, first: first, now: make(answers.Answers), shown: make(map[answers.Question]string)}
+	if err := w.knowPassword(); err != nil {
+		return err
+	}
 	for q, a := range first {
 		w.now[q] = a
 	}
@@ -67,6 +74,17 @@ func Run(f Frontend, in Input) error {
 		return err
 	}
 	return w.finish()
+}
+
+// knowPassword lets the walk know of the question for the password. A value that it has already is left in the database: nothing
+// here needs it, and nobody shall see it.
+func (w *walk) knowPassword() error {
+	seen, err := w.f.Flag(string(answers.RelayPassword), answers.SeenFlag)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	w.first[answers.RelayPassword] = answers.Answer{Answered: seen}
+	return err
 }
 
 // walk is one pass through the questions.
@@ -147,7 +165,7 @@ func (w *walk) finish() error {
 	for _, s := range table {
 		a, ok := w.now[s.q]
 		wish := ok && w.wish(s.q)
-		if !ok || wish == a.Changed { // a flag that outlived its wish goes, else it would come back over a later hand edit
+		if s.q == answers.RelayPassword || !ok || wish == a.Changed { // a flag that outlived its wish goes, else it would come back over a later hand edit
 			continue
 		}
 		if err := w.f.SetFlag(string(s.q), answers.ChangedFlag, wish); err != nil {

@@ -1,12 +1,17 @@
 package ask
 
-import "postfix-maint/internal/answers"
+import (
+	"slices"
+
+	"postfix-maint/internal/answers"
+)
 
 // step is one row of the table: a question, how important it is, and when it is asked.
 type step struct {
 	q        answers.Question
 	priority string
 	local    string // the priority for "Local only", where it is another one
+	login    string // the priority with an account at the relay, where it is another one
 	when     func(w *walk) bool
 }
 
@@ -15,6 +20,13 @@ var table = []step{
 	{q: answers.MailerType, priority: "high"},
 	{q: answers.Mailname, priority: "high"},
 	{q: answers.RelayHost, priority: "high", when: relays},
+	{q: answers.RelayPort, priority: "high", when: func(w *walk) bool { return newRelay(w) && !answers.HasPort(w.now[answers.RelayHost].Value) }},
+	{q: answers.RelayTLS, priority: "medium", when: newRelay},
+	{q: answers.RelayAccount, priority: "high", when: newRelay},
+	{q: answers.RelayPassword, priority: "high", when: func(w *walk) bool { return newRelay(w) && w.now[answers.RelayAccount].Value != "" }},
+	{q: answers.Rewriting, priority: "medium", login: "high", when: newRelay},
+	{q: answers.SenderAddress, priority: "high", when: rewrites(answers.GenericMap)},
+	{q: answers.SenderMap, priority: "high", when: rewrites(answers.UserMap, answers.RegexpMap, answers.PCREMap)},
 	{q: answers.RootAddress, priority: "medium"},
 	{q: answers.Destinations, priority: "medium", local: "low"},
 	{q: answers.Chattr, priority: "medium", when: func(w *walk) bool { return w.in.Facts.Chattr }},
@@ -30,7 +42,19 @@ func relays(w *walk) bool {
 	return t.Relays()
 }
 
+// newRelay tells whether there is anything to ask about the relay. One that works already is left alone on an upgrade.
+func newRelay(w *walk) bool {
+	return relays(w) && (w.in.Live == nil || w.in.Reconfigure || w.wish(answers.MailerType) || w.wish(answers.RelayHost))
+}
+
+func rewrites(ways ...string) func(*walk) bool {
+	return func(w *walk) bool { return newRelay(w) && slices.Contains(ways, w.now[answers.Rewriting].Value) }
+}
+
 func (w *walk) priority(s step) string {
+	if s.login != "" && w.now[answers.RelayAccount].Value != "" {
+		return s.login
+	}
 	if t, _ := w.now.Type(); t == answers.LocalOnly && s.local != "" {
 		return s.local
 	}

@@ -3,6 +3,7 @@ package ask
 import (
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/answers"
@@ -70,19 +71,20 @@ func (w *walk) unanswered(q answers.Question, start string, touched bool) error 
 // guess. A value that a select cannot hold is not shown at all: confirming the screen would change it.
 func (w *walk) showable(q answers.Question, value string) (shown string, ok bool) {
 	inForce := w.in.Live != nil && !w.wish(q)
-	if !inForce || q != answers.Protocols && q != answers.MailboxLimit || answers.Check(q, value, nil) == nil {
+	asWritten := []answers.Question{answers.Protocols, answers.MailboxLimit, answers.RelayTLS}
+	if !inForce || !slices.Contains(asWritten, q) || answers.Check(q, value, nil) == nil {
 		return value, true
 	}
 	if value == "" {
 		return answers.Default(q, w.in.Facts, w.now), true
 	}
-	return value, q != answers.Protocols
+	return value, q == answers.MailboxLimit
 }
 
 // refused is why somebody's earlier answer cannot be used.
 func (w *walk) refused(q answers.Question) error {
 	_, asked := w.shown[q]
-	if asked || !w.now[q].Answered || !w.wish(q) {
+	if asked || q == answers.RelayPassword || !w.now[q].Answered || !w.wish(q) {
 		return nil
 	}
 	return w.problem(q)
@@ -93,14 +95,17 @@ func (w *walk) refused(q answers.Question) error {
 // is no mistake of the person who confirms it.
 func (w *walk) problem(q answers.Question) error {
 	value := w.now[q].Value
-	needed := q == answers.RelayHost && value == ""
+	needed := value == "" && (q == answers.RelayHost || q == answers.RelayPassword)
 	if w.in.Live != nil && answers.Equal(q, value, w.in.Live[q]) && !needed {
 		return nil
 	}
 	if q == answers.Mailname && value == answers.Default(q, w.in.Facts, w.now) {
 		return nil
 	}
-	return answers.Check(q, value, w.now)
+	if err := answers.Check(q, value, w.now); err != nil || w.in.Check == nil {
+		return err
+	}
+	return w.in.Check(q, w.now)
 }
 
 // askAgain makes debconf show a question that it holds to be answered, and says what is wrong with the answer. It is false

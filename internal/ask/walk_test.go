@@ -253,6 +253,28 @@ func TestWithoutOurTemplate(t *testing.T) {
 	checkValues(t, f, values{answers.Mailname: "a.example"})
 }
 
+// The questions about the relay have templates with the words that the code knows.
+func TestRelayTemplates(t *testing.T) {
+	text, err := os.ReadFile("../../debian/postfix.templates")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range append(answers.RelayQuestions(), answers.RelayPassword) {
+		want := "Type: string\n"
+		switch q {
+		case answers.RelayPassword:
+			want = "Type: password\n"
+		case answers.RelayTLS:
+			want = "Type: select\nChoices-C: " + strings.Join(answers.TLSWays(), ", ") + "\n"
+		case answers.Rewriting:
+			want = "Type: select\nChoices-C: " + strings.Join(answers.Rewritings(), ", ") + "\n"
+		}
+		if want = "Template: " + string(q) + "\n" + want; !strings.Contains(string(text), want) {
+			t.Errorf("debian/postfix.templates has no\n%s", want)
+		}
+	}
+}
+
 // What the code substitutes is what the template has.
 func TestOurTemplate(t *testing.T) {
 	text, err := os.ReadFile("../../debian/postfix.templates")

@@ -69,11 +69,19 @@ func (f *Frontend) Preseed(name, value string) {
 	q.flags["seen"] = "true"
 }
 
-// Value is a question's value, or its template's default.
-func (f *Frontend) Value(name string) string { return f.questions[name].get() }
+// Value is a question's value, or its template's default; a question that is not there has none.
+func (f *Frontend) Value(name string) string {
+	if q := f.questions[name]; q != nil {
+		return q.get()
+	}
+	return ""
+}
 
-// Flag is one of a question's flags.
-func (f *Frontend) Flag(name, flag string) bool { return f.questions[name].flags[flag] == "true" }
+// Flag is one of a question's flags; a question that is not there has none.
+func (f *Frontend) Flag(name, flag string) bool {
+	q := f.questions[name]
+	return q != nil && q.flags[flag] == "true"
+}
 
 // SetFlag sets it.
 func (f *Frontend) SetFlag(name, flag string, on bool) {
