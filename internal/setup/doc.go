@@ -10,6 +10,7 @@
 // What only warns, and says how to mend it, because a mail system is there all the same:
 //   - an answer that Postfix would refuse: none of the wishes is applied, the last working state stays; on a first
 //     installation mail is local only until the answers are mended
+//   - a relay whose TLS, login or tables can't be set up: the former one stays; on a first installation mail is local only
 //   - nobody answered the type of the mail system: it listens on the loopback interface only
 //   - a host name that Postfix would refuse
 //   - a statoverride, file attribute or SELinux label that can't be set

@@ -36,7 +36,7 @@ type host struct {
 }
 
 // look reads the host and settles which answers are in force in this run.
-func (p *Plan) look(context.Context) error {
+func (p *Plan) look(ctx context.Context) error {
 	root := p.d.Root
 	var err error
 	if p.h.main, err = readMainCF(root); errors.As(err, new(*brokenError)) {
@@ -62,9 +62,10 @@ func (p *Plan) look(context.Context) error {
 	p.h.sync = liveSync(root)
 	if p.h.main != nil {
 		p.h.live = liveAnswers(p.h.main, p.h.mailname, p.h.alias, p.h.sync)
+		p.addRelayLive()
 	}
 	p.h.after, p.h.mailnameAfter, p.h.aliasesAfter = p.h.main, p.h.mailname, p.h.alias
-	return p.settle(p.intent())
+	return p.settle(ctx, p.intent())
 }
 
 // intent chooses the answers: those in the database, or when dpkg takes an interrupted run up again those that it noted. An
@@ -74,7 +75,7 @@ func (p *Plan) intent() answers.Answers {
 	switch {
 	case !p.resumed:
 		p.journal = journal{Fresh: p.h.main == nil && !p.h.broken, Before: now, Answers: given}
-	case now != p.journal.Before && now != p.journal.After:
+	case now != p.journal.Before && now != p.journal.After && !p.journal.Relaying:
 		p.dropped = true
 		p.warn("%s was edited after a configuration was interrupted: it is left as it is; to change it run \"dpkg-reconfigure postfix\"", paths.MainCF)
 		kept := answers.Answers{}
@@ -85,13 +86,14 @@ func (p *Plan) intent() answers.Answers {
 	case !p.req.Reconfigure: // a person at dpkg-reconfigure has said something newer
 		given = p.journal.Answers
 	}
-	p.fresh = p.journal.Fresh
+	p.written = p.journal.Relaying && !p.req.Reconfigure
+	p.fresh = p.journal.Fresh && (p.written || !p.journal.Relaying)
 	return given
 }
 
 // settle checks the answers. With an invalid one among them none is applied: half of a person's wishes may be worse than
 // none (a relay without its networks, say). A first installation then falls back to guesses and local mail.
-func (p *Plan) settle(given answers.Answers) error {
+func (p *Plan) settle(ctx context.Context, given answers.Answers) error {
 	p.effected = answers.Answers{}
 	for _, q := range answers.Questions() {
 		a := given[q]
@@ -112,9 +114,13 @@ func (p *Plan) settle(given answers.Answers) error {
 	if p.mailerType() == answers.NoConfiguration {
 		return nil
 	}
-	problems := slices.Concat(answers.CheckAll(p.wishes()), p.tooSmall(), p.nameless())
+	p.relay = p.chooseRelay()
+	problems := slices.Concat(answers.CheckAll(p.wishes()), p.tooSmall(), p.nameless(), p.relayProblems(ctx))
 	for _, bad := range problems {
 		p.warn("%s: %q is not usable: %s", bad.Question, bad.Value, bad.Text)
+	}
+	if len(problems) > 0 {
+		p.relay = leaveRelay
 	}
 	switch {
 	case len(problems) == 0:

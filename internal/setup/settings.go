@@ -49,7 +49,10 @@ func (p *Plan) mainCF(ctx context.Context) error {
 	}
 	edits := due
 	if asked {
-		edits = append(edits, p.edits()...)
+		edits = append(edits, p.holdRelay(p.edits())...)
+	}
+	if p.written {
+		return nil
 	}
 	if _, err := f.Apply(edits...); err != nil {
 		return err

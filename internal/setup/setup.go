@@ -23,6 +23,7 @@ type Deps struct {
 	Root    *sysroot.Root
 	Run     Runner
 	Service Service
+	Relay   *Relay // nil: nothing is done about a relay but relayhost
 }
 
 // Request is one call of the flow.
@@ -64,6 +65,11 @@ type Plan struct {
 	effected answers.Answers
 	origin   bool // the mail name is written, and so becomes myorigin
 	action   string
+	show     func(Change) // of Apply
+
+	relay      relayAction
+	relayEdits []maincf.Edit // of main.cf, for Relay.Apply to make
+	written    bool          // an interrupted run was through with main.cf but for the relay
 }
 
 // NewPlan reads the host and decides. It writes nothing and runs programs only to look up what no file tells.
@@ -83,6 +89,7 @@ func NewPlan(ctx context.Context, d Deps, req Request) (*Plan, error) {
 		{"aliases", p.aliasFile},
 		{"main.cf", p.mainCF},
 		{"alias database", p.aliasDatabase},
+		{"relay", p.relayStep},
 		{"service", p.service},
 	} {
 		before := len(p.Changes)
@@ -100,6 +107,7 @@ func NewPlan(ctx context.Context, d Deps, req Request) (*Plan, error) {
 // main.cf is the error; later ones become warnings. With nothing to change nothing is written. It calls settled once, when the
 // configuration is in force and before the service is started or restarted: the talk with debconf ends there (#410871).
 func (p *Plan) Apply(ctx context.Context, show func(Change), settled func() error) error {
+	p.show = show
 	if err := p.begin(); err != nil {
 		return err
 	}

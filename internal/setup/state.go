@@ -29,6 +29,8 @@ type journal struct {
 	After   string                              `json:"after"`   // and of what it is to become
 	Action  string                              `json:"action"`  // what the service needs at the end
 	Answers map[answers.Question]answers.Answer `json:"answers"` // those being applied
+	// Relaying is set when main.cf is as the answers want it but for the relay, which other hands write then.
+	Relaying bool `json:"relaying,omitempty"`
 }
 
 // LoadState reads what was applied last; a host where nothing was gives nil, and so does one where Debian's own layer ran

@@ -1,0 +1,163 @@
+package setup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// Relay brings into force what a relay needs besides relayhost: TLS, a login, sender rewriting. Another flow does it; cmd wires them.
+type Relay struct {
+	Live    map[answers.Question]string // what is in force, per question about the relay; nil without main.cf
+	InForce bool                        // an earlier Apply is
+	Given   bool                        // somebody gave a password
+	// Plain tells whether the answers ask for no more than relayhost.
+	Plain func(a answers.Answers) bool
+	// Check tells which answers can't be brought into force.
+	Check func(ctx context.Context, a answers.Answers) []answers.Problem
+	// Diff is what Apply would change on a host that has a configuration, for the screen.
+	Diff func(ctx context.Context, a answers.Answers, others []maincf.Edit) (string, error)
+	// Apply brings the answers into force, and other edits of main.cf in the same moment; without answers it takes back what
+	// earlier ones did. On an error the former state is in force.
+	Apply func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(Change)) (warnings []string, err error)
+}
+
+// relayAction is what a run does about the relay.
+type relayAction int
+
+const (
+	leaveRelay relayAction = iota
+	setRelay
+	unsetRelay
+)
+
+// relayParams are written together with the rest of a relay: with TLS and login still missing, mail could go out in clear.
+var relayParams = []string{"relayhost", "default_transport", "relay_transport"}
+
+// addRelayLive brings what is in force about the relay to the rest of it.
+func (p *Plan) addRelayLive() {
+	if p.d.Relay != nil && p.h.live != nil {
+		maps.Copy(p.h.live, p.d.Relay.Live)
+	}
+}
+
+// chooseRelay decides. Where nobody asks for more than relayhost, that is written as Debian's layer does.
+func (p *Plan) chooseRelay() relayAction {
+	r, t := p.d.Relay, p.mailerType()
+	if r == nil || t == answers.NoConfiguration {
+		return leaveRelay
+	}
+	wished := func(q answers.Question) bool {
+		_, write := p.wish(q)
+		return write && (p.effected[q].Answered || p.effected[q].Changed)
+	}
+	switch asked := r.Given || slices.ContainsFunc(answers.RelayQuestions(), wished); {
+	case !t.Relays():
+		if r.InForce && wished(answers.MailerType) {
+			return unsetRelay
+		}
+	case r.InForce && (asked || wished(answers.RelayHost)), asked && !r.Plain(p.relayAnswers()):
+		return setRelay
+	}
+	return leaveRelay
+}
+
+// relayAnswers are the wishes about the relay, and what is in force for the rest.
+func (p *Plan) relayAnswers() answers.Answers {
+	a := answers.Answers{}
+	for _, q := range append(answers.RelayQuestions(), answers.MailerType, answers.RelayHost) {
+		a[q] = p.effected[q]
+		if _, write := p.wish(q); !write {
+			a[q] = answers.Answer{Value: p.h.live[q]}
+		}
+	}
+	return a
+}
+
+// relayProblems are those of the answers about the relay, where they are to be brought into force.
+func (p *Plan) relayProblems(ctx context.Context) []answers.Problem {
+	if p.relay != setRelay {
+		return nil
+	}
+	return p.d.Relay.Check(ctx, p.relayAnswers())
+}
+
+// holdRelay keeps back the edits that are the relay's to make.
+func (p *Plan) holdRelay(edits []maincf.Edit) []maincf.Edit {
+	if p.relay == leaveRelay {
+		return edits
+	}
+	var rest []maincf.Edit
+	for _, e := range edits {
+		if slices.Contains(relayParams, e.Name()) {
+			p.relayEdits = append(p.relayEdits, e)
+		} else {
+			rest = append(rest, e)
+		}
+	}
+	return rest
+}
+
+// relayStep plans the change. A failure leaves a host that had a configuration with its former relay; on a new one mail stays local.
+// The wishes are kept for the next run then.
+func (p *Plan) relayStep(ctx context.Context) error {
+	if p.relay == leaveRelay {
+		return nil
+	}
+	a, what := p.relayAnswers(), "set up the relay "
+	if p.relay == unsetRelay {
+		a, what = nil, "take back the settings for the relay "
+	}
+	if p.action == "" {
+		p.action = "reload"
+	}
+	diff, show := "", p.told
+	if !p.fresh {
+		var err error
+		if diff, err = p.d.Relay.Diff(ctx, a, p.relayEdits); err != nil {
+			return err
+		}
+		show = func(Change) {} // it is all in the diff
+	}
+	p.add(Change{What: what + p.relayAnswers().Relay(), Diff: diff, do: func(ctx context.Context) error {
+		p.journal.Relaying = true
+		if err := save(p.d.Root, paths.Pending, p.journal); err != nil {
+			return err
+		}
+		warnings, err := p.d.Relay.Apply(ctx, a, p.relayEdits, show)
+		p.Warnings = append(p.Warnings, warnings...)
+		if err == nil {
+			return nil
+		}
+		p.Held = true
+		if p.fresh {
+			err = errors.Join(err, p.stayLocal())
+		}
+		return mild{fmt.Errorf("%w; mend the answers with \"dpkg-reconfigure postfix\"", err)}
+	}})
+	return nil
+}
+
+// told tells a change that was not to be foreseen.
+func (p *Plan) told(c Change) { p.show(c) }
+
+// stayLocal keeps mail on a new host whose relay could not be set up.
+func (p *Plan) stayLocal() error {
+	f, err := readMainCF(p.d.Root)
+	if f == nil || err != nil {
+		return err
+	}
+	if _, err := f.Apply(maincf.Set("default_transport", "error"), maincf.Set("relay_transport", "error")); err != nil {
+		return err
+	}
+	p.warn("until then Postfix delivers local mail only")
+	_, err = p.d.Root.WriteFile(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644})
+	return err
+}
