@@ -7,8 +7,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"postfix-maint/internal/answers"
-	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
 )
 
@@ -55,16 +53,9 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer closeDB()
-	given, err := answers.Load(db)
-	if err != nil {
-		return err
-	}
 	svc, done := service(root)
 	defer done()
-	version := installedVersion(root)
-	plan, err := setup.NewPlan(c.Context, setup.Deps{Root: root, Run: run.Runner{}, Service: svc}, setup.Request{
-		Answers: given, Facts: facts(c.Context, root, version), Package: version, Old: version, Reconfigure: true,
-	})
+	plan, settle, err := planSetup(c.Context, root, db, svc, setup.Request{Old: installedVersion(root), Reconfigure: true})
 	if err != nil {
 		return err
 	}
@@ -76,7 +67,7 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 		for _, change := range plan.Changes {
 			display(change)
 		}
-	} else if err := plan.Apply(c.Context, display, func() error { return settle(db, plan, given) }); err != nil {
+	} else if err := plan.Apply(c.Context, display, settle); err != nil {
 		warn(stderr, plan.Warnings)
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
+	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -47,12 +49,20 @@ func config(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if inst, err := primaryInstance(root); err == nil && live != nil {
+		about, _, err := smarthost.Live(root, inst)
+		if err != nil {
+			return err
+		}
+		maps.Copy(live, about)
+	}
 	client, err := debconf.Open()
 	if err != nil {
 		return err
 	}
 	return ask.Run(client, ask.Input{
 		Facts: facts(ctx, root, installedVersion(root)), Live: live, Base: state.Base(), Reconfigure: reconfiguring(),
+		Check: checkRelayAnswer(ctx, root),
 	})
 }
 
@@ -115,10 +125,6 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if _, err := client.Capb("escape"); err != nil {
 		return err
 	}
-	given, err := answers.Load(client)
-	if err != nil {
-		return err
-	}
 	old := ""
 	if len(args) > 0 {
 		old = args[0]
@@ -126,15 +132,12 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	defer lockForScript(ctx, root, "postinst", stderr).Release()
 	svc, done := service(root)
 	defer done()
-	version := installedVersion(root)
-	plan, err := setup.NewPlan(ctx, setup.Deps{Root: root, Run: run.Runner{}, Service: svc}, setup.Request{
-		Answers: given, Facts: facts(ctx, root, version), Package: version, Old: old, Reconfigure: reconfiguring(),
-	})
+	plan, settle, err := planSetup(ctx, root, client, svc, setup.Request{Old: old, Reconfigure: reconfiguring()})
 	if err != nil {
 		return err
 	}
 	err = plan.Apply(ctx, show(stderr), func() error {
-		if err := settle(client, plan, given); err != nil {
+		if err := settle(); err != nil {
 			return err
 		}
 		return client.Stop()
@@ -150,16 +153,36 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	return nil
 }
 
-// settle takes the wishes' flags back in debconf's database, once they are applied.
-func settle(client *debconf.Client, plan *setup.Plan, given answers.Answers) error {
-	for q, a := range given {
-		if a.Changed && !plan.Held {
-			if err := client.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
-				return err
+// planSetup plans a run with the answers in the debconf database. settle takes the wishes' flags back there, once they are applied,
+// and a password, once it is stored.
+func planSetup(ctx context.Context, root *sysroot.Root, db *debconf.Client, svc setup.Service, req setup.Request) (plan *setup.Plan, settle func() error, err error) {
+	if req.Answers, err = answers.Load(db); err != nil {
+		return nil, nil, err
+	}
+	password, err := relayPassword(db)
+	if err != nil {
+		return nil, nil, err
+	}
+	relay, err := relay(root, password)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Package = installedVersion(root)
+	req.Facts = facts(ctx, root, req.Package)
+	plan, err = setup.NewPlan(ctx, setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay}, req)
+	return plan, func() error {
+		for q, a := range req.Answers {
+			if a.Changed && !plan.Held {
+				if err := db.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	return nil
+		if password == "" || plan.Held {
+			return nil
+		}
+		return db.Reset(string(answers.RelayPassword))
+	}, err
 }
 
 // sayNotes tells on an upgrade which settings are outdated. None is changed for that (Debian policy 10.7.3).

@@ -104,6 +104,13 @@ func changeSmarthost(c *cli.Context, stdout, stderr io.Writer, plan func(smartho
 	if err != nil {
 		return err
 	}
+	if !c.Bool("dry-run") {
+		held, err := takeLock(d.Root, "smarthost "+c.Command.Name)
+		if err != nil {
+			return err
+		}
+		defer held.Release()
+	}
 	p, err := plan(d, inst)
 	if err != nil {
 		return err

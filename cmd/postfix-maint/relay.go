@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/debconf"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/setup"
+	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/sysroot"
+)
+
+// primaryInstance is the primary instance, also before it has a configuration.
+func primaryInstance(root *sysroot.Root) (instance.Instance, error) {
+	inst, err := instance.Find(root, instance.Primary)
+	if errors.Is(err, fs.ErrNotExist) {
+		return instance.Instance{Name: instance.Primary, ConfigDir: paths.ConfigDir, QueueDir: paths.QueueDir, Enabled: true}, nil
+	}
+	return inst, err
+}
+
+// relayPassword reads the password that somebody gave for the relay, "" if nobody did.
+func relayPassword(db *debconf.Client) (smarthost.Secret, error) {
+	text, err := db.Get(string(answers.RelayPassword))
+	if errors.Is(err, fs.ErrNotExist) { // a package without our questions
+		return "", nil
+	}
+	if text != "" { // it is in our memory from here on: no core dump may hold it
+		err = errors.Join(err, unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0))
+	}
+	return smarthost.Secret(text), err
+}
+
+// relay lets setup do with the smarthost of the primary instance what the answers say.
+func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) {
+	inst, err := primaryInstance(root)
+	if err != nil {
+		return nil, nil // main.cf can't be understood: setup says so, and leaves it alone
+	}
+	r := &setup.Relay{Given: password != "", Plain: smarthost.Plain}
+	if exists, err := root.Exists(paths.MainCF); err != nil {
+		return nil, err
+	} else if exists {
+		if r.Live, r.InForce, err = smarthost.Live(root, inst); err != nil {
+			return nil, err
+		}
+	}
+	d := smarthost.Deps{Root: root, Run: run.Runner{}}
+	plan := func(ctx context.Context, a answers.Answers, others []maincf.Edit) (*smarthost.Plan, error) {
+		if a == nil {
+			return smarthost.Unset(ctx, d, inst, others...)
+		}
+		return smarthost.SetAnswers(ctx, d, inst, a, password, others...)
+	}
+	r.Check = func(ctx context.Context, a answers.Answers) []answers.Problem {
+		if !root.IsHost() {
+			return []answers.Problem{{Question: answers.RelayHost, Value: a[answers.RelayHost].Value,
+				Text: "a relay with TLS or a login is set up where Postfix's own programs run: run dpkg-reconfigure on the booted host"}}
+		}
+		problems := smarthost.CheckAnswers(ctx, d, inst, a, password, true)
+		if len(problems) > 0 || r.Live == nil {
+			return problems
+		}
+		if _, err := plan(ctx, a, nil); err != nil { // what is in force beside it stands in the way
+			problems = append(problems, answers.Problem{Question: answers.RelayHost, Value: a.Relay(), Text: err.Error()})
+		}
+		return problems
+	}
+	r.Diff = func(ctx context.Context, a answers.Answers, others []maincf.Edit) (string, error) {
+		p, err := plan(ctx, a, others)
+		if err != nil {
+			return "", err
+		}
+		var text strings.Builder
+		for _, c := range p.Changes {
+			text.WriteString(c.Diff)
+		}
+		return text.String(), nil
+	}
+	r.Apply = func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(setup.Change)) ([]string, error) {
+		p, err := plan(ctx, a, others)
+		if err != nil {
+			return nil, err
+		}
+		err = p.Apply(ctx, func(c smarthost.Change) { show(setup.Change{Step: "relay", What: c.What, Path: c.Path, Diff: c.Diff}) })
+		return p.Warnings, err
+	}
+	return r, nil
+}
+
+// checkRelayAnswer judges an answer while questions are asked. Before Postfix is there, packages may be on their way.
+func checkRelayAnswer(ctx context.Context, root *sysroot.Root) func(answers.Question, answers.Answers) error {
+	inst, err := primaryInstance(root)
+	if err != nil {
+		return nil
+	}
+	return func(q answers.Question, a answers.Answers) error {
+		if !slices.Contains(append(answers.RelayQuestions(), answers.RelayPassword), q) {
+			return nil
+		}
+		given := smarthost.Secret(a[answers.RelayPassword].Value)
+		for _, p := range smarthost.CheckAnswers(ctx, smarthost.Deps{Root: root, Run: run.Runner{}}, inst, a, given, reconfiguring()) {
+			if p.Question == q {
+				return errors.New(p.Text)
+			}
+		}
+		return nil
+	}
+}
