@@ -34,6 +34,9 @@ var interview = []reply{
 	{"SMTP relay host (blank for none)", escape, ""}, // back, in the dialog
 	{"System mail name:", wipe + "neu.example" + enter, ""},
 	{"SMTP relay host (blank for none)", wipe + "[relay.example.test]:587" + enter, "[relay.example.test]:587"},
+	{"Encryption on the way to the relay host", enter, "1"},
+	{"Account at the relay host", enter, " "},
+	{"Sender addresses:", enter, "1"},
 	{"Recipient for root and postmaster mail", wipe + "anna" + enter, "anna"},
 	{"Other destinations to accept mail for", enter, "neu.example, localhost"},
 	{"Force synchronous updates on mail queue", enter, "no"},
@@ -80,11 +83,11 @@ func TestFrontends(t *testing.T) {
 }
 
 func byDialog(ctx context.Context, t *testing.T, h *hosts.Host) (string, error) {
-	return talk(ctx, t, h, "dialog", func(r reply) string { return r.dialog })
+	return talk(ctx, t, h, "dialog", interview, func(r reply) string { return r.dialog })
 }
 
 func byReadline(ctx context.Context, t *testing.T, h *hosts.Host) (string, error) {
-	return talk(ctx, t, h, "readline", func(r reply) string {
+	return talk(ctx, t, h, "readline", interview, func(r reply) string {
 		if r.readline == "" {
 			return ""
 		}
@@ -92,8 +95,8 @@ func byReadline(ctx context.Context, t *testing.T, h *hosts.Host) (string, error
 	})
 }
 
-// talk goes through the interview; a question that this release does not have is left out.
-func talk(ctx context.Context, t *testing.T, h *hosts.Host, frontend string, keys func(reply) string) (string, error) {
+// talk goes through an interview; a question that this release does not have is left out.
+func talk(ctx context.Context, t *testing.T, h *hosts.Host, frontend string, interview []reply, keys func(reply) string) (string, error) {
 	term := open(ctx, t, h, "dpkg-reconfigure", "-f", frontend, "postfix")
 	var questions []reply
 	for _, r := range interview {
