@@ -102,7 +102,7 @@ var ways = []way{
 func TestSASL(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := boot(ctx, t, "mail", withSASL(ctx, t, release))
-		sh(ctx, t, h, logIn+"postconf -e smtpd_sasl_local_domain=mail.example.test; systemctl start saslauthd dovecot postfix-resolvconf.path")
+		sh(ctx, t, h, logIn+"postconf -e smtpd_sasl_local_domain=mail.example.test; systemctl start saslauthd dovecot")
 		units := func() string {
 			return strings.TrimSpace(sh(ctx, t, h, "systemctl list-units --plain --no-legend --state=active 'postfix-*.socket' | cut -d' ' -f1"))
 		}

@@ -29,7 +29,9 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 	for _, f := range hostFiles {
 		_ = p.addFile(f.path, rel(f.path), f.why, nil)
 	}
-	p.addLogins(conf) // sasldb is changed by saslpasswd2(8) at any time
+	said := len(p.Warnings)
+	p.addLogins(conf)              // sasldb is changed by saslpasswd2(8) at any time
+	p.Warnings = p.Warnings[:said] // what is wrong with SMTP AUTH is said at each start
 	return p, nil
 }
 
