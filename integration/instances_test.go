@@ -114,7 +114,7 @@ func TestThreeInstances(t *testing.T) {
 }
 
 // left lists what an instance called k leaves on a host, and what a command left unfinished.
-const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/rsyslog.d/*postfix-k* /etc/systemd/system/*.wants/postfix@*k* \
+const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/rsyslog.d/postfix-maint.conf /etc/systemd/system/*.wants/postfix@*k* \
 	/etc/postfix/*.tmp /etc/postfix/.main* /var/lib/postfix-maint/chroot/postfix-k /var/lib/postfix-maint/instances/* 2>/dev/null || true
 	postmulti -l | grep postfix-k || true; systemctl list-units --all --plain --no-legend 'postfix@postfix-k*'`
 
