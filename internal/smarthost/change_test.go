@@ -28,6 +28,9 @@ func TestSettings(t *testing.T) {
 		"a service's name becomes a number":      {"", func(o *smarthost.Options) { o.Relay = "[Relay.Example.net]:submissions" }, map[string]string{"relayhost": "[relay.example.net]:465"}},
 		"an IPv6 address":                        {"", func(o *smarthost.Options) { o.Relay = "[IPv6:2001:db8::1]:587" }, map[string]string{"relayhost": "[2001:db8::1]:587"}},
 		"a CA file of the administrator's stays": {"smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n", func(*smarthost.Options) {}, map[string]string{"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}},
+		"a directory of CAs is none in the chroot, a file is (T07)": {"smtp_tls_CApath = /etc/ssl/certs\n", func(*smarthost.Options) {}, map[string]string{
+			"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt", "smtp_tls_CApath": "/etc/ssl/certs",
+		}},
 		"weak SASL options are tightened (T03)": {"smtp_sasl_security_options =\n", func(*smarthost.Options) {}, map[string]string{
 			"smtp_sasl_security_options": "noplaintext, noanonymous", "smtp_sasl_tls_security_options": "noanonymous",
 		}},
