@@ -46,8 +46,12 @@ func (h *host) inForce() (Options, error) {
 
 // answers are the options as answers.
 func (o Options) answers() map[answers.Question]string {
+	port := ""
+	if !answers.HasPort(o.Relay) {
+		port = answers.Default(answers.RelayPort, answers.Facts{}, nil)
+	}
 	live := map[answers.Question]string{
-		answers.RelayPort: "", answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
+		answers.RelayPort: port, answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
 		answers.SenderAddress: "", answers.SenderMap: "",
 	}
 	switch o.Rewrite.Kind {
