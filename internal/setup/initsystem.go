@@ -189,9 +189,14 @@ func (s SysV) EnableDue(context.Context) (bool, error) {
 	return true, nil
 }
 
-// Enable makes them; links that an administrator changed are kept by update-rc.d(8).
+// Enable makes them; links that an administrator changed are kept by update-rc.d(8). It leaves a service alone that has any
+// link, so where it fails half-way its work is undone: the next run finds it due again.
 func (s SysV) Enable(ctx context.Context) error {
-	return s.Run.Run(ctx, "update-rc.d", "postfix", "defaults")
+	err := s.Run.Run(ctx, "update-rc.d", "postfix", "defaults")
+	if err != nil {
+		err = errors.Join(err, s.Run.Run(ctx, "update-rc.d", "-f", "postfix", "remove"))
+	}
+	return err
 }
 
 // ReloadDue is never: there are no units.
