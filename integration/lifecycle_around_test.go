@@ -52,13 +52,18 @@ var surroundings = []life{
 	{
 		name: "sysv init: the whole way", start: nothing, end: asChecked, off: true,
 		do: `rm -f /sbin/runlevel; printf '#!/bin/sh\necho N 2\n' > /sbin/runlevel; chmod +x /sbin/runlevel # all that invoke-rc.d asks of sysv init
-			rsyslogd; install_ours; await greets; delivered; master > /tmp/master
-			$reconfigure; same_master; answer relayhost ''; answer recipient_delim -; $reconfigure; same_master; has recipient_delimiter -; await greets
-			edits 2>/dev/null || :; keep; dpkg -i /debs/o1b/postfix.deb; kept; ! same_master; await greets
-			invoke-rc.d postfix stop; ! greets; dpkg -i /debs/o1/postfix.deb; ! greets
-			invoke-rc.d postfix start; await greets; dpkg -r postfix; ! greets; dpkg -i /debs/o1/postfix.deb; await greets; dpkg -P postfix; ! greets`,
+` + sysvWay,
 		check: "[ ! -e /etc/postfix/main.cf ]\n! ls /etc/rc2.d/*postfix",
 	},
 }
 
 const forbid = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d\n"
+
+// sysvWay is a package's life where an init script starts Postfix.
+const sysvWay = `
+pidof rsyslogd > /dev/null || rsyslogd; install_ours; await greets; delivered; master > /tmp/master
+$reconfigure; same_master; answer relayhost ''; answer recipient_delim -; $reconfigure; same_master; has recipient_delimiter -; await greets
+edits 2>/dev/null || :; keep; dpkg -i /debs/o1b/postfix.deb; kept; ! same_master; await greets
+invoke-rc.d postfix stop; ! greets; dpkg -i /debs/o1/postfix.deb; ! greets
+invoke-rc.d postfix start; await greets; dpkg -r postfix; ! greets; dpkg -i /debs/o1/postfix.deb; await greets; dpkg -P postfix; ! greets
+`

@@ -6,7 +6,7 @@ package integration
 var changes = []life{
 	{
 		name: "every value confirmed as shown", start: ours, end: works,
-		do:    "edits; keep; master > /tmp/master; EDITOR=true VISUAL=true dpkg-reconfigure -p low -f editor postfix; $reconfigure",
+		do:    "edits; keep; master > /tmp/master; confirm; kept; confirm; $reconfigure",
 		check: "kept\nsame_master",
 	},
 	{
@@ -74,7 +74,7 @@ var changes = []life{
 	{
 		name: "networks that were never set, a mailbox command of one's own", start: ours, end: asChecked,
 		do: `postconf -X mynetworks; postconf -e mynetworks_style=host 'mailbox_command=/usr/local/bin/deliver "$USER"'; systemctl reload postfix; keep
-			EDITOR=true VISUAL=true dpkg-reconfigure -p low -f editor postfix; answer procmail false; $reconfigure`,
+			confirm; answer procmail false; $reconfigure`,
 		check: "kept",
 	},
 	{
@@ -86,6 +86,24 @@ var changes = []life{
 		name: "two commands of ours at once", start: ours, end: works,
 		do:   `( flock 9; sleep 3 ) 9>/run/postfix-maint.lock & sleep 1; ! postfix-maint apply; wait; postfix-maint apply`,
 		says: "another postfix-maint is at work",
+	},
+	{
+		name: "a command of ours at work: the scripts wait for it", start: ours, end: works,
+		do: `( flock 9; echo "process $BASHPID (smarthost set) since now" > /run/postfix-maint.lock; sleep 4 ) 9>> /run/postfix-maint.lock &
+			sleep 1; answer relayhost '[w.example.test]'; $reconfigure; wait`,
+		says:  `waiting: another postfix-maint is at work on this system: process [0-9]+ \(smarthost set\)`,
+		check: "has relayhost [w.example.test]",
+	},
+	{
+		name: "a command of ours that runs dpkg lends the scripts its lock", start: ours, end: works,
+		do: `( flock 9; echo "process $BASHPID (adopt --install) since now" > /run/postfix-maint.lock
+			dpkg -i /debs/o1b/postfix.deb 9>&-; answer relayhost '[l.example.test]'; $reconfigure 9>&- ) 9>> /run/postfix-maint.lock`,
+		never: "another postfix-maint", check: "has relayhost [l.example.test]",
+	},
+	{
+		name: "the talk with debconf ends before the service acts", start: ours, end: works,
+		do:    `answer relayhost '[s.example.test]'; strace -f -q -o /tmp/trace -s 512 -e trace=write,sendmsg,writev $reconfigure`,
+		check: `line() { grep -nE -m 1 "$1" /tmp/trace | cut -d: -f1; }; [ "$(line '"STOP.n"')" -lt "$(line 'ReloadOr')" ]`,
 	},
 	{
 		name: "an outdated setting is told on upgrade and edited on request", start: ours, end: works,

@@ -77,7 +77,7 @@ func TestLife(t *testing.T) {
 					t.Run(l.name, func(t *testing.T) {
 						ctx := scenario(t, 1)
 						begun.Do(func() { start = time.Now() })
-						live(ctx, t, release, l)
+						live(ctx, t, begin(ctx, t, release, l.start), l)
 						ran.Add(1)
 					})
 				}
@@ -86,9 +86,10 @@ func TestLife(t *testing.T) {
 	}
 }
 
-// live goes one way.
-func live(ctx context.Context, t *testing.T, release string, l life) {
-	h := newHost(ctx, t, "mail", begin(ctx, t, release, l.start))
+// live goes one way and gives the host.
+func live(ctx context.Context, t *testing.T, opt hosts.Options, l life) *hosts.Host {
+	t.Helper()
+	h := newHost(ctx, t, "mail", opt)
 	end := "\n( set +e\n. /usr/local/lib/life\n" + l.end.script() + conditions(l.check) + "\n) > /complaints 2>&1\n"
 	if l.off { // what the script starts ends with it
 		l.do += end
@@ -112,6 +113,7 @@ func live(ctx context.Context, t *testing.T, release string, l life) {
 	if err != nil || len(complaints) > 0 {
 		t.Errorf("at the end:\n%s%v\nthe way there:\n%s", complaints, err, said)
 	}
+	return h
 }
 
 // conditions turns each line into a check that prints itself when it does not hold.
