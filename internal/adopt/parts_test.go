@@ -190,3 +190,14 @@ func TestWhatIsNoPackageOrNoLayer(t *testing.T) {
 		})
 	}
 }
+
+// The templates of the source tree become ones that debconf understands only when the package is built.
+func TestTemplatesWithoutTranslations(t *testing.T) {
+	t.Parallel()
+	layer := layerFake(t)
+	must(t, os.WriteFile(filepath.Join(layer, "debian/postfix.templates"), []byte("Template: postfix/more\nType: note\n_Description: More\n"), 0o644))
+	_, err := runWith(t, stockFake(bookwormVersion).build(t), layer, t.TempDir())
+	if err == nil || !strings.Contains(err.Error(), "without translations") {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -91,13 +91,17 @@ func verb(had bool) string {
 }
 
 // joined appends ours to theirs. debconf separates templates by an empty line and takes the first of two with one name,
-// so a name that Debian has as well is an error of the layer.
+// so a name that Debian has as well is an error of the layer; and so are fields that po2debconf(1) has not merged yet, which
+// debconf does not know.
 func joined(name string, theirs, ours []byte) ([]byte, error) {
 	text := strings.TrimRight(string(theirs), "\n") + "\n"
 	if name == "DEBIAN/templates" {
 		for _, line := range strings.Split(string(ours), "\n") {
 			if strings.HasPrefix(line, "Template: ") && strings.Contains("\n"+text, "\n"+line+"\n") {
 				return nil, fmt.Errorf("cannot extend the templates: Debian has %q too", line)
+			}
+			if strings.HasPrefix(line, "_") {
+				return nil, fmt.Errorf("cannot extend the templates: the layer's are without translations (%q): take the layer of a built package", line)
 			}
 		}
 		text += "\n"
