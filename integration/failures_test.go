@@ -155,7 +155,7 @@ func readTable(t *testing.T, file string) map[string]string {
 	return rows
 }
 
-// testNames are the tests that failures.md may name: FOLDER NAME, and for the tables here NAME/ROW.
+// testNames are the tests that failures.md may name: FOLDER NAME, of this folder NAME, and for the tables here NAME/ROW.
 func testNames(t *testing.T) map[string]bool {
 	t.Helper()
 	names := map[string]bool{}
@@ -168,19 +168,21 @@ func testNames(t *testing.T) map[string]bool {
 		names["TestFailures/"+s.name] = true
 	}
 	files, err := filepath.Glob("../*/*/*_test.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("cannot find the tests: %v", err)
+	here, hereErr := filepath.Glob("*_test.go")
+	if err != nil || hereErr != nil || len(files) == 0 {
+		t.Fatalf("cannot find the tests: %v, %v", err, hereErr)
 	}
+	files = append(files, here...)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		folder := strings.TrimPrefix(filepath.Dir(file), "../")
+		folder := strings.TrimPrefix(strings.TrimPrefix(filepath.Dir(file), "."), "./")
 		for line := range strings.Lines(string(data)) {
 			if name, ok := strings.CutPrefix(line, "func Test"); ok {
 				name, _, _ = strings.Cut(name, "(")
-				names[folder+" Test"+name] = true
+				names[strings.TrimSpace(folder+" Test"+name)] = true
 			}
 		}
 	}
