@@ -5,6 +5,9 @@
 //
 // What goes where is the table in layer.go; what is expected of each Debian release is the table in release.go. A package
 // that differs from them is refused, because replacing half of a layer would leave a host with two.
+//
+// Run writes one package. Host keeps a system adopted, with an apt source of its own (archive.go, aptfiles.go) and a choice of versions
+// that follows apt's (policy.go).
 package adopt
 
 import (

@@ -143,8 +143,8 @@ func sweep(root *sysroot.Root, keep string) error {
 	}
 	for _, e := range all {
 		name := e.Name()
-		if name == keep || !strings.HasPrefix(strings.TrimPrefix(name, "."), archivePrefix) &&
-			!strings.HasPrefix(name, "."+path.Base(paths.Archive)) && name != path.Base(paths.AdoptWork) {
+		bare := strings.TrimPrefix(name, ".") // with the dot it is one that was about to get its name
+		if name == keep || name == path.Base(paths.Archive) || !strings.HasPrefix(bare, path.Base(paths.Archive)) && !strings.HasPrefix(bare, path.Base(paths.AdoptWork)) {
 			continue
 		}
 		if err := removeAll(root, path.Join(paths.StateDir, name)); err != nil {

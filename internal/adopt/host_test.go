@@ -56,6 +56,7 @@ type hostFake struct {
 	debs      map[string]string // Debian's version -> package
 	order     []string          // these versions, the highest first
 	installed string
+	status    string // dpkg's; "" is a package that is installed as a whole
 	fail      string // the command that fails
 	said      []string
 }
@@ -95,7 +96,10 @@ func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]b
 		}
 		return nil, err
 	case name == "dpkg-query":
-		return fmt.Appendf(nil, "ii  %s adduser, postfix-maint (>= 1.2)", f.installed), nil
+		if f.status != "" {
+			return fmt.Appendf(nil, "%s\n%s\n", f.status, f.installed), nil
+		}
+		return fmt.Appendf(nil, "installedok\n%s\nadduser, postfix-maint (>= 1.2)", f.installed), nil
 	}
 	return run.Runner{}.Output(ctx, name, args...)
 }
@@ -119,7 +123,7 @@ func (f *hostFake) policy() string {
 func (f *hostFake) attach(_ context.Context, name string, args ...string) error {
 	for _, a := range args {
 		if v, ok := strings.CutPrefix(a, "postfix="); ok && name == "apt-get" {
-			f.installed = v
+			f.installed, f.status = v, ""
 		}
 	}
 	return nil
@@ -266,6 +270,48 @@ func TestRemovalOfThePackageNamesTheSameFiles(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(string(script), `"`, ""), "${DPKG_ROOT:-}"+p) {
 			t.Errorf("the script does not remove %s", p)
 		}
+	}
+}
+
+func TestHalfUnpackedPackageIsInstalledAgain(t *testing.T) {
+	t.Parallel()
+	for name, command := range map[string]func(Host, context.Context) (Report, error){"install": Host.Install, "revert": Host.Revert} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+			f.installed = bookwormVersion
+			_, err := f.host.Install(ctx)
+			must(t, err)
+			if name == "revert" {
+				f.installed = bookwormVersion
+			}
+			f.status = "half-installedreinstreq"
+			_, err = command(f.host, ctx)
+			must(t, err)
+			if f.status != "" {
+				t.Errorf("%s is left %s", f.installed, f.status)
+			}
+		})
+	}
+}
+
+func TestWhatInterruptedRunsLeftIsCleared(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	_, err := f.host.Install(ctx)
+	must(t, err)
+	want := sysroottest.Dump(t, f.host.Root.Dir(), false)
+	for _, p := range []string{"adopt.work/tree/x", ".adopt.work12/", "archive-0123456789ab/Packages", ".archive-0123456789ab34/", ".archive56/archive"} {
+		real := filepath.Join(f.host.Root.Dir(), paths.StateDir, p)
+		must(t, os.MkdirAll(filepath.Dir(real), 0o755))
+		if !strings.HasSuffix(p, "/") {
+			must(t, os.WriteFile(real, nil, 0o644))
+		}
+	}
+	_, err = f.host.Refresh(ctx)
+	must(t, err)
+	if diff := cmp.Diff(want, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" {
+		t.Error(diff)
 	}
 }
 

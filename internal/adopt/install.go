@@ -79,59 +79,55 @@ func (w *work) ensure(p, text string) error {
 
 // install has apt install a version of postfix, unless it is installed, by this layer, already.
 func (w *work) install(ctx context.Context, version string) error {
-	said, err := w.Runner.Output(ctx, "dpkg-query", "--show", "--showformat", "${db:Status-Abbrev} ${Version} ${Depends}", "postfix")
-	have := strings.Fields(string(said))
-	if err == nil && len(have) > 1 && have[0] == "ii" && have[1] == version && strings.Contains(string(said), dependency(w.archive.Layer)) {
+	whole, have, depends := w.dpkg(ctx)
+	if whole && have == version && strings.Contains(depends, dependency(w.archive.Layer)) {
 		return nil
 	}
-	args := []string{"postfix=" + version}
-	if len(have) > 1 && have[1] == version {
-		args = append(args, "--reinstall")
-	}
-	return w.apt(ctx, args...)
+	return w.apt(ctx, version)
 }
 
-// apt runs "apt-get install". Files that the administrator edited stay, other packages are not removed for it, and it waits for
-// whoever else runs dpkg. What an interrupted dpkg left is finished first, as apt-get would ask the administrator to do.
-func (w *work) apt(ctx context.Context, args ...string) error {
+// dpkg gives what dpkg knows of postfix: whether it is installed as a whole (on hold or not), version and Depends.
+func (w *work) dpkg(ctx context.Context) (whole bool, version, depends string) {
+	said, err := w.Runner.Output(ctx, "dpkg-query", "--show", "--showformat", "${db:Status-Status}${db:Status-Eflag}\n${Version}\n${Depends}", "postfix")
+	lines := strings.SplitN(string(said), "\n", 3)
+	if err != nil || len(lines) < 3 {
+		return false, "", ""
+	}
+	return lines[0] == "installedok", lines[1], lines[2]
+}
+
+// apt has "apt-get install" put a version of postfix in place, whatever is there now. Files that the administrator edited stay, other packages are not removed for it, and it waits for
+// whoever else runs dpkg. What an interrupted dpkg left is finished first, as apt-get would ask the administrator to do; a package that
+// was half unpacked dpkg can't finish, but apt can, as it installs it.
+func (w *work) apt(ctx context.Context, version string) error {
 	pending, err := w.Root.ReadDir(paths.DpkgUpdates)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot look at what dpkg is doing: %w", err)
 	}
 	if len(pending) > 0 {
-		if err := w.step("dpkg: finish what was interrupted", func() error { return w.Attach(ctx, "dpkg", "--configure", "-a") }); err != nil {
-			return err
-		}
+		_ = w.step("dpkg: finish what was interrupted", func() error { return w.Attach(ctx, "dpkg", "--configure", "-a") })
 	}
-	args = append([]string{"install", "--yes", "--no-remove", "-o", "DPkg::Lock::Timeout=120",
-		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold"}, args...)
-	return w.step("apt: "+strings.Join(args[9:], " "), func() error { return w.Attach(ctx, "apt-get", args...) })
+	args := []string{"install", "--yes", "--no-remove", "--allow-downgrades", "-o", "DPkg::Lock::Timeout=120",
+		"-o", "Dpkg::Options::=--force-confdef", "-o", "Dpkg::Options::=--force-confold", "postfix=" + version}
+	if _, have, _ := w.dpkg(ctx); have == version {
+		args = append(args, "--reinstall")
+	}
+	return w.step("apt: install postfix "+version, func() error { return w.Attach(ctx, "apt-get", args...) })
 }
 
-// Revert takes back all that Install did: hook, pin and source first, so that nothing is adopted any more; then apt installs Debian's
-// version of what is installed (the one that it would go to, where that is no longer to be had); the archive goes last.
+// Revert takes back all that Install did. First apt installs Debian's version of what is installed (the one that it would go to, where
+// that is no longer to be had); if that fails nothing is changed. Then the hook and the source go, and the archive last.
 func (h Host) Revert(ctx context.Context) (Report, error) {
 	w := &work{Host: h, archive: archive{Refused: map[string][]string{}}}
 	if err := w.clear(); err != nil {
 		return Report{}, err
 	}
-	lists, err := w.lists()
-	if err != nil {
-		return Report{}, err
-	}
-	for _, p := range append([]string{paths.AptConf, paths.AptPin, paths.AptSource}, lists...) {
-		_, err := w.Root.Lstat(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err := w.step("remove: "+p, func() error { _, err := w.Root.Remove(p); return err }); err != nil {
-			return Report{}, err
-		}
-	}
+	var err error
 	if w.policy, err = askPolicy(ctx, w.Runner); err != nil {
 		return Report{}, err
 	}
-	if _, adopted := stockVersion(w.policy.version()); adopted {
+	_, adopted := stockVersion(w.policy.version())
+	if whole, _, _ := w.dpkg(ctx); adopted || !whole && w.policy.version() != "" { // or half unpacked
 		base, next := w.policy.wanted()
 		if base == nil {
 			base = next
@@ -139,7 +135,20 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 		if base == nil {
 			return Report{}, errNoDebian
 		}
-		if err := w.apt(ctx, "postfix="+base.version, "--allow-downgrades"); err != nil {
+		if err := w.apt(ctx, base.version); err != nil {
+			return Report{}, err
+		}
+	}
+	lists, err := w.lists()
+	if err != nil {
+		return Report{}, err
+	}
+	for _, p := range append([]string{paths.AptConf, paths.AptSource, paths.AptPin}, lists...) {
+		_, err := w.Root.Lstat(p)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err := w.step("remove: "+p, func() error { _, err := w.Root.Remove(p); return err }); err != nil {
 			return Report{}, err
 		}
 	}
