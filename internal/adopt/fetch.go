@@ -3,8 +3,10 @@ package adopt
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -40,8 +42,25 @@ func fetch(ctx context.Context, r Runner, dir, version string) (string, error) {
 	}
 	for _, f := range found {
 		if strings.HasPrefix(f.Name(), "postfix_") && strings.HasSuffix(f.Name(), ".deb") {
-			return filepath.Join(dir, f.Name()), nil
+			return filepath.Join(dir, f.Name()), whole(ctx, r, f, version)
 		}
 	}
 	return "", fmt.Errorf("cannot fetch postfix %s: apt left no package", version)
+}
+
+// whole tells whether all of a package arrived: from a file: source apt copies it, and does not notice a full disk.
+func whole(ctx context.Context, r Runner, f fs.DirEntry, version string) error {
+	said, err := r.Output(ctx, "apt-get", "download", "--print-uris", "postfix="+version) // 'URI' NAME SIZE HASH
+	if err != nil {
+		return fmt.Errorf("cannot ask apt for the size of postfix %s: %w", version, err)
+	}
+	info, err := f.Info()
+	if err != nil {
+		return fmt.Errorf("cannot look at what apt fetched: %w", err)
+	}
+	words := strings.Fields(string(said))
+	if len(words) > 2 && words[2] != strconv.FormatInt(info.Size(), 10) {
+		return fmt.Errorf("cannot fetch postfix %s: %d bytes of %s came; is the disk full?", version, info.Size(), words[2])
+	}
+	return nil
 }

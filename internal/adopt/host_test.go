@@ -58,6 +58,7 @@ type hostFake struct {
 	installed string
 	status    string // dpkg's; "" is a package that is installed as a whole
 	fail      string // the command that fails
+	lost      int64  // bytes of a package that do not arrive
 	said      []string
 }
 
@@ -89,6 +90,13 @@ func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]b
 			return nil, err
 		}
 		return nil, os.WriteFile(filepath.Join(args[1], "postfix_"+version+"_amd64.deb"), data, 0o644)
+	case strings.Contains(line, "--print-uris"):
+		_, version, _ := strings.Cut(line, "postfix=")
+		info, err := os.Stat(f.debs[version])
+		if err != nil {
+			return nil, err
+		}
+		return fmt.Appendf(nil, "'http://x/p.deb' p.deb %d SHA256:0\n", info.Size()+f.lost), nil
 	case strings.HasPrefix(line, "apt-get update"):
 		data, err := f.host.Root.ReadFile(paths.Archive + "/Release")
 		if err == nil {
@@ -201,16 +209,19 @@ func TestUpdateThatIsRefusedIsNotedOnce(t *testing.T) {
 func TestNothingIsLeftWhereNothingCanBeAdopted(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		version, fail, want string
+		version, fail string
+		lost          int64
+		want          string
 	}{
-		"another release":         {"3.9.1-10", "", "is of no known release"},
-		"a fetch that fails":      {bookwormVersion, "download", "cannot fetch postfix"},
-		"a package not described": {bookwormVersion, "--field", "cannot describe the adopted package"},
+		"another release":             {"3.9.1-10", "", 0, "is of no known release"},
+		"a fetch that fails":          {bookwormVersion, "download", 0, "cannot fetch postfix"},
+		"a package that came in part": {bookwormVersion, "", 5, "is the disk full?"},
+		"a package not described":     {bookwormVersion, "--field", 0, "cannot describe the adopted package"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newHostFake(t, tc.version)
-			f.fail = tc.fail
+			f.fail, f.lost = tc.fail, tc.lost
 			before := sysroottest.Dump(t, f.host.Root.Dir(), false)
 			if _, err := f.host.Install(context.Background()); err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error is %v, want %q in it", err, tc.want)

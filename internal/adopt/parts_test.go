@@ -126,6 +126,8 @@ func (a *aptFake) Output(ctx context.Context, name string, args ...string) ([]by
 	switch {
 	case a.fail != "" && strings.Contains(line, a.fail):
 		return nil, errors.New("no network")
+	case strings.Contains(line, "--print-uris"):
+		return nil, nil
 	case name == "env" && args[1] == "apt-cache":
 		a.got = append(a.got, line)
 		return []byte("postfix:\n  Version table:\n     " + bookwormVersion + " 500\n        500 http://x bookworm/main\n"), nil
