@@ -133,11 +133,14 @@ func TestSASL(t *testing.T) {
 	})
 }
 
-// TestSASLSysV shows SMTP AUTH by saslauthd where systemd does not run: its directory is mounted in the chroot, for Postfix alone.
+// TestSASLSysV shows SMTP AUTH by saslauthd where systemd does not run: its directory is mounted in the chroot, for Postfix alone. First
+// it shows what a host without a running syslog daemon says (L02, L03).
 func TestSASLSysV(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := newHost(ctx, t, "mail", withSASL(ctx, t, release))
 		out := sh(ctx, t, h, logIn+`
+{ postfix-maint chroot check || true; } 2>&1 | grep -oE 'nobody takes the log|listen on /var/spool/postfix/dev/log as' | sort
+rm -f /dev/log; rsyslogd; until [ -S /dev/log ]; do sleep 0.1; done
 printf 'pwcheck_method: saslauthd\nmech_list: PLAIN LOGIN\n' > /etc/postfix/sasl/smtpd.conf; postconf -e smtpd_sasl_auth_enable=yes
 sed -i 's/^START=.*/START=yes/' /etc/default/saslauthd
 rm -rf /run/saslauthd; /etc/init.d/saslauthd start > /dev/null
@@ -149,7 +152,7 @@ log-in 25 anna secret-A
 /etc/init.d/saslauthd restart > /dev/null; log-in 25 anna secret-A
 ls /var/spool/postfix/var/run/saslauthd
 postfix-maint chroot check; /etc/init.d/postfix stop > /dev/null; ls /run/saslauthd/mux`)
-		if want := "adduser postfix sasl\n" + loggedIn + loggedIn + "/run/saslauthd/mux\n"; out != want {
+		if want := "listen on /var/spool/postfix/dev/log as\nnobody takes the log\nadduser postfix sasl\n" + loggedIn + loggedIn + "/run/saslauthd/mux\n"; out != want {
 			t.Errorf("got:\n%s\nwant:\n%s", out, want)
 		}
 	})
