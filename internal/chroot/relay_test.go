@@ -12,6 +12,7 @@ import (
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/sysroottest"
 )
 
 const (
@@ -236,5 +237,35 @@ func TestRelayLife(t *testing.T) {
 	m.fail = true
 	if r := m.apply(t); !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "cannot make a relay") }) {
 		t.Errorf("a failure is not said: %q", r.Warnings)
+	}
+}
+
+// A link, or anything but a socket, in the place of a relay is never passed, replaced or removed.
+func TestRelayKeepsOut(t *testing.T) {
+	for name, planted := range map[string]map[string]string{
+		"a link on the way":          {queueDir + "/var": "-> ../../../srv", "srv/": ""},
+		"a link to a directory":      {queueDir + "/var/run/saslauthd": "-> ../../../../../srv", "srv/": ""},
+		"a file in its place":        {queueDir + "/" + muxPath: "mine"},
+		"a directory in its place":   {queueDir + "/" + muxPath + "/": ""},
+		"a link in its place":        {queueDir + "/" + muxPath: "-> /etc/passwd"},
+		"a file where its path goes": {queueDir + "/var": "mine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"etc/postfix/main.cf": authMain, smtpdConf: "pwcheck_method: saslauthd\n", "etc/passwd": postfixes}
+			maps.Copy(files, planted)
+			m := &manager{root: host(t, files)}
+			before := sysroottest.Dump(t, m.root.Dir(), false)
+			if r := m.apply(t); m.calls != nil || slices.Contains(r.Changed, muxPath) || len(r.Warnings) == 0 {
+				t.Errorf("calls %q, changed %q, warnings %q", m.calls, r.Changed, r.Warnings)
+			}
+			m.write(t, "etc/postfix/main.cf", "compatibility_level = 3.6\n")
+			m.apply(t)
+			after := sysroottest.Dump(t, m.root.Dir(), false)
+			for path := range planted {
+				if path = strings.TrimSuffix(path, "/"); after[path] != before[path] {
+					t.Errorf("%s was %q, is %q", path, before[path], after[path])
+				}
+			}
+		})
 	}
 }
