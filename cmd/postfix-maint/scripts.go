@@ -194,27 +194,52 @@ func sayNotes(root *sysroot.Root, stderr io.Writer) {
 	}
 }
 
-// triggered restarts or reloads the mail system once, when all packages of this dpkg run are configured. dpkg gives the names
-// of the triggers in one argument.
+// triggered does, once, when all packages of this dpkg run are configured, what triggers were fired for: the chroots are brought up
+// to date for new libraries, and only for names of ours the mail system is restarted or reloaded. dpkg gives the names in one argument.
 func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr io.Writer) error {
-	defer lockForScript(ctx, root, "postinst triggered", stderr).Release()
 	fired := strings.Fields(strings.Join(names, " "))
-	if byProgram := func(name string) bool { return strings.HasPrefix(name, "/") }; slices.ContainsFunc(fired, byProgram) {
+	has := func(name string) bool { return slices.Contains(fired, name) }
+	defer lockForScript(ctx, root, "postinst triggered", stderr).Release()
+	if has(setup.LibraryTrigger) || has(setup.ModuleTrigger) {
+		warn(stderr, refreshChroots(ctx, root, stderr))
+	}
+	if slices.ContainsFunc(fired, func(name string) bool { return strings.HasPrefix(name, "/") && name != setup.ModuleTrigger }) {
 		syncSyslog(ctx, root, chrootQueues(root), stderr, stderr) // a syslog daemon came or went
-		if fired = slices.DeleteFunc(fired, byProgram); len(fired) == 0 {
-			return nil
-		}
+	}
+	action := ""
+	switch {
+	case has(setup.Trigger):
+		action = "restart"
+	case has(setup.ReloadTrigger):
+		action = "reload"
+	default:
+		return nil
 	}
 	svc, done := service(root)
 	defer done()
-	action := "reload"
-	if slices.Contains(fired, setup.Trigger) {
-		action = "restart"
-	}
 	if err := svc.ActAll(ctx, action); err != nil {
 		warn(stderr, []string{fmt.Sprintf("cannot %s Postfix: %v", action, err)})
 	}
 	return nil
+}
+
+// refreshChroots brings all chroots up to date and says what that changed.
+func refreshChroots(ctx context.Context, root *sysroot.Root, stderr io.Writer) (warnings []string) {
+	insts, _ := instance.List(root) // what is wrong with an instance is said when it starts
+	for _, inst := range insts {
+		plan, err := chroot.NewPlan(chrootDeps(ctx, root), inst)
+		if err != nil {
+			continue
+		}
+		res, err := plan.Apply()
+		if n := len(res.Changed) + len(res.Removed); n > 0 {
+			fmt.Fprintf(stderr, "postfix-maint: %d files brought up to date in the chroot %s\n", n, inst.QueueDir)
+		}
+		if err != nil {
+			warnings = append(warnings, err.Error())
+		}
+	}
+	return warnings
 }
 
 // startAgain undoes prerm's stop after a removal that did not come about.

@@ -100,3 +100,10 @@ const (
 	Trigger       = "postfix-maint-restart"
 	ReloadTrigger = "postfix-maint-reload"
 )
+
+// Triggers of others that tell of new libraries for the chroots: ldconfig's, which every package with a library in a public directory
+// fires, and files in the directory of the map types' modules.
+const (
+	LibraryTrigger = "ldconfig"
+	ModuleTrigger  = paths.LibDir
+)
