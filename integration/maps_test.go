@@ -76,15 +76,9 @@ func mapHost(ctx context.Context, t *testing.T, release string, l product.Layer)
 	return opt
 }
 
-const nextMaps = `
+const nextMaps = product.NextVersion + `
 mkdir /next
-for deb in /maps/postfix-*.deb /maps/postfix_*.deb; do
-	dpkg-deb -R $deb /tmp/deb
-	version=$(dpkg-deb -f $deb Version)
-	sed -i "/^Version:/s/\$/9/; s/(= $version)/(= ${version}9)/" /tmp/deb/DEBIAN/control # sorts above +maint1
-	dpkg-deb --root-owner-group -Znone -b /tmp/deb /next >/dev/null
-	rm -r /tmp/deb
-done
+for deb in /maps/postfix-*.deb /maps/postfix_*.deb; do next $deb /next; done
 if [ -d /usr/share/postfix-maint ]; then
 	stock=$(echo /next/postfix_*.deb)
 	postfix-maint adopt --output /next $stock >/dev/null

@@ -8,8 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
+	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/measure"
 	"postfix-maint/integration/product"
 )
@@ -36,18 +36,14 @@ func TestReconfigureNothing(t *testing.T) {
 			t.Errorf("%d programs were executed, at most 20 may be:\n%s", len(programs), strings.Join(programs, "\n"))
 		}
 
-		stop, found := make(chan struct{}), make(chan measure.Probe)
-		go func() { found <- measure.Port(ctx, h, "127.0.0.1:25", stop) }()
-		for range 3 {
-			if _, err := h.Run(ctx, reconfigure...); err != nil {
-				t.Error(err)
+		answered(ctx, t, h, "dpkg-reconfigure, three times", func() error {
+			for range 3 {
+				if _, err := h.Run(ctx, reconfigure...); err != nil {
+					return err
+				}
 			}
-		}
-		time.Sleep(500 * time.Millisecond)
-		close(stop)
-		if probe := <-found; probe.Failed > 0 || probe.Tries < 20 {
-			t.Errorf("%d of %d connects to port 25 failed, the longest time without one was %v", probe.Failed, probe.Tries, probe.Longest)
-		}
+			return nil
+		})
 
 		after, err := measure.Stamps(h, existing(h, configuration)...)
 		if err != nil {
@@ -60,6 +56,45 @@ func TestReconfigureNothing(t *testing.T) {
 			t.Errorf("the daemon was restarted: %s -> %s", master, now)
 		}
 	})
+}
+
+// TestServiceGoesOn changes an answer and upgrades postfix-maint: the one is a reload, the other nothing at all, so that every connect to
+// port 25 is answered by the same daemon.
+func TestServiceGoesOn(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		opt, err := product.Upgradable(ctx, session, release, product.Ours)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := boot(ctx, t, "host", opt)
+		healthy(ctx, t, h)
+		master := sh(ctx, t, h, "cat /var/spool/postfix/pid/master.pid")
+		for name, script := range map[string]string{
+			"another relay host": "debconf-set-selections <<< 'postfix postfix/relayhost string [relay.example.test]'; " +
+				strings.Join(reconfigure, " ") + "; [ $(postconf -h relayhost) = '[relay.example.test]' ]",
+			"the next postfix-maint": "dpkg -i /new/postfix-maint.deb",
+		} {
+			answered(ctx, t, h, name, func() error {
+				_, err := h.Sh(ctx, script)
+				return err
+			})
+		}
+		if now := sh(ctx, t, h, "cat /var/spool/postfix/pid/master.pid"); now != master {
+			t.Errorf("the daemon was restarted: %s -> %s", master, now)
+		}
+	})
+}
+
+// answered does something while it connects to port 25: none may fail.
+func answered(ctx context.Context, t *testing.T, h *hosts.Host, name string, do func() error) {
+	t.Helper()
+	probe, err := measure.During(ctx, h, do)
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	if probe.Failed > 0 || probe.Tries < 20 {
+		t.Errorf("%s: %d of %d connects to port 25 failed, the longest time without one was %v", name, probe.Failed, probe.Tries, probe.Longest)
+	}
 }
 
 // differing lists the keys whose values are not the same in both.

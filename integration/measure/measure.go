@@ -131,6 +131,41 @@ func Port(ctx context.Context, h *hosts.Host, address string, stop <-chan struct
 	}
 }
 
+// During gives what connecting to port 25 finds while do runs and for two seconds more.
+func During(ctx context.Context, h *hosts.Host, do func() error) (Probe, error) {
+	stop, found := make(chan struct{}), make(chan Probe)
+	go func() { found <- Port(ctx, h, "127.0.0.1:25", stop) }()
+	err := do()
+	time.Sleep(2 * time.Second)
+	close(stop)
+	return <-found, err
+}
+
+// Cost is what a run of a command takes, as the shell tells it (bash's "time"): CPU is that of the command and of the children that
+// it waited for, not of the services that it asked systemd to start.
+type Cost struct{ Wall, CPU time.Duration }
+
+// CostOf runs a command in a host.
+func CostOf(ctx context.Context, h *hosts.Host, command string) (Cost, error) {
+	out, err := h.Command(ctx, "bash", "-uc", `TIMEFORMAT="%R %U %S"; time eval "$1" >/tmp/said 2>&1 </dev/null || { cat /tmp/said; exit 1; }`,
+		"time", command).CombinedOutput()
+	var wall, user, system float64
+	if _, scan := fmt.Sscan(string(out), &wall, &user, &system); err != nil || scan != nil {
+		return Cost{}, fmt.Errorf("cannot time %q: %w: %s", command, errors.Join(err, scan), out)
+	}
+	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+	return Cost{seconds(wall), seconds(user + system)}, nil
+}
+
+// MedianCost is the median of each part.
+func MedianCost(costs []Cost) Cost {
+	var wall, cpu []time.Duration
+	for _, c := range costs {
+		wall, cpu = append(wall, c.Wall), append(cpu, c.CPU)
+	}
+	return Cost{Median(wall), Median(cpu)}
+}
+
 // Median is the middle of some durations.
 func Median(times []time.Duration) time.Duration {
 	sorted := append([]time.Duration{}, times...)
