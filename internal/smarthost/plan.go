@@ -198,7 +198,7 @@ func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
 		diff := maincf.Diff(name, maskMain(p.h.disk), maskMain(p.after.Bytes()))
 		p.Changes = append(p.Changes, Change{What: "change " + name, Path: name, Diff: diff})
 	}
-	if len(p.Changes) > 0 || p.old.Reload {
+	if p.h.d.Reload != nil && (len(p.Changes) > 0 || p.old.Reload) {
 		p.Changes = append(p.Changes, Change{What: "reload Postfix"})
 	}
 	return nil
