@@ -100,6 +100,7 @@ func unpacked(ctx context.Context, t *testing.T, release string) hosts.Options {
 		answers := product.Answers{
 			"main_mailer_type": "Internet with smarthost", "mailname": "mail.example.test", "relayhost": "[relay.example.test]:587",
 			"root_address": "anna", "recipient_delim": "-", "destinations": "mail.example.test, localhost",
+			"maint_relay_account": "anna", "maint_relay_password": "geheim",
 		}
 		if err := product.Preseed(ctx, h, answers); err != nil {
 			return err
@@ -195,18 +196,19 @@ func onlyIn(side, one, other string) string {
 }
 
 // volatile are files that tell of the runs themselves: dpkg's and debconf's books' former versions, logs, our own; and what
-// useradd, groupadd and deb-systemd-helper leave when they are killed, which their next run takes over. The alias database and
-// debconf's are compared by what stands in them.
+// useradd, groupadd and deb-systemd-helper leave when they are killed, which their next run takes over. The tables' indexes and
+// debconf's database are compared by what stands in them.
 var volatile = regexp.MustCompile(`^/(var/lib/dpkg/(status|status-old|lock|lock-frontend|triggers/Lock|updates|statoverride-(old|new))|` +
 	`var/cache/debconf/(.*-old|passwords\.dat|config\.dat)|var/lib/systemd/deb-systemd-helper-enabled/\.state.*|var/log/.*|killat\.(n|log)|etc/\.pwd\.lock|tmp|root|run|` +
-	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.db)$`)
+	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.db|etc/postfix/sasl_passwd\.db)$`)
 
 // changed describes every file of a host that differs from the layers below: kind, mode, owner, content.
 func changed(ctx context.Context, h *hosts.Host) (map[string]string, error) {
 	top, files := h.Changes(), map[string]string{}
 	for name, script := range map[string]string{
 		"what /etc/aliases.db holds":   "postalias -s hash:/etc/aliases | grep -v ^YP_LAST_MODIFIED | sort",
-		"what debconf's database says": "debconf-show postfix | sort",
+		"what sasl_passwd.db holds":    "postmap -s hash:/etc/postfix/sasl_passwd",
+		"what debconf's database says": "debconf-show postfix | sort; grep -c geheim /var/cache/debconf/passwords.dat || true",
 	} {
 		out, err := h.Sh(ctx, script)
 		if err != nil {

@@ -442,6 +442,14 @@ func TestSmarthostRefused(t *testing.T) {
 		if o, ok := tryRelay(ctx, t, client); !ok || !o.Delivered {
 			t.Errorf("the former settings do not work again: %+v", o)
 		}
+		sh(ctx, t, client, "dpkg --force-depends -r libsasl2-modules; echo '/^a/ a@dest.test' > /root/patterns")
+		for missing, option := range map[string][]string{"libsasl2-modules": {"--user", "anna"}, "postfix-pcre": {"--rewrite", "pcre=/root/patterns"}} {
+			password := map[bool]string{true: pass}[option[0] == "--user"]
+			_, err := smarthost(ctx, client, password, append(append([]string{"set", "--relay", "[relay.example.test]:587"}, ca...), option...)...)
+			if now := sh(ctx, t, client, "postconf -n"); err == nil || !strings.Contains(err.Error(), missing) || now != works {
+				t.Errorf("without %s: %v, and in force is\n%s", missing, err, now)
+			}
+		}
 	})
 }
 
