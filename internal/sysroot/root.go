@@ -98,11 +98,26 @@ func (r *Root) real(p string) (string, error) {
 	return r.resolve(p, true)
 }
 
-// ReadFile returns the content of p. A missing file gives an error for which errors.Is(err, fs.ErrNotExist) holds.
+// maxRead is more than any file that is read has: a sparse file in place of a configuration must not fill the memory.
+const maxRead = 256 << 20
+
+// ReadFile returns the content of p. A missing file gives an error for which errors.Is(err, fs.ErrNotExist) holds. What is no
+// regular file, or too large to be meant, is an error, and a named pipe is not waited for.
 func (r *Root) ReadFile(p string) ([]byte, error) {
 	real, err := r.real(p)
 	if err != nil {
 		return nil, err
+	}
+	fi, err := os.Stat(real)
+	switch {
+	case err != nil:
+		return nil, err
+	case fi.IsDir():
+		return nil, &fs.PathError{Op: "read", Path: real, Err: syscall.EISDIR}
+	case !fi.Mode().IsRegular(): // opening a named pipe would wait for ever
+		return nil, &fs.PathError{Op: "read", Path: real, Err: errors.New("not a regular file")}
+	case fi.Size() > maxRead:
+		return nil, &fs.PathError{Op: "read", Path: real, Err: syscall.EFBIG}
 	}
 	return os.ReadFile(real)
 }

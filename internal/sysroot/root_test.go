@@ -180,3 +180,26 @@ func TestSymlink(t *testing.T) {
 		t.Errorf("Readlink = %q, %v", target, err)
 	}
 }
+
+func TestReadFileOfWhatIsNone(t *testing.T) {
+	r := sysroottest.New(t, map[string]string{"dir/": "", "file": "text", "large": ""})
+	for _, err := range []error{
+		syscall.Mkfifo(filepath.Join(r.Dir(), "pipe"), 0o600), os.Symlink("loop", filepath.Join(r.Dir(), "loop")),
+		os.Truncate(filepath.Join(r.Dir(), "large"), 4<<30), // sparse
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if data, err := r.ReadFile("/file"); string(data) != "text" || err != nil {
+		t.Errorf("a file: %q, %v", data, err)
+	}
+	for _, name := range []string{"/dir", "/pipe", "/loop", "/large"} {
+		if data, err := r.ReadFile(name); err == nil || errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: %d bytes, %v", name, len(data), err)
+		}
+	}
+	if _, err := r.ReadFile("/none"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing: %v", err)
+	}
+}
