@@ -12,8 +12,8 @@ import (
 
 // ours is each line that a drop-in may have. A value that broke out of its line would be a setting of somebody else's choice,
 // in a unit that root runs.
-var ours = regexp.MustCompile(`^(#.*|\[Unit\]|\[Service\]|(Description|AssertPathExists|ConditionPathExists|RequiresMountsFor|PartOf|BindsTo|After|` +
-	`PropagatesReloadTo|Wants|Environment|Slice|ExecCondition|ExecStart|ExecStartPre|ExecStop|ExecReload|Type|RemainAfterExit|Restart)=.*)?$`)
+var ours = regexp.MustCompile(`^(#.*|\[Unit\]|\[Service\]|\[Path\]|(Description|AssertPathExists|ConditionPathExists|RequiresMountsFor|PartOf|BindsTo|After|` +
+	`PropagatesReloadTo|Wants|Environment|Slice|ExecCondition|ExecStart|ExecStartPre|ExecStop|ExecReload|Type|RemainAfterExit|Restart|PathChanged)=.*)?$`)
 
 // FuzzUnits gives any bytes as the main.cf of an instance beside a good one, and as that of the primary one.
 func FuzzUnits(f *testing.F) {
@@ -59,6 +59,12 @@ func fuzzed(t *testing.T, host map[string]string) []string {
 			t.Errorf("%q is no place for a file, or taken", file.Path)
 		}
 		all = append(all, file.Path)
+		if file.Path == Table {
+			if n := len(insts); strings.Count(file.Text, "\n") != n {
+				t.Errorf("%d instances are %q", n, file.Text)
+			}
+			continue
+		}
 		for line := range strings.SplitSeq(file.Text, "\n") {
 			if !ours.MatchString(line) || strings.HasSuffix(line, `\`) || strings.ContainsAny(line, "\r\x00") {
 				t.Errorf("%s: the line %q is not one of ours", file.Path, line)

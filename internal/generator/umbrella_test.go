@@ -119,3 +119,44 @@ func TestUmbrella(t *testing.T) {
 		})
 	}
 }
+
+// TestStrays has two masters run outside of their units; one of them has no unit that takes it.
+func TestStrays(t *testing.T) {
+	t.Parallel()
+	script, err := os.ReadFile("../../systemd/umbrella")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	master := exec.Command("sleep", "1000")
+	if err := master.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = master.Process.Kill(); _ = master.Wait() })
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", master.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fake := filepath.Join(dir, "systemctl")
+	table := fmt.Sprintf("postfix@-.service %[1]s/none\npostfix@a\\x2b.service %[1]s/a b\npostfix@dead.service %[1]s/dead\npostfix@other.service %[1]s/other\n", dir)
+	for name, text := range map[string]string{
+		"systemctl": fakeSystemctl, "table": table,
+		"a b/pid/master.pid":   fmt.Sprintf("%10d\n", master.Process.Pid),
+		"dead/pid/master.pid":  "4194304\n",                      // more than any process has
+		"other/pid/master.pid": fmt.Sprintf("%d\n", os.Getpid()), // a number that another program has now
+	} {
+		name = filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(text), 0o755)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := strings.NewReplacer("/bin/systemctl", fake, "/run/systemd/generator/postfix-instances", filepath.Join(dir, "table"),
+		"/usr/lib/postfix/sbin/master*", exe, "sleep 1", "sleep 0", "sleep 2", "sleep 0").Replace(string(script))
+	if said, err := exec.Command("/bin/sh", "-c", text, "umbrella", "strays").CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, said)
+	}
+	log, _ := os.ReadFile(fake + ".log")
+	if want := "--no-block start -- postfix@a\\x2b.service\n"; string(log) != want {
+		t.Errorf("systemctl was called %q, want %q", log, want)
+	}
+}

@@ -15,6 +15,9 @@ import (
 // Umbrella is the unit that stands for all instances.
 const Umbrella = "postfix.service"
 
+// Table is the name of the file with one line for each instance, its unit and its queue directory.
+const Table = "postfix-instances"
+
 // DropIn is the name of the file that gives an instance's unit its configuration directory.
 const DropIn = "50-instance.conf"
 
@@ -35,7 +38,7 @@ type Input struct {
 // understood: Postfix itself may do so, and if it does not, postfix.service has to fail rather than to stand for nothing.
 //
 // Each file and directory costs a daemon-reload of hundreds of instances dearly, so one file says what postfix.service wants,
-// and the names that differ from their instance's only by the prefix "postfix-" are links to one directory.
+// and the names that differ from their instance's only by the prefix "postfix-" are links to one file.
 func Units(in Input) []File {
 	insts := in.Instances
 	if !slices.ContainsFunc(insts, instance.Instance.IsPrimary) {
@@ -47,7 +50,7 @@ func Units(in Input) []File {
 	for _, inst := range insts {
 		known[inst.Unit()] = true
 	}
-	shared := false
+	short := false
 	for _, inst := range insts {
 		unit := inst.Unit()
 		var aliases []string
@@ -59,8 +62,8 @@ func Units(in Input) []File {
 			known[alias] = true
 			aliases = append(aliases, alias)
 			if strings.Replace(alias, "@", "@postfix-", 1) == unit {
-				files = append(files, File{Path: alias + ".d", Link: sharedDir})
-				shared = true
+				files = append(files, File{Path: dropIn(alias), Link: path.Join("..", shared)})
+				short = true
 			} else {
 				files = append(files, File{Path: dropIn(alias), Text: aliasText(unit)})
 			}
@@ -70,8 +73,8 @@ func Units(in Input) []File {
 			wanted = append(wanted, unit)
 		}
 	}
-	if shared {
-		files = append(files, File{Path: path.Join(sharedDir, DropIn), Text: aliasText("postfix@postfix-%i.service")})
+	if short {
+		files = append(files, File{Path: shared, Text: aliasText("postfix@postfix-%i.service")})
 	}
 	// Debian 13 runs /etc/postfix-NAME as postfix@NAME without an entry in multi_instance_directories. Enabled, it is one of
 	// this host's instances and comes back with the others after "systemctl stop postfix; systemctl start postfix".
@@ -86,12 +89,31 @@ func Units(in Input) []File {
 	if len(wanted) > 0 {
 		files = append(files, File{Path: path.Join(Umbrella+".d", "50-instances.conf"), Text: wantsText(wanted)})
 	}
+	files = append(files, watched(in.Instances)...)
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	return files
 }
 
-// sharedDir has the drop-in of the names that lack the prefix. systemd takes it for nothing but what the links make it.
-const sharedDir = "postfix-by-short-name"
+// takeover is the unit that notices an instance that was started by hand.
+const takeover = "postfix-takeover.path"
+
+// watched are the files by which a start by hand is noticed and its unit found.
+func watched(insts []instance.Instance) []File {
+	var table, pidFiles strings.Builder
+	for _, inst := range insts {
+		table.WriteString(inst.Unit() + " " + inst.QueueDir + "\n")
+		pidFiles.WriteString("PathChanged=" + specifier(path.Join(inst.QueueDir, "pid/master.pid")) + "\n")
+	}
+	return []File{
+		{Path: Table, Text: table.String()},
+		{Path: path.Join(takeover+".d", "50-instances.conf"), Text: madeBy + "\n[Path]\n" + pidFiles.String()},
+		{Path: "multi-user.target.d/50-postfix.conf", Text: madeBy + "\n[Unit]\nWants=" + takeover + "\n"},
+	}
+}
+
+// shared is the drop-in of the names that lack the prefix. systemd takes it for nothing but what the links make it. (Links to a
+// whole directory it passes over.)
+const shared = "postfix-by-short-name"
 
 const madeBy = "# Made by postfix-instance-generator"
 
