@@ -97,12 +97,18 @@ func Units(in Input) []File {
 // takeover is the unit that notices an instance that was started by hand.
 const takeover = "postfix-takeover.path"
 
+// maxWatched is how many files with process numbers are watched: systemd needs an inotify(7) instance for each, of which the kernel
+// gives a user 128. "postfix start" begins with the primary one, and all are looked at when one is noticed.
+const maxWatched = 50
+
 // watched are the files by which a start by hand is noticed and its unit found.
 func watched(insts []instance.Instance) []File {
 	var table, pidFiles strings.Builder
-	for _, inst := range insts {
+	for n, inst := range insts {
 		table.WriteString(inst.Unit() + " " + inst.QueueDir + "\n")
-		pidFiles.WriteString("PathChanged=" + specifier(path.Join(inst.QueueDir, "pid/master.pid")) + "\n")
+		if n < maxWatched {
+			pidFiles.WriteString("PathChanged=" + specifier(path.Join(inst.QueueDir, "pid/master.pid")) + "\n")
+		}
 	}
 	return []File{
 		{Path: Table, Text: table.String()},

@@ -1,6 +1,7 @@
 package generator
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -136,6 +137,21 @@ func TestUnits(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// systemd cannot watch any number of files; each instance is in the table all the same.
+func TestWatched(t *testing.T) {
+	t.Parallel()
+	var insts []instance.Instance
+	for n := range 3 * maxWatched {
+		insts = append(insts, instance.Instance{Name: fmt.Sprint("n", n), QueueDir: fmt.Sprint("/q/", n)})
+	}
+	for _, f := range watched(insts) {
+		want := map[string]int{Table: 3 * maxWatched, "postfix-takeover.path.d/50-instances.conf": maxWatched}[f.Path]
+		if n := strings.Count(f.Text, "/q/"); n != want {
+			t.Errorf("%s has %d instances, want %d", f.Path, n, want)
+		}
 	}
 }
 
