@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
@@ -217,5 +218,36 @@ func TestParseRules(t *testing.T) {
 				t.Errorf("%s: %+v, want %+v", name, r.Rules[i], want)
 			}
 		}
+	}
+}
+
+// Each instance has tables, settings and a former state of its own.
+func TestAnotherInstance(t *testing.T) {
+	d, _ := lay(t, map[string]string{"etc/postfix-out/main.cf": mainCF, "etc/postfix-out/master.cf": "smtp unix - - y - - smtp\n"})
+	d.Run.(*tools).config = "etc/postfix-out"
+	before := sysroottest.Dump(t, d.Root.Dir(), false)
+	out := instance.Instance{Name: "postfix-out", ConfigDir: "/etc/postfix-out", QueueDir: "/var/spool/postfix-out"}
+	o := options()
+	o.Root = ""
+	p, err := smarthost.Set(context.Background(), d, out, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(context.Background(), func(smarthost.Change) {}); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(t, d, "/etc/postfix-out/main.cf"); !strings.Contains(got, "smtp_sasl_password_maps = hash:/etc/postfix-out/sasl_passwd\n") {
+		t.Errorf("its main.cf is\n%s", got)
+	}
+	for p, what := range sysroottest.Dump(t, d.Root.Dir(), false) {
+		if before[p] != what && !strings.HasPrefix(p, "etc/postfix-out/") && !strings.HasPrefix(p, "var") {
+			t.Errorf("%s became %q, was %q", p, what, before[p])
+		}
+	}
+	if _, err := smarthost.Unset(context.Background(), d, primary); err == nil {
+		t.Error("the primary instance has something to take back")
+	}
+	if _, err := smarthost.Unset(context.Background(), d, out); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,6 +1,7 @@
 package smarthost_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,13 +37,15 @@ var primary = instance.Instance{Name: "-", ConfigDir: "/etc/postfix", QueueDir: 
 
 // tools stands in for Postfix's programs: an index is a copy of its text.
 type tools struct {
-	root  *sysroot.Root
-	dir   string
-	types string
-	found map[string]string // answers of postmap -q: "key table" -> value
-	fail  string            // the call that has this in it fails
-	die   string            // the call that has this in it ends the run as a kill would
-	calls []string
+	root *sysroot.Root
+	dir  string
+	// config is the directory of main.cf below dir, etc/postfix where it is blank
+	config string
+	types  string
+	found  map[string]string // answers of postmap -q: "key table" -> value
+	fail   string            // the call that has this in it fails
+	die    string            // the call that has this in it ends the run as a kill would
+	calls  []string
 }
 
 func (f *tools) Run(ctx context.Context, name string, args ...string) error {
@@ -84,7 +87,7 @@ func (f *tools) Output(_ context.Context, name string, args ...string) ([]byte, 
 }
 
 func (f *tools) postconf(names []string) ([]byte, error) {
-	data, err := os.ReadFile(filepath.Join(f.dir, "etc/postfix/main.cf"))
+	data, err := os.ReadFile(filepath.Join(f.dir, cmp.Or(f.config, "etc/postfix"), "main.cf"))
 	if err != nil {
 		return nil, err
 	}
