@@ -42,7 +42,10 @@ func bench() error {
 			return err
 		}
 		fmt.Printf("\n%-46s %12s %12s %8s   %s\n", release, "Debian", "ours", "ratio", "asked for")
-		for _, step := range []func(context.Context, side, side) error{reconfigure, refresh, generate} {
+		if err := fresh(ctx, s, release); err != nil {
+			return err
+		}
+		for _, step := range []func(context.Context, side, side) error{reconfigure, upgrade, refresh, generate} {
 			if err := step(ctx, debian, ours); err != nil {
 				return err
 			}
@@ -63,7 +66,7 @@ const ourTools = "/usr/libexec/postfix-maint/"
 // pair boots a host with each layer; their disks are as slow as real ones.
 func pair(ctx context.Context, s *hosts.Session, release string) (debian, ours side, err error) {
 	up := func(l product.Layer) (*hosts.Host, error) {
-		opt, err := product.Installed(ctx, s, release, l)
+		opt, err := product.Upgradable(ctx, s, release, l)
 		if err != nil {
 			return nil, err
 		}
@@ -92,42 +95,6 @@ func pair(ctx context.Context, s *hosts.Session, release string) (debian, ours s
 		debian.generator = ""
 	}
 	return debian, ours, nil
-}
-
-// reconfigure measures dpkg-reconfigure with nothing to change.
-func reconfigure(ctx context.Context, debian, ours side) error {
-	command := []string{"dpkg-reconfigure", "-f", "noninteractive", "postfix"}
-	var execs, failed [2]int
-	var outage, wall [2]time.Duration
-	for i, h := range []side{debian, ours} {
-		programs, err := measure.Execs(ctx, h.Host, command...)
-		if err != nil {
-			return err
-		}
-		execs[i] = len(programs)
-		time.Sleep(time.Second) // the service is back, nothing of the run before is in the next one's time
-		stop, found := make(chan struct{}), make(chan measure.Probe)
-		go func() { found <- measure.Port(ctx, h.Host, "127.0.0.1:25", stop) }()
-		_, err = h.Run(ctx, command...)
-		time.Sleep(2 * time.Second)
-		close(stop)
-		probe := <-found
-		if err != nil {
-			return err
-		}
-		failed[i], outage[i] = probe.Failed, probe.Longest
-	}
-	times, err := inTurn(ctx, 5, debian.Host, "dpkg-reconfigure -f noninteractive postfix", ours.Host, "dpkg-reconfigure -f noninteractive postfix")
-	if err != nil {
-		return err
-	}
-	wall = times
-	fmt.Println("dpkg-reconfigure, nothing to change")
-	count("  programs executed", execs[0], execs[1], "at most 20")
-	span("  wall time, median of 5", wall[0], wall[1], "at most 0.40")
-	count("  failed connects to port 25, one each 50 ms", failed[0], failed[1], "0")
-	span("  longest time without an answer", outage[0], outage[1], "")
-	return nil
 }
 
 // inTurn times two commands, one run of each in turn, so that what else the machine does meets both; it gives the medians.

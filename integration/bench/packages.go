@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"postfix-maint/integration/hosts"
+	"postfix-maint/integration/measure"
+	"postfix-maint/integration/product"
+)
+
+// runs is how often a package operation is measured.
+const runs = 5
+
+// work is one package operation as each layer is measured at it.
+type work struct {
+	before string // brings the host back to where the operation begins; not measured
+	do     string
+}
+
+// figures are what the operation takes.
+type figures struct {
+	cost     measure.Cost
+	programs int
+	probe    measure.Probe
+}
+
+// take measures an operation on a running host, again and again.
+func (w work) take(ctx context.Context, h *hosts.Host, costs *[]measure.Cost) (f figures, err error) {
+	step := func(do func() error) {
+		if err == nil {
+			if _, err = h.Sh(ctx, w.before); err == nil {
+				err = do()
+			}
+		}
+	}
+	if len(*costs) == 0 { // the counts, once
+		step(func() error {
+			programs, err := measure.Execs(ctx, h, "bash", "-c", "exec "+w.do)
+			f.programs = len(programs) - 1
+			return err
+		})
+		step(func() error {
+			f.probe, err = measure.During(ctx, h, func() error {
+				_, err := h.Sh(ctx, w.do)
+				return err
+			})
+			return err
+		})
+	}
+	step(func() error {
+		cost, err := measure.CostOf(ctx, h, w.do)
+		*costs = append(*costs, cost)
+		return err
+	})
+	return f, err
+}
+
+// compare measures both layers at an operation, one run of each in turn, so that what else the machine does meets both.
+func compare(ctx context.Context, name string, debian, ours side, works [2]work, asked string) error {
+	var all [2]figures
+	var costs [2][]measure.Cost
+	for n := range runs {
+		for i, h := range []side{debian, ours} {
+			f, err := works[i].take(ctx, h.Host, &costs[i])
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				all[i] = f
+			}
+		}
+	}
+	for i := range all {
+		all[i].cost = measure.MedianCost(costs[i])
+	}
+	fmt.Println(name)
+	tell(all[0], all[1], asked)
+	count("  failed connects to port 25, one each 50 ms", all[0].probe.Failed, all[1].probe.Failed, "")
+	span("  longest time without an answer", all[0].probe.Longest, all[1].probe.Longest, "")
+	return nil
+}
+
+func tell(debian, ours figures, asked string) {
+	span(fmt.Sprintf("  wall time, median of %d", runs), debian.cost.Wall, ours.cost.Wall, asked)
+	span("  CPU time", debian.cost.CPU, ours.cost.CPU, "")
+	count("  programs executed", debian.programs, ours.programs, "")
+}
+
+const again = "dpkg-reconfigure -f noninteractive postfix"
+
+// reconfigure measures dpkg-reconfigure with nothing to change, and with another answer each time.
+func reconfigure(ctx context.Context, debian, ours side) error {
+	if err := compare(ctx, "dpkg-reconfigure, nothing to change (programs: at most 20; failed: 0)", debian, ours,
+		[2]work{{":", again}, {":", again}}, "at most 0.40"); err != nil {
+		return err
+	}
+	wish := work{`printf 'postfix postfix/relayhost string [relay-%s.example.test]\n' $RANDOM | debconf-set-selections`, again}
+	return compare(ctx, "dpkg-reconfigure after set-selections of another relay host (failed: 0; Debian's does not apply it)", debian, ours,
+		[2]work{wish, wish}, "")
+}
+
+// upgrade measures the next version of the package postfix, and of postfix-maint alone.
+func upgrade(ctx context.Context, debian, ours side) error {
+	const old = "dpkg -i --force-downgrade /old/"
+	next := work{old + "postfix.deb", "dpkg -i /new/postfix.deb"}
+	if err := compare(ctx, "dpkg -i of the next version of postfix (failed: at most the restart)", debian, ours, [2]work{next, next}, ""); err != nil {
+		return err
+	}
+	layer := work{old + "postfix-maint.deb", "dpkg -i /new/postfix-maint.deb"}
+	var costs []measure.Cost
+	f, err := layer.take(ctx, ours.Host, &costs)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("dpkg -i of the next version of postfix-maint alone\n%-46s %12s %12d %8s   %s\n",
+		"  failed connects to port 25, one each 50 ms", "-", f.probe.Failed, "", "0")
+	return nil
+}
+
+// fresh measures the first "dpkg --configure" of the unpacked package, on a new host each time.
+func fresh(ctx context.Context, s *hosts.Session, release string) error {
+	const configure = "dpkg --configure --pending"
+	var all [2]figures
+	var costs [2][]measure.Cost
+	for n := range runs + 1 {
+		for i, l := range []product.Layer{product.Debian, product.Ours} {
+			err := unpacked(ctx, s, release, l, func(h *hosts.Host) error {
+				if n == 0 {
+					programs, err := measure.Execs(ctx, h, "bash", "-c", "exec "+configure)
+					all[i].programs = len(programs) - 1
+					return err
+				}
+				cost, err := measure.CostOf(ctx, h, configure)
+				costs[i] = append(costs[i], cost)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	for i := range all {
+		all[i].cost = measure.MedianCost(costs[i])
+	}
+	fmt.Println("dpkg --configure of the unpacked package, first installation")
+	tell(all[0], all[1], "")
+	return nil
+}
+
+// unpacked has a booted host used on which the package postfix is unpacked and not configured.
+func unpacked(ctx context.Context, s *hosts.Session, release string, l product.Layer, use func(*hosts.Host) error) error {
+	opt, err := product.Options(ctx, s, release, l)
+	if err != nil {
+		return err
+	}
+	opt, err = s.Layer(ctx, "unpacked-"+release+"-"+string(l), opt, func(h *hosts.Host) error {
+		if err := product.Preseed(ctx, h, product.Answers{"main_mailer_type": "Internet Site", "mailname": "mail.example.test"}); err != nil {
+			return err
+		}
+		_, err := h.Sh(ctx, "cd /packages; [ ! -e postfix-maint_*.deb ] || dpkg -i postfix-maint_*.deb; dpkg --unpack postfix_*.deb")
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	opt.Durable = true
+	h, err := s.NewHost(ctx, string(l)+"-fresh", opt)
+	if err != nil {
+		return err
+	}
+	defer h.Remove()
+	if err := h.Boot(ctx); err != nil {
+		return err
+	}
+	return use(h)
+}
