@@ -52,8 +52,9 @@ func TestBadPreseed(t *testing.T) {
 			if !regexp.MustCompile(c.says).MatchString(said) {
 				t.Errorf("%s: nothing is said about %s:\n%s", name, c.says, said)
 			}
-			// The first check of Debian 13 fills the chroot and says so.
-			if out, err := h.Sh(ctx, "postfix check >/dev/null 2>&1; postfix check 2>&1; postconf -h inet_interfaces"); err != nil || out != "loopback-only\n" {
+			// The first check of Debian 13 fills the chroot and says so. Nobody takes the log of a tree that is not booted, which is said too.
+			script := "postfix check >/dev/null 2>&1; set -o pipefail; postfix check 2>&1 | sed '/nobody takes the log/d'; postconf -h inet_interfaces"
+			if out, err := h.Sh(ctx, script); err != nil || out != "loopback-only\n" {
 				t.Errorf("%s: postfix check and inet_interfaces: %q, %v", name, out, err)
 			}
 			for _, file := range []string{"etc/postfix/main.cf", "etc/mailname"} {
