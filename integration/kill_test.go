@@ -48,7 +48,7 @@ func TestKill(t *testing.T) {
 		if release != "bookworm" { // the same program makes the same calls there: some of them are enough
 			step *= 3
 		}
-		bad := killAtEach(ctx, opt, calls, step, want)
+		bad := killEach(ctx, calls, step, func(n int) error { return killOnce(ctx, opt, n, want) })
 		if ctx.Err() != nil {
 			t.Errorf("not every call was reached: %v", ctx.Err())
 		}
@@ -59,8 +59,8 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// killAtEach kills at each call, two hosts at a time, and gives what went wrong with the calls at which it did.
-func killAtEach(ctx context.Context, opt hosts.Options, calls []string, step int, want map[string]string) map[string][]string {
+// killEach has once kill at every step-th call, two hosts at a time, and gives what went wrong with the calls at which it did.
+func killEach(ctx context.Context, calls []string, step int, once func(n int) error) map[string][]string {
 	bad := map[string][]string{}
 	var mu sync.Mutex
 	var workers sync.WaitGroup
@@ -75,7 +75,7 @@ func killAtEach(ctx context.Context, opt hosts.Options, calls []string, step int
 				if n >= len(calls) || ctx.Err() != nil {
 					return
 				}
-				if err := killOnce(ctx, opt, n+1, want); err != nil {
+				if err := once(n + 1); err != nil {
 					mu.Lock()
 					bad[err.Error()] = append(bad[err.Error()], calls[n])
 					mu.Unlock()
@@ -87,8 +87,8 @@ func killAtEach(ctx context.Context, opt hosts.Options, calls []string, step int
 	return bad
 }
 
-// unpacked is a host on which all is unpacked and answered, only Postfix is not configured yet. No service may start.
-func unpacked(ctx context.Context, t *testing.T, release string) hosts.Options {
+// buildKillat builds the program and gives its path.
+func buildKillat(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	killat := filepath.Join(t.TempDir(), "killat")
 	build := exec.CommandContext(ctx, "go", "build", "-o", killat, "./killat")
@@ -96,6 +96,13 @@ func unpacked(ctx context.Context, t *testing.T, release string) hosts.Options {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build killat: %v: %s", err, out)
 	}
+	return killat
+}
+
+// unpacked is a host on which all is unpacked and answered, only Postfix is not configured yet. No service may start.
+func unpacked(ctx context.Context, t *testing.T, release string) hosts.Options {
+	t.Helper()
+	killat := buildKillat(ctx, t)
 	opt, err := session.Layer(ctx, "unpacked-"+release, source(ctx, t, release, product.Ours), func(h *hosts.Host) error {
 		answers := product.Answers{
 			"main_mailer_type": "Internet with smarthost", "mailname": "mail.example.test", "relayhost": "[relay.example.test]:587",
@@ -162,18 +169,26 @@ func killOnce(ctx context.Context, opt hosts.Options, n int, want map[string]str
 	if err != nil {
 		return err
 	}
-	if names := differing(want, got); len(names) > 0 {
-		text := ""
-		for _, name := range names {
-			text += "\n  " + numbers.ReplaceAllString(name, "N") + onlyIn("undisturbed", want[name], got[name]) + onlyIn("killed", got[name], want[name])
-		}
-		return fmt.Errorf("these files differ:%s", text)
+	if err := sameFiles(want, got); err != nil {
+		return err
 	}
 	_, again, _ := strings.Cut(said, "=== again")
 	for _, word := range []string{"WARNING: alias", "WARNING: main.cf"} {
 		if strings.Contains(again, word) {
 			return fmt.Errorf("the second run warns:%s", again)
 		}
+	}
+	return nil
+}
+
+// sameFiles compares what a host has after it was killed with one that was not.
+func sameFiles(want, got map[string]string) error {
+	if names := differing(want, got); len(names) > 0 {
+		text := ""
+		for _, name := range names {
+			text += "\n  " + numbers.ReplaceAllString(name, "N") + onlyIn("undisturbed", want[name], got[name]) + onlyIn("killed", got[name], want[name])
+		}
+		return fmt.Errorf("these files differ:%s", text)
 	}
 	return nil
 }

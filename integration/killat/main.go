@@ -6,6 +6,8 @@
 // whose calls wander between threads, the call to be hit could not be chosen.
 //
 //	killat -n N -log FILE PROGRAM [ARG...]     N = 0 only counts; FILE gets a line for each call
+//
+// With -own only the program's own calls count, with -skip DIR none below DIR, and with -alone nobody else is killed.
 package main
 
 import (
@@ -14,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -26,8 +29,12 @@ import (
 func main() {
 	n := flag.Int("n", 0, "kill at this call")
 	log := flag.String("log", "/dev/null", "file for the calls")
+	own := flag.Bool("own", false, "leave the calls of children out")
+	alone := flag.Bool("alone", false, "leave alive who waits for the program")
+	skip := flag.String("skip", "", "leave out the calls on files below this directory")
 	flag.Parse()
-	status, err := run(*n, *log, flag.Args())
+	t := &tracer{n: *n, own: *own, alone: *alone, skip: *skip, tasks: map[int]bool{}}
+	status, err := t.run(*log, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "killat:", err)
 		status = 125
@@ -37,12 +44,15 @@ func main() {
 
 // tracer is one run.
 type tracer struct {
-	n, count int
-	log      *os.File
-	tasks    map[int]bool
+	n, count   int
+	own, alone bool
+	skip       string
+	root       int
+	log        *os.File
+	tasks      map[int]bool
 }
 
-func run(n int, log string, args []string) (int, error) {
+func (t *tracer) run(log string, args []string) (int, error) {
 	runtime.LockOSThread() // ptrace(2) binds to the thread
 	if len(args) == 0 {
 		return 0, errors.New("no program was given")
@@ -62,7 +72,7 @@ func run(n int, log string, args []string) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("cannot start %q: %w", args[0], err)
 	}
-	t := &tracer{n: n, log: file, tasks: map[int]bool{}}
+	t.root, t.log = pid, file
 	return t.loop(pid)
 }
 
@@ -104,6 +114,11 @@ func (t *tracer) loop(root int) (int, error) {
 		case sig == unix.SIGTRAP|0x80:
 			if t.changes(pid) && t.count == t.n {
 				t.killAll(root)
+				for { // dead is who holds no lock any more
+					if _, err := unix.Wait4(-1, nil, unix.WALL, nil); err != nil && !errors.Is(err, unix.EINTR) {
+						break
+					}
+				}
 				return 128 + int(unix.SIGKILL), nil
 			}
 		case sig == unix.SIGTRAP || fresh && sig == unix.SIGSTOP: // an event of ptrace, or the first stop of a new task
@@ -133,6 +148,11 @@ var named = map[uint64]int{
 	unix.SYS_LINK: 1, unix.SYS_LINKAT: 3, unix.SYS_SYMLINK: 1, unix.SYS_SYMLINKAT: 2, unix.SYS_MKDIR: 0, unix.SYS_MKDIRAT: 1,
 }
 
+// relative are those of them whose path may be relative to the directory in the argument before it.
+var relative = map[uint64]bool{
+	unix.SYS_RENAMEAT: true, unix.SYS_RENAMEAT2: true, unix.SYS_UNLINKAT: true, unix.SYS_LINKAT: true, unix.SYS_SYMLINKAT: true, unix.SYS_MKDIRAT: true,
+}
+
 // opened are the calls that change a file by a descriptor, their first argument.
 var opened = map[uint64]bool{
 	unix.SYS_WRITE: true, unix.SYS_PWRITE64: true, unix.SYS_WRITEV: true, unix.SYS_FTRUNCATE: true,
@@ -150,12 +170,19 @@ func (t *tracer) changes(pid int) bool {
 	what := ""
 	if arg, ok := named[info.Nr]; ok {
 		what = text(pid, uintptr(info.Args[arg]))
+		if at := info.Args[max(arg, 1)-1]; relative[info.Nr] && !strings.HasPrefix(what, "/") && int32(at) != unix.AT_FDCWD {
+			dir, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, at))
+			what = filepath.Join(dir, what)
+		}
 	} else if opened[info.Nr] {
 		what, _ = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, info.Args[0]))
 		if !strings.HasPrefix(what, "/") || strings.HasPrefix(what, "/dev/") || strings.HasPrefix(what, "/proc/") {
 			return false // a pipe, a socket, a device
 		}
 	} else {
+		return false
+	}
+	if t.skip != "" && strings.HasPrefix(what, t.skip) || t.own && group(pid) != t.root {
 		return false
 	}
 	t.count++
@@ -178,6 +205,9 @@ func text(pid int, at uintptr) string {
 // killAll kills the program, its children, and whoever waits for them below dpkg: debconf's frontend and the script.
 func (t *tracer) killAll(root int) {
 	waiting := os.Getppid()
+	if t.alone {
+		waiting = 0
+	}
 	for pid := range t.tasks {
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}
@@ -190,6 +220,18 @@ func (t *tracer) killAll(root int) {
 		_ = unix.Kill(waiting, unix.SIGKILL)
 		waiting = parent
 	}
+}
+
+// group gives the process that a thread belongs to.
+func group(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "\nTgid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	n, _ := strconv.Atoi(strings.TrimSpace(line)) // 0 is no process
+	return n
 }
 
 // process gives a process's name and parent.
