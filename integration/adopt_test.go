@@ -104,6 +104,13 @@ func TestAdoptInstall(t *testing.T) {
 			{"a second run does nothing", `state > /tmp/before; postfix-maint adopt --install; state | diff /tmp/before -
 				apt-get update; apt-get -s dist-upgrade; postfix-maint adopt --status; postfix-maint adopt --status --json`,
 				`^nothing to do\n(.*\n)*0 upgraded(.*\n)*postfix: STOCK\+maint1, this layer's\n(.*\n)*.*"inForce": true`, "W:|E:"},
+			{"the lock is somebody else's, the program is broken, or gone: apt-get update goes on", `flock /run/postfix-maint.lock sh -c 'if postfix-maint adopt --install; then exit 1; fi; apt-get update -q'
+				mv /usr/sbin/postfix-maint /tmp; apt-get update -q; printf '#!/bin/sh\nexit 1\n' > /usr/sbin/postfix-maint; chmod +x /usr/sbin/postfix-maint; apt-get update -q
+				mv /tmp/postfix-maint /usr/sbin; is STOCK+maint1`,
+				`^postfix-maint: another postfix-maint is at work on this system\n(.*\n)*postfix-maint: no look for a newer Postfix to adopt this time: another`, "W:|E:"},
+			{"a newer postfix-maint brings its layer", `dpkg-deb -R /ours/postfix-maint_*.deb /tmp/m; sed -i 's/^Version: .*/Version: 99/' /tmp/m/DEBIAN/control
+				cd /tmp/m/usr/share/postfix-maint/layer; sed -i '1s/(.*)/(99)/' debian/changelog; echo '# new' >> systemd/postfix.service; dpkg-deb -Zgzip -z1 -b /tmp/m /tmp/m.deb
+				apt-get install -y -q /tmp/m.deb; apt-get update -q && apt-get upgrade -y -q; is STOCK+maint1; systemctl cat postfix.service | grep -x '# new'`, "", "W:|E:"},
 			{"apt-get upgrade takes the adopted security update", `debian 'NEXT1'; apt-get update -q && apt-get upgrade -y -q; is NEXT1+maint1`,
 				`adopt: postfix NEXT1`, "W:|E:"},
 			{"so does unattended-upgrade", `debian 'NEXT2'; apt-get update -qq; unattended-upgrade -v; is NEXT2+maint1`, "", "W:|E:|ERROR"},
