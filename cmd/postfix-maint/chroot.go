@@ -35,6 +35,7 @@ type chrootReport struct {
 	Error    string   `json:"error,omitempty"`
 
 	diff string
+	dry  bool
 }
 
 // chrootAction does one command for one instance and fills in the report.
@@ -93,7 +94,7 @@ func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootRepo
 	insts, errs := chosen(root, names)
 	reports := []chrootReport{}
 	for _, inst := range insts {
-		r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir}
+		r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.Bool("dry-run")}
 		if err := do(c, chrootDeps(c.Context, root), inst, &r); err != nil {
 			if !errors.Is(err, errNotInStep) {
 				r.Error = err.Error()
@@ -237,11 +238,15 @@ func (r *chrootReport) services(d chroot.Deps, inst instance.Instance) error {
 
 func printChange(w io.Writer, r chrootReport) {
 	fmt.Fprint(w, r.diff)
+	updated, removed := "updated", "removed"
+	if r.dry {
+		updated, removed = "would update", "would remove"
+	}
 	for _, name := range r.Updated {
-		fmt.Fprintln(w, "updated", name)
+		fmt.Fprintln(w, updated, name)
 	}
 	for _, name := range r.Removed {
-		fmt.Fprintln(w, "removed", name)
+		fmt.Fprintln(w, removed, name)
 	}
 	if r.diff == "" && len(r.Updated)+len(r.Removed) == 0 && r.Error == "" {
 		fmt.Fprintln(w, "nothing to do")
