@@ -20,10 +20,10 @@ import (
 )
 
 const (
-	maxFile  = 1 << 20     // a main.cf beyond this is none
-	patience = time.Second // for a single file that does not answer
-	maxHung  = 5           // so many, and the rest is not tried
-	enough   = time.Minute // for all files together: systemd kills a generator after 90 seconds
+	maxFile  = 1 << 20         // a main.cf beyond this is none
+	patience = 2 * time.Second // for a single file that does not answer; a disk may have to start turning
+	maxHung  = 5               // so many, and the rest is not tried
+	enough   = time.Minute     // for all files together: systemd kills a generator after 90 seconds
 )
 
 // Files reads a system tree: regular files only, of bounded size.
@@ -62,12 +62,13 @@ func (f *Files) giveUp(name string) {
 // attempt is one walk through the files. It may be left behind where it hangs, so what it writes down is its own.
 type attempt struct {
 	*Files
-	reading atomic.Pointer[string]
+	reading atomic.Pointer[string] // nil between two files: a large one may take its time to be understood
 }
 
 // ReadFile is that of Files, noted.
 func (a *attempt) ReadFile(name string) ([]byte, error) {
 	a.reading.Store(&name)
+	defer a.reading.Store(nil)
 	return a.Files.ReadFile(name)
 }
 
@@ -99,7 +100,7 @@ func (f *Files) Instances() ([]instance.Instance, []error) {
 				return got.insts, got.errs
 			case <-timer.C:
 				now := a.reading.Load()
-				if hangs = now == last; hangs && now != nil {
+				if hangs = now != nil && now == last; hangs {
 					f.giveUp(*now)
 				}
 				last = now
