@@ -19,6 +19,7 @@ import (
 // Options say what a host is made of. The zero value of each means "nothing of it".
 type Options struct {
 	Release string            // of the base tree; "" means bookworm
+	Tree    string            // a directory with another base tree
 	Layers  []string          // directories laid over the base, the topmost first
 	Binds   map[string]string // read-only: directory of this machine -> place in the host
 	Network *Network          // "" leaves the host with its loopback device only
@@ -45,9 +46,12 @@ func (s *Session) NewHost(ctx context.Context, name string, opt Options) (*Host,
 	if opt.Release == "" {
 		opt.Release = "bookworm"
 	}
-	base, err := s.Base(ctx, opt.Release)
-	if err != nil {
-		return nil, err
+	base := opt.Tree
+	if base == "" {
+		var err error
+		if base, err = s.Base(ctx, opt.Release); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := os.MkdirTemp(s.dir, name+".")
 	if err != nil {
@@ -186,6 +190,10 @@ func (h *Host) waitBooted(ctx context.Context) error {
 		switch strings.TrimSpace(string(state)) {
 		case "running", "degraded":
 			return nil
+		case "offline": // another init system: runlevel(8) is "N 2" from the moment on in which it starts the services
+			if level, _ := h.Command(ctx, "runlevel").Output(); strings.HasPrefix(string(level), "N ") {
+				return nil
+			}
 		}
 	}
 }

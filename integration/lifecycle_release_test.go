@@ -1,0 +1,97 @@
+//go:build integration
+
+package integration
+
+import (
+	"maps"
+	"testing"
+
+	"postfix-maint/integration/hosts"
+	"postfix-maint/integration/product"
+)
+
+// releaseUpgrade is a server's way from Debian 12 to Debian 13 by apt, with adopted packages on both sides: six edits by hand, a
+// map package, and a second instance that upstream's postmulti(1) made.
+var releaseUpgrade = life{
+	name: "from Debian 12 to Debian 13", end: works,
+	do: `edits; dpkg -i /debs/d1/postfix-pcre.deb
+		postmulti -e init; postmulti -e create -I postfix-out 2>/dev/null
+		postconf -c /etc/postfix-out -e master_service_disable= inet_interfaces=127.0.0.1
+		sed -i 's/^smtp  *inet/2525 inet/' /etc/postfix-out/master.cf
+		postmulti -i postfix-out -e enable; systemctl daemon-reload; systemctl enable --now postfix@postfix-out; await out_greets
+		cp /etc/postfix/main.cf /tmp/main.cf
+		printf 'deb [trusted=yes] file:/upgrade ./\ndeb [trusted=yes] file:/packages13 ./\n' > /etc/apt/sources.list
+		apt-get update -q; apt-get dist-upgrade -q -y --no-install-recommends < /dev/null
+		dpkg --audit; postconf -h mail_version`,
+	says: `(?m)^3\.10`,
+	check: `dpkg-query -Wf '${Version}' postfix | grep '^3\.10.*+maint1$'
+		grep -q ^13 /etc/debian_version
+		has relayhost [relay.example.test]:587
+		has mailbox_size_limit 99000000
+		has recipient_delimiter _
+		has inet_interfaces 127.0.0.1
+		has mydestination '$myhostname, mail.example.test, localhost'
+		has mynetworks '127.0.0.0/8, 10.9.0.0/16'
+		! diff /tmp/main.cf /etc/postfix/main.cf | grep '^<' # nothing is taken away
+		postconf -m | grep -x pcre
+		await out_greets
+		state postfix@postfix-out.service active | { ! grep .; }
+		[ ! -e /etc/postfix/makedefs.out ] || dpkg -S /etc/postfix/makedefs.out
+		! find /etc -name '*.dpkg-*' -path '*postfix*' | grep .`,
+}
+
+// newRelease downloads all that makes Debian 13 of the base tree of Debian 12 with Postfix, into the working directory.
+const newRelease = `apt-get install -q -y --no-install-recommends --download-only postfix postfix-pcre; dpkg --unpack /var/cache/apt/archives/*.deb
+apt-get install -q -y -f --no-install-recommends || :; apt-get clean
+find /etc/apt/sources.list* -type f -exec sed -i 's/bookworm/trixie/g' {} +
+apt-get update -q; apt-get dist-upgrade -q -y --download-only --no-install-recommends
+mv /var/cache/apt/archives/*.deb .`
+
+// TestReleaseUpgrade goes that way on a booted host.
+func TestReleaseUpgrade(t *testing.T) {
+	ctx := scenario(t, 1)
+	opt := begin(ctx, t, "bookworm", ours)
+	debs, err := session.Archive(ctx, "bookworm", "to-trixie", newRelease)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt.Binds = maps.Clone(opt.Binds)
+	opt.Binds[debs] = "/upgrade"
+	for dir := range source(ctx, t, "trixie", product.Ours).Binds {
+		opt.Binds[dir] = "/packages13"
+	}
+	live(ctx, t, opt, releaseUpgrade)
+}
+
+// underSysV is the whole way on a host that sysvinit-core boots.
+var underSysV = life{
+	name: "sysv init", end: asChecked,
+	do: sysvWay + `dpkg -i /debs/o1/postfix.deb; await greets`,
+	check: `ls /etc/rc2.d/S*postfix
+		[ "$(cat /proc/1/comm)" = init ] && [ ! -d /run/systemd/system ]`,
+}
+
+// TestSysV goes through the package's life on a booted Debian 12 without systemd, and boots it once more: Postfix is there again.
+func TestSysV(t *testing.T) {
+	ctx := scenario(t, 1)
+	opt, err := product.With(ctx, session, begin(ctx, t, "bookworm", nothing), "sysv", "sysvinit-core")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// systemd-nspawn boots systemd where it finds it, whatever /sbin/init is.
+	opt, err = session.Layer(ctx, "sysv", opt, func(h *hosts.Host) error {
+		_, err := h.Sh(ctx, "apt-get install -y --no-install-recommends sysvinit-core; mv /lib/systemd/systemd /lib/systemd/away")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := live(ctx, t, opt, underSysV)
+	if err := h.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Boot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	await(ctx, t, h, "Postfix after the boot", "/etc/init.d/postfix status")
+}
