@@ -110,7 +110,7 @@ for p in $(pgrep -x pickup); do
 	case $(readlink "/proc/$p/root") in /var/spool/postfix | /var/spool/postfix-out) ;; *) echo "a pickup is not chrooted" ;; esac
 done
 delivered
-out=$(grep -hE 'postfix.*(fatal|panic|error):' /var/log/mail.log | grep -v 'is not running$'); [ -z "$out" ] || echo "mail.log: $out"
+out=$(grep -hE 'postfix.*(fatal|panic|error):' /var/log/mail.log | grep -vE 'is not running$|master_sigdeath: kill process group: No such process$'); [ -z "$out" ] || echo "mail.log: $out"
 `,
 	worksDebian: `
 await greets
