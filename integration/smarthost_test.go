@@ -46,15 +46,16 @@ const relayServices = `
 `
 
 // relayScript makes a host with Debian's Postfix and sasl2-bin a relay: accounts by saslauthd (PAM) and, for those that no
-// system user could have, by sasldb. Addresses of refused.example.test belong to somebody else's account. Port 2590 takes STARTTLS away on the way to 2589, and
-// keeps what it is sent.
+// system user could have, by sasldb. Addresses of refused.example.test belong to somebody else's account. One mailbox takes one
+// message at a time: many at once wait long for its lock. Port 2590 takes STARTTLS away on the way to 2589, and keeps what it is
+// sent.
 const relayScript = `
 sed -i /^START=/d /etc/default/saslauthd; echo START=yes >> /etc/default/saslauthd
 update-rc.d saslauthd enable; adduser -q postfix sasl
 printf 'pwcheck_method: auxprop saslauthd\nmech_list: PLAIN LOGIN\n' > /etc/postfix/sasl/smtpd.conf
 useradd -m bert; useradd -m anna; echo 'anna:` + pass + `' | chpasswd
 postconf -e myhostname=relay.example.test 'mydestination=relay.example.test, dest.test' inet_protocols=all mynetworks=127.0.0.1 \
-  smtpd_sasl_local_domain=relay.example.test cyrus_sasl_config_path=/etc/postfix/sasl smtpd_tls_security_level=may smtpd_tls_auth_only=yes \
+  mailbox_command= local_destination_concurrency_limit=1 smtpd_sasl_local_domain=relay.example.test cyrus_sasl_config_path=/etc/postfix/sasl smtpd_tls_security_level=may smtpd_tls_auth_only=yes \
   smtpd_tls_cert_file=/etc/postfix/tls/good.pem 'smtpd_tls_key_file=$smtpd_tls_cert_file' \
   'smtpd_sender_login_maps=regexp:{{/@refused\.example\.test$$/ somebody.else}}' \
   smtpd_relay_restrictions=permit_sasl_authenticated,reject_unauth_destination \
@@ -302,6 +303,7 @@ func TestSmarthost(t *testing.T) {
 		}
 		tenUsers(ctx, t, relay, client)
 		literal(ctx, t, relay, client)
+		anotherInstance(ctx, t, client)
 		sh(ctx, t, client, "rm -f /etc/aliases.db; newaliases")
 		if _, err := smarthost(ctx, client, "", "unset"); err != nil {
 			t.Error(err)
@@ -394,6 +396,32 @@ func literal(ctx context.Context, t *testing.T, relay, client *hosts.Host) {
 			t.Errorf("case %d, password of %d bytes: %+v", n, len(c.password), o)
 		}
 	}
+}
+
+// anotherInstance gives a second instance a smarthost of its own; the first one's stays as it is.
+func anotherInstance(ctx context.Context, t *testing.T, client *hosts.Host) {
+	t.Helper()
+	sh(ctx, t, client, `exec 2>&1; postmulti -e init; postmulti -I postfix-out -e create
+		postconf -c /etc/postfix-out -X authorized_submit_users; postconf -c /etc/postfix-out -F '*/*/chroot = n'
+		postmulti -i postfix-out -e enable; postmulti -i postfix-out -p start`)
+	const state = "postconf -n; cd /etc/postfix; md5sum sasl_passwd generic sender_canonical smtp_header_checks 2>/dev/null || true"
+	before := sh(ctx, t, client, state)
+	instance := []string{"--instance", "postfix-out"}
+	set := append([]string{"--relay", "[relay.example.test]:465", "--ca-file", "/etc/ssl/test-ca.pem", "--user", "anna", "--rewrite", "generic=" + account}, instance...)
+	setSmarthost(ctx, t, client, pass, set...)
+	if o, ok := tryRelay(ctx, t, client, instance...); !ok || !o.Delivered || o.Probe.Mechanism != "LOGIN" || o.Sender != account {
+		t.Errorf("the second instance: %+v", o)
+	}
+	if mode := sh(ctx, t, client, "stat -c '%a %n' /etc/postfix-out/sasl_passwd*"); mode != "600 /etc/postfix-out/sasl_passwd\n600 /etc/postfix-out/sasl_passwd.db\n" {
+		t.Errorf("the second instance's table: %s", mode)
+	}
+	if _, err := smarthost(ctx, client, "", append([]string{"unset"}, instance...)...); err != nil {
+		t.Error(err)
+	}
+	if after := sh(ctx, t, client, state); after != before {
+		t.Errorf("the first instance became\n%s\nit was\n%s", after, before)
+	}
+	sh(ctx, t, client, "postmulti -i postfix-out -p stop; postmulti -i postfix-out -e disable; postmulti -i postfix-out -e destroy; postconf -X multi_instance_wrapper multi_instance_enable multi_instance_directories")
 }
 
 // TestSmarthostRefused meets what goes wrong: each case is explained, nothing goes out in clear, and unset leads back to the
