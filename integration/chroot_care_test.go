@@ -1,0 +1,112 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"postfix-maint/integration/product"
+)
+
+// careTools are what the scripts below share: the queue directory, the place of a daemon's root, a state of the host that must not
+// change, a package that brings a library.
+const careTools = `q=/var/spool/postfix; lib=$(cd / && ls -d usr/lib/*-linux-gnu | head -n 1)
+die() { echo "$@" >&2; exit 1; }
+refused() { if "$@"; then die "no failure: $*"; fi; }
+fill() { /usr/libexec/postfix-maint/configure-instance -; }
+root_of() { readlink "/proc/$(pgrep -x "$1" | head -n1)/root"; }
+tree() { find "$@" -xdev \( -type f -o -type l \) -printf '%p %m %u %s %l ' -a \( -type f -exec md5sum {} \; -o -print \) 2>/dev/null | md5sum; }
+rooted() { [ "$(root_of "$1")" = "$2" ]; }
+still() { ! systemctl show -P ActiveState postfix-resolvconf.service postfix-resolvconf-settle.service | grep -q '^activating'; }
+daemons() { for d in master qmgr pickup; do pgrep -x $d; done; }
+eventually() { for _ in $(seq 300); do if "$@"; then return 0; fi; sleep 0.1; done; die "never: $*"; }
+# deb VERSION BYTES: install a package with an NSS module, as dh_makeshlibs would make it
+deb() {
+	rm -rf /root/deb; mkdir -p /root/deb/DEBIAN /root/deb/$lib
+	cp /$lib/libnss_compat.so.2 /root/deb/$lib/libnss_test.so.2; printf '%s' "$2" >> /root/deb/$lib/libnss_test.so.2
+	printf 'Package: libnss-test\nVersion: %s\nArchitecture: all\nMaintainer: T <t@example.test>\nDescription: t\n' "$1" > /root/deb/DEBIAN/control
+	echo 'activate-noawait ldconfig' > /root/deb/DEBIAN/triggers
+	dpkg-deb --root-owner-group -b /root/deb /root/t.deb >/dev/null; dpkg -i /root/t.deb 2>&1
+}
+`
+
+// care are the failures of Debian's layer that a host must not show, in the order in which they are tried on one host.
+var care = []struct{ name, script string }{
+	{"certificates that are mounted into the chroot stay the host's", `postconf -e smtp_tls_CApath=/etc/ssl/certs; fill >/dev/null
+		rm -rf $q/etc/ssl/certs; mkdir -p $q/etc/ssl/certs; mount --bind /etc/ssl/certs $q/etc/ssl/certs; before=$(tree /etc/ssl)
+		systemctl restart postfix; postfix check; postfix-maint chroot off >/dev/null; postfix-maint chroot on >/dev/null
+		[ "$before" = "$(tree /etc/ssl)" ]; umount $q/etc/ssl/certs`},
+	{"a file that few may read stays so", `install -m 600 /dev/null /etc/key; install -m 640 -g mail /dev/null /etc/key2
+		echo 'chroot_extra_files="etc/key etc/key2"' > /etc/default/postfix; fill >/dev/null
+		[ "$(stat -c '%a %U %G' $q/etc/key $q/etc/key2)" = "600 root root
+640 root mail" ]`},
+	{"what cannot be copied does not keep Postfix from starting", `ln -s gone.pem /etc/ssl/certs/12345678.0; ln -s loop /etc/loop
+		echo 'chroot_extra_files="etc/gone etc/loop"' > /etc/default/postfix; systemctl restart postfix; systemctl is-active postfix@-
+		rm /etc/default/postfix /etc/ssl/certs/12345678.0 /etc/loop; fill >/dev/null`},
+	{"a start does not touch certificates that are right", `before=$(stat -c '%i %z' $q/etc/ssl/certs $q/etc/ssl/certs/*); systemctl restart postfix
+		[ "$before" = "$(stat -c '%i %z' $q/etc/ssl/certs $q/etc/ssl/certs/*)" ]; [ "$(ls $q/etc/ssl/certs | wc -l)" -gt 100 ]`},
+	{"the host's own certificate is nobody's authority", `[ -e /etc/ssl/certs/ssl-cert-snakeoil.pem ]; [ -z "$(ls $q/etc/ssl/certs | grep -v '^[0-9a-f]*\.[0-9]*$')" ]
+		for f in $q/etc/ssl/certs/*; do ! cmp -s $f /etc/ssl/certs/ssl-cert-snakeoil.pem || [ -e /etc/ssl/certs/${f##*/} ]; done`},
+	{"new certificates come without a restart", `before=$(daemons); openssl req -x509 -newkey rsa:2048 -nodes -keyout /root/k -out /usr/local/share/ca-certificates/t.crt -subj /CN=t -days 9 2>/dev/null
+		name=$(openssl x509 -hash -noout -in /usr/local/share/ca-certificates/t.crt).0; update-ca-certificates >/dev/null 2>&1
+		cmp /usr/local/share/ca-certificates/t.crt $q/etc/ssl/certs/$name; [ "$before" = "$(daemons)" ]`},
+	{"a new library comes at the end of the dpkg run, without a restart", `sed -i 's/^hosts:.*/& test/' /etc/nsswitch.conf; before=$(daemons)
+		deb 1 one; cmp /$lib/libnss_test.so.2 $q/$lib/libnss_test.so.2
+		deb 2 two | grep -c 'postfix-maint: 1 files brought up to date'; cmp /$lib/libnss_test.so.2 $q/$lib/libnss_test.so.2
+		[ "$before" = "$(daemons)" ]`},
+	{"a dpkg run that brings nothing new is silent and writes nothing", `systemctl stop postfix-resolvconf.path; eventually still; before=$(tree $q/etc $q/usr; stat -c '%i %z' /var/lib/postfix-maint/chroot/-)
+		case $(dpkg-trigger --by-package=libc-bin ldconfig; dpkg --triggers-only --pending 2>&1) in *postfix-maint:*) die it says something ;; esac; [ "$before" = "$(tree $q/etc $q/usr; stat -c '%i %z' /var/lib/postfix-maint/chroot/-)" ]
+		systemctl start postfix-resolvconf.path`},
+	{"a module comes with what it needs", `for f in $q/$lib/*.so*; do ldd $f | awk '/=> \//{print $3}'; done | sort -u | while read -r l; do
+		case $l in */libc.so.6) continue ;; esac; [ -e "$q/$lib/${l##*/}" ] || die "$l is missing"; done; postfix-maint chroot check`},
+	{"the time zone, hosts and ports follow, for a reload too", `echo TZif2 > /etc/zone; ln -sfn /etc/zone /etc/localtime
+		eventually cmp -s /etc/localtime $q/etc/localtime
+		echo '10.9.9.9 nine' >> /etc/hosts; echo 'nine 9/tcp' >> /etc/services; systemctl reload postfix
+		cmp /etc/hosts $q/etc/hosts; cmp /etc/services $q/etc/services`},
+	{"check says what is missing, stale and foreign", `systemctl stop postfix-resolvconf.path; eventually still; postfix-maint chroot check; echo own > $q/etc/own; rm $q/etc/hosts; echo x >> $q/etc/services
+		refused postfix-maint chroot check > /root/out 2>/dev/null; grep -qx 'missing etc/hosts' /root/out; grep -qx 'stale etc/services' /root/out
+		grep -qx 'foreign etc/own' /root/out; refused postfix-maint chroot check --json - > /root/out 2>/dev/null
+		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
+		postfix-maint chroot sync --dry-run | grep -q etc/hosts; [ ! -e $q/etc/hosts ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
+		systemctl start postfix-resolvconf.path`},
+	{"on is on where the column is -, off is off", `cp /etc/postfix/master.cf /root/; postconf -e compatibility_level=2; postconf -F '*/*/chroot=-'
+		systemctl restart postfix; eventually rooted pickup /; postfix-maint chroot status | grep -q '^chroot *off'
+		postfix-maint chroot on --dry-run | grep -q '^+pickup'; rooted pickup /; postfix-maint chroot on; eventually rooted pickup $q
+		eventually rooted qmgr /; [ -e $q/etc/resolv.conf ]; [ "$(postfix-maint chroot on)" = 'nothing to do' ]
+		postconf -F | grep -E '^(local|virtual|proxymap|proxywrite|postlog)/.*/chroot = y' && die never chrooted; postconf -F pickup/unix/chroot`},
+	{"off leaves no files of ours, and stays off over an upgrade", `postfix-maint chroot off; eventually rooted pickup /; [ -e $q/etc/own ]
+		[ "$(find $q/etc $q/usr $q/lib $q/lib64 -type f 2>/dev/null)" = $q/etc/own ] || die "$(find $q/etc $q/usr $q/lib -type f)"
+		apt-get install -y --reinstall postfix >/dev/null 2>&1; dpkg-reconfigure -f noninteractive postfix; systemctl restart postfix
+		postfix-maint chroot status | grep -q '^chroot *off'; [ "$(find $q/etc $q/usr -type f 2>/dev/null)" = $q/etc/own ]
+		cp /root/master.cf /etc/postfix/; systemctl restart postfix; [ -e $q/etc/resolv.conf ]`},
+	{"a hostile queue directory", `rm -rf $q/etc $q/usr $q/lib $q/dev; mkdir -p $q/etc /root/lib $q/$lib; echo victim > /root/victim
+		ln -s /etc/shadow $q/etc/resolv.conf; mkfifo $q/etc/hosts; ln /root/victim $q/etc/services; mkdir -p $q/etc/nsswitch.conf/x
+		mknod $q/etc/localtime c 1 5; ln -s /root/victim $q/$lib/libgcc_s.so.1; ln -s /dev $q/dev; ln -s /root/lib $q/lib; ln -s /etc/ssl $q/etc/ssl
+		mkfifo $q/etc/host.conf; ln -s . $q/usr/loop
+		before=$(tree /etc /root /lib64); dev=$(ls -l /dev | md5sum)
+		timeout 20 /usr/libexec/postfix-maint/configure-instance -; timeout 20 /usr/libexec/postfix-maint/configure-instance --resolver
+		timeout 20 postfix-maint chroot check >/dev/null 2>&1 || [ $? -eq 1 ]
+		[ "$before" = "$(tree /etc /root /lib64)" ] || die the host was changed; [ "$dev" = "$(ls -l /dev | md5sum)" ]; [ "$(cat /root/victim)" = victim ]
+		cmp /etc/resolv.conf $q/etc/resolv.conf; cmp /etc/hosts $q/etc/hosts; cmp /etc/services $q/etc/services; [ ! -L $q/etc/resolv.conf ]
+		[ -z "$(find $q -xdev -type f -exec grep -l '^root:[^x]' {} +)" ]
+		timeout 60 systemctl restart postfix; timeout 60 postfix-maint chroot off >/dev/null 2>&1; [ "$(cat /root/victim)" = victim ]
+		[ -e /etc/ssl/certs/ca-certificates.crt ]; rm -rf $q/etc $q/usr $q/lib $q/dev; cp /root/master.cf /etc/postfix/; systemctl restart postfix`},
+	{"a removal leaves what is mounted in the chroot, and the administrator's files", `mkdir -p $q/dev/m $q/etc/m; mount --bind /etc/ssl $q/etc/m
+		mount --bind /etc/pam.d $q/dev/m; echo own > $q/etc/own; before=$(tree /etc/ssl /etc/pam.d)
+		apt-get remove -y postfix >/dev/null 2>&1; [ "$before" = "$(tree /etc/ssl /etc/pam.d)" ]; [ "$(cat $q/etc/own)" = own ]; [ ! -e $q/etc/resolv.conf ]
+		apt-get purge -y postfix >/dev/null 2>&1; [ -e /etc/ssl/certs/ca-certificates.crt ]`},
+}
+
+// TestChrootCare goes through the failures that Debian's layer has with the chroot.
+func TestChrootCare(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := boot(ctx, t, "mx", installed(ctx, t, release, product.Ours))
+		for _, c := range care {
+			if out, err := h.Sh(ctx, careTools+c.script); err != nil {
+				t.Errorf("%s: %v\n%s", c.name, errors.Unwrap(err), out)
+			}
+		}
+	})
+}
