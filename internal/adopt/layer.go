@@ -48,6 +48,7 @@ func layerItems() []item {
 		{"UNITSpostfix@.service", put, "systemd/postfix@.service", 0o644, "*"},
 		{"UNITSpostfix-watch.service", put, "systemd/postfix-watch.service", 0o644, ""},
 		{"UNITSpostfix-takeover.path", put, "systemd/postfix-takeover.path", 0o644, ""},
+		{"UNITSpostfix-takeover-look.service", put, "systemd/postfix-takeover-look.service", 0o644, ""},
 		{"UNITSpostfix-takeover.service", put, "systemd/postfix-takeover.service", 0o644, ""},
 		{"UNITSpostfix-resolvconf.path", put, "systemd/postfix-resolvconf.path", 0o644, "*"},
 		{"UNITSpostfix-resolvconf-settle.service", put, "systemd/postfix-resolvconf-settle.service", 0o644, ""},

@@ -185,7 +185,7 @@ func aliasText(unit string) string {
 [Unit]
 Description=Another name of ` + unit + `
 AssertPathExists=
-BindsTo=` + unit + `
+Requires=` + unit + `
 After=` + unit + `
 PropagatesReloadTo=` + unit + `
 [Service]

@@ -37,8 +37,8 @@ func summary(files []File) []string {
 				}
 			}
 			lines = append(lines, line+" wants "+strings.Join(units, " "))
-		case strings.Contains(f.Text, "BindsTo="):
-			_, after, _ := strings.Cut(f.Text, "BindsTo=")
+		case strings.Contains(f.Text, "Requires="):
+			_, after, _ := strings.Cut(f.Text, "Requires=")
 			unit, _, _ := strings.Cut(after, "\n")
 			lines = append(lines, line+" for "+unit)
 		default:
