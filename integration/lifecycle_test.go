@@ -55,7 +55,7 @@ const (
 )
 
 // lives are all ways.
-var lives = [][]life{installs, upgrades, removals, changes, surroundings}
+var lives = [][]life{installs, upgrades, moves, removals, changes, surroundings}
 
 // TestLife goes through the tables, each way on a host of its own, on every release.
 func TestLife(t *testing.T) {
