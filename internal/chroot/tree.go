@@ -225,7 +225,7 @@ func (q *queue) forget(p string) { delete(q.errs, p) }
 // lock takes the queue directory for this process, so that a start and a hook at the same moment do their work one after
 // the other. It waits a bounded time; the lock goes with the process.
 func (q *queue) lock(wait time.Duration) error {
-	for end := time.Now().Add(wait); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(wait); ; time.Sleep(2 * time.Millisecond) {
 		err := unix.Flock(int(q.dirs["."].file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			return nil // taken, or a file system without locks
