@@ -4,10 +4,8 @@ package integration
 
 import (
 	"context"
-	"crypto/sha256"
 	"flag"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -16,50 +14,196 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
+	"sync/atomic"
 	"testing"
-	"unicode/utf8"
 
 	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
 )
 
-// killWrapper stands in for postfix-maint: as the postinst it runs under killat, which ends it at the call /killat.n asks for.
-const killWrapper = `#!/bin/sh
-if [ "$1" = postinst ] && [ -e /killat.n ]; then
-	exec /usr/local/sbin/killat -n "$(cat /killat.n)" -log /killat.log /usr/sbin/postfix-maint.real "$@"
-fi
-exec /usr/sbin/postfix-maint.real "$@"
+// killShell runs a maintainer script in the place of sh. The one that /killat.script names runs under killat, with all that it
+// starts: debconf's frontend, config, postfix-maint.
+const killShell = `#!/bin/sh
+case ${KILLAT:-$1} in *[./]"$(cat /killat.script 2>/dev/null)")
+	export KILLAT=begun
+	# shellcheck disable=SC2046 # words
+	exec /usr/local/sbin/killat -log /killat.log $(cat /killat.how) /bin/sh "$@"
+esac
+exec /bin/sh "$@"
 `
 
-var killStep = flag.Int("killstep", 1, "kill at every n-th call only")
+var killStep = flag.Int("killstep", 1, "TestKill, TestBadDisk: disturb fewer calls; 1 is every one")
 
-// TestKill ends the postinst of a first installation by kill -9, together with the debconf frontend that waits for it, at each
-// call by which it or a program of it changes a file, one run each (on Debian 13 at every third call). After "dpkg --configure -a" all files must be
-// those of a run that nobody disturbed.
+// step is one run of dpkg that is disturbed.
+type step struct {
+	name   string
+	script string // the maintainer script that is traced
+	state  string // of the host: see killHost
+	before string // what is done to it first
+	do     string // the command that runs the script
+	again  string // what heals it: the same once more, and dpkg --configure -a
+	mend   string // what heals a warning besides: the next occasion at which it is done again
+	below  string // process that stays when the rest is killed
+}
+
+// steps are the runs of dpkg of a package's life in which our scripts change files. Config is part of postinst's: the frontend
+// of debconf runs it first.
+var steps = []step{
+	{
+		name: "config and postinst", script: "postinst", state: "unpacked", below: "dpkg",
+		do: configureAll, again: configureAll, mend: reconfigureIt,
+	},
+	{
+		name: "preinst", script: "preinst", state: "empty", below: "dpkg",
+		do: "dpkg --unpack /killed.deb", again: "dpkg --unpack /killed.deb",
+	},
+	{
+		name: "prerm", script: "prerm", state: "configured", below: "dpkg",
+		do: "dpkg -r postfix", again: configureAll + "; dpkg -r postfix", mend: "dpkg -i /killed.deb; dpkg -r postfix",
+	},
+	{
+		name: "postinst of dpkg-reconfigure", script: "postinst", state: "configured", before: wish, below: "bash",
+		do: reconfigureIt, again: reconfigureIt, mend: reconfigureIt,
+	},
+	{
+		name: "config and postinst of an upgrade", script: "postinst", state: "configured", before: "dpkg --unpack /killed2.deb", below: "dpkg",
+		do: configureAll, again: configureAll, mend: reconfigureIt,
+	},
+}
+
+const (
+	configureAll  = "dpkg --configure -a"
+	reconfigureIt = "dpkg-reconfigure -f noninteractive postfix"
+)
+
+// eachStep runs a scenario on two hosts for every step on every release.
+func eachStep(t *testing.T, do func(ctx context.Context, t *testing.T, release string, s step)) {
+	for _, release := range hosts.Releases() {
+		for _, s := range steps {
+			t.Run(release+"/"+s.name, func(t *testing.T) { do(scenario(t, 2), t, release, s) })
+		}
+	}
+}
+
+// wish is something for dpkg-reconfigure to do.
+const wish = `echo 'postfix postfix/mynetworks string 127.0.0.0/8, 10.0.0.0/8
+postfix postfix/root_address string bert' | debconf-set-selections`
+
+// buildKillat builds the program and gives its path.
+func buildKillat(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	killat := filepath.Join(t.TempDir(), "killat")
+	build := exec.CommandContext(ctx, "go", "build", "-o", killat, "./killat")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("cannot build killat: %v: %s", err, out)
+	}
+	return killat
+}
+
+// killHost gives a host in the state that a step begins in: "empty" has postfix-maint only, on "unpacked" Postfix is unpacked and
+// answered, on "configured" it is configured as well. No service may start.
+func killHost(ctx context.Context, t *testing.T, release, state string) hosts.Options {
+	t.Helper()
+	killat := buildKillat(ctx, t)
+	opt := source(ctx, t, release, product.Ours)
+	for _, layer := range []struct{ state, script string }{
+		{"empty", ""},
+		{"unpacked", "dpkg --unpack /killed.deb"},
+		{"configured", configureAll + "; /usr/libexec/postfix-maint/configure-instance"},
+	} {
+		var err error
+		opt, err = session.Layer(ctx, "kill-"+layer.state+"-"+release, opt, func(h *hosts.Host) error {
+			if layer.script == "" {
+				return prepareKill(ctx, h, killat)
+			}
+			_, err := h.Sh(ctx, layer.script)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if layer.state == state {
+			break
+		}
+	}
+	return opt
+}
+
+func prepareKill(ctx context.Context, h *hosts.Host, killat string) error {
+	answers := product.Answers{
+		"main_mailer_type": "Internet Site", "mailname": "mail.example.test",
+		"root_address": "anna", "recipient_delim": "-", "destinations": "mail.example.test, localhost",
+	}
+	if err := product.Preseed(ctx, h, answers); err != nil {
+		return err
+	}
+	program, err := os.ReadFile(killat)
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string]string{
+		"usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n", "usr/local/sbin/killat": string(program), "usr/local/sbin/killsh": killShell,
+	} {
+		if err := os.WriteFile(filepath.Join(h.Root(), name), []byte(content), 0o755); err != nil {
+			return err
+		}
+	}
+	_, err = h.Sh(ctx, `dpkg -i /packages/postfix-maint_*.deb
+		dpkg-deb -R /packages/postfix_*.deb /tmp/deb
+		sed -i '1s,.*,#!/usr/local/sbin/killsh,' /tmp/deb/DEBIAN/preinst /tmp/deb/DEBIAN/prerm /tmp/deb/DEBIAN/postinst
+		dpkg-deb --root-owner-group -Znone -b /tmp/deb /killed.deb
+		sed -i '/^Version:/s/$/.1/' /tmp/deb/DEBIAN/control
+		dpkg-deb --root-owner-group -Znone -b /tmp/deb /killed2.deb; rm -r /tmp/deb`)
+	return err
+}
+
+// TestKill ends each step by kill -9, together with the debconf frontend that waits for it, at each call by which it or a
+// program of it changes a file, one run each (on Debian 13 at every third call). Afterwards the step is repeated: all files must
+// be those of a run that nobody disturbed.
 func TestKill(t *testing.T) {
-	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
-		opt := unpacked(ctx, t, release)
-		want, calls := undisturbed(ctx, t, opt)
-		if len(calls) < 10 {
-			t.Fatalf("only %d calls were seen: %q", len(calls), calls)
-		}
-		step := *killStep
-		if release != "bookworm" { // the same program makes the same calls there: some of them are enough
-			step *= 3
-		}
-		bad := killEach(ctx, calls, step, func(n int) error { return killOnce(ctx, opt, n, want) })
-		if ctx.Err() != nil {
-			t.Errorf("not every call was reached: %v", ctx.Err())
-		}
-		for _, what := range slices.Sorted(maps.Keys(bad)) {
-			t.Errorf("killed at %d calls (%s): %s", len(bad[what]), strings.Join(bad[what], "; "), what)
-		}
-		t.Logf("killed at every %d. of %d calls:\n%s", step, len(calls), strings.Join(calls, "\n"))
+	eachStep(t, func(ctx context.Context, t *testing.T, release string, s step) {
+		s.disturbAll(ctx, t, release, 3**killStep-2, nil, func(opt hosts.Options, n int, want aftermath) error { return s.kill(ctx, opt, n, want) })
 	})
 }
 
-// killEach has once kill at every step-th call, two hosts at a time, and gives what went wrong with the calls at which it did.
+// disturbAll runs a step undisturbed and then once for each call but those to leave alone, two hosts at a time.
+func (s step) disturbAll(ctx context.Context, t *testing.T, release string, every int, leave *regexp.Regexp, disturb func(hosts.Options, int, aftermath) error) {
+	opt := killHost(ctx, t, release, s.state)
+	want, calls := s.undisturbed(ctx, t, opt)
+	if len(calls) < 3 {
+		t.Fatalf("%s: only %d calls were seen: %q", s.name, len(calls), calls)
+	}
+	if release != "bookworm" { // the same program makes the same calls there: some of them are enough
+		every *= 3
+	}
+	runs := atomic.Int32{}
+	bad := killEach(ctx, calls, every, func(n int) error {
+		if leave != nil && leave.MatchString(calls[n-1]) {
+			return nil
+		}
+		runs.Add(1)
+		return disturb(opt, n, want)
+	})
+	if ctx.Err() != nil {
+		t.Errorf("%s: not every call was reached: %v", s.name, ctx.Err())
+	}
+	for _, what := range slices.Sorted(maps.Keys(bad)) {
+		t.Errorf("%s: disturbed at %d calls (%s): %s", s.name, len(bad[what]), strings.Join(bad[what], "; "), what)
+	}
+	t.Logf("%s: disturbed at %d of %d calls:\n%s", s.name, runs.Load(), len(calls), strings.Join(calls, "\n"))
+}
+
+// begin sets the step going: n is the call, 0 none.
+func (s step) begin(n int, fault string) string {
+	how := fmt.Sprintf("-n %d -below %s", n, s.below)
+	if fault != "" {
+		how += " -error " + fault
+	}
+	return fmt.Sprintf("%s\necho %s > /killat.script; echo '%s' > /killat.how\n", s.before, s.script, how)
+}
+
+// killEach has once disturb every step-th call, two hosts at a time, and gives what went wrong with the calls at which it did.
 func killEach(ctx context.Context, calls []string, step int, once func(n int) error) map[string][]string {
 	bad := map[string][]string{}
 	var mu sync.Mutex
@@ -87,181 +231,62 @@ func killEach(ctx context.Context, calls []string, step int, once func(n int) er
 	return bad
 }
 
-// buildKillat builds the program and gives its path.
-func buildKillat(ctx context.Context, t *testing.T) string {
-	t.Helper()
-	killat := filepath.Join(t.TempDir(), "killat")
-	build := exec.CommandContext(ctx, "go", "build", "-o", killat, "./killat")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("cannot build killat: %v: %s", err, out)
-	}
-	return killat
-}
+// aftermath is the files that an undisturbed step leaves, and those after what mends a warning was done as well.
+type aftermath struct{ plain, mended map[string]string }
 
-// unpacked is a host on which all is unpacked and answered, only Postfix is not configured yet. No service may start.
-func unpacked(ctx context.Context, t *testing.T, release string) hosts.Options {
+// undisturbed goes the step without a kill and gives the resulting files and the calls that were made.
+func (s step) undisturbed(ctx context.Context, t *testing.T, opt hosts.Options) (aftermath, []string) {
 	t.Helper()
-	killat := buildKillat(ctx, t)
-	opt, err := session.Layer(ctx, "unpacked-"+release, source(ctx, t, release, product.Ours), func(h *hosts.Host) error {
-		answers := product.Answers{
-			"main_mailer_type": "Internet with smarthost", "mailname": "mail.example.test", "relayhost": "[relay.example.test]:587",
-			"root_address": "anna", "recipient_delim": "-", "destinations": "mail.example.test, localhost",
-			"maint_relay_account": "anna", "maint_relay_password": "geheim",
-		}
-		if err := product.Preseed(ctx, h, answers); err != nil {
-			return err
-		}
-		program, err := os.ReadFile(killat)
+	var result aftermath
+	var calls []string
+	for _, kind := range []struct {
+		files  *map[string]string
+		script string
+	}{{&result.plain, ""}, {&result.mended, s.mend}} {
+		h := newHost(ctx, t, "mail", opt)
+		said := sh(ctx, t, h, s.begin(0, "")+s.do+"\nrm /killat.script\n"+kind.script+describe)
+		log, err := os.ReadFile(filepath.Join(h.Root(), "killat.log"))
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
-		for name, content := range map[string]string{
-			"usr/sbin/policy-rc.d": "#!/bin/sh\nexit 101\n", "usr/local/sbin/killat": string(program), "wrapper": killWrapper,
-		} {
-			if err := os.WriteFile(filepath.Join(h.Root(), name), []byte(content), 0o755); err != nil {
-				return err
-			}
+		if *kind.files, err = described(h, said); err != nil {
+			t.Fatal(err)
 		}
-		_, err = h.Sh(ctx, `dpkg --unpack /packages/postfix-maint_*.deb /packages/postfix_*.deb
-			dpkg --configure postfix-maint
-			mv /usr/sbin/postfix-maint /usr/sbin/postfix-maint.real; mv /wrapper /usr/sbin/postfix-maint`)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
+		calls = strings.Split(strings.TrimSpace(string(log)), "\n")
 	}
-	return opt
+	return result, calls
 }
 
-// undisturbed configures once without a kill and gives the resulting files and the calls that were made.
-func undisturbed(ctx context.Context, t *testing.T, opt hosts.Options) (map[string]string, []string) {
-	t.Helper()
-	h := newHost(ctx, t, "mail", opt)
-	said := sh(ctx, t, h, "echo 0 > /killat.n; dpkg --configure -a")
-	t.Logf("dpkg said:\n%s", said)
-	log, err := os.ReadFile(filepath.Join(h.Root(), "killat.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := changed(ctx, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files, strings.Split(strings.TrimSpace(string(log)), "\n")
-}
-
-// killOnce kills at call n, configures again, and compares.
-func killOnce(ctx context.Context, opt hosts.Options, n int, want map[string]string) error {
+// kill kills at call n, repeats the step, and compares.
+func (s step) kill(ctx context.Context, opt hosts.Options, n int, want aftermath) error {
 	h, err := session.NewHost(ctx, "mail", opt)
 	if err != nil {
 		return err
 	}
 	defer h.Remove()
-	said, err := h.Sh(ctx, fmt.Sprintf(`echo %d > /killat.n
-		if dpkg --configure -a; then echo "the kill did not happen"; exit 1; fi
-		rm /killat.n
-		echo "=== again"; dpkg --configure -a`, n))
+	said, err := h.Sh(ctx, s.begin(n, "")+fmt.Sprintf(`if %s; then echo "the kill did not happen"; exit 1; fi
+		rm /killat.script
+		echo "=== again"; %s`, s.do, s.again)+describe)
 	if err != nil {
 		return err
 	}
-	got, err := changed(ctx, h)
+	_, again, _ := strings.Cut(said, "=== again")
+	return compare(h, again, want.plain)
+}
+
+// compare says how a host differs from an undisturbed one, after a run that said this.
+func compare(h *hosts.Host, said string, want map[string]string) error {
+	got, err := described(h, said)
 	if err != nil {
 		return err
 	}
 	if err := sameFiles(want, got); err != nil {
 		return err
 	}
-	_, again, _ := strings.Cut(said, "=== again")
 	for _, word := range []string{"WARNING: alias", "WARNING: main.cf"} {
-		if strings.Contains(again, word) {
-			return fmt.Errorf("the second run warns:%s", again)
+		if strings.Contains(said, word) {
+			return fmt.Errorf("the run that heals warns:%s", said)
 		}
 	}
 	return nil
-}
-
-// sameFiles compares what a host has after it was killed with one that was not.
-func sameFiles(want, got map[string]string) error {
-	if names := differing(want, got); len(names) > 0 {
-		text := ""
-		for _, name := range names {
-			text += "\n  " + numbers.ReplaceAllString(name, "N") + onlyIn("undisturbed", want[name], got[name]) + onlyIn("killed", got[name], want[name])
-		}
-		return fmt.Errorf("these files differ:%s", text)
-	}
-	return nil
-}
-
-// numbers are those of temporary files: the same fault with another number is the same fault.
-var numbers = regexp.MustCompile(`\d{5,}`)
-
-// onlyIn lists the lines that one description of a file has and the other has not.
-func onlyIn(side, one, other string) string {
-	text, n := "", 0
-	for line := range strings.Lines(one) {
-		if !strings.Contains("\n"+other, "\n"+line) {
-			if n++; n > 6 {
-				return text + "\n    ..."
-			}
-			text += fmt.Sprintf("\n    %s: %s", side, strings.TrimSpace(line))
-		}
-	}
-	return text
-}
-
-// volatile are files that tell of the runs themselves: dpkg's and debconf's books' former versions, logs, our own; and what
-// useradd, groupadd and deb-systemd-helper leave when they are killed, which their next run takes over. The tables' indexes and
-// debconf's database are compared by what stands in them.
-var volatile = regexp.MustCompile(`^/(var/lib/dpkg/(status|status-old|lock|lock-frontend|triggers/Lock|updates|statoverride-(old|new))|` +
-	`var/cache/debconf/(.*-old|passwords\.dat|config\.dat)|var/lib/systemd/deb-systemd-helper-enabled/\.state.*|var/log/.*|killat\.(n|log)|etc/\.pwd\.lock|tmp|root|run|` +
-	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.db|etc/postfix/sasl_passwd\.db)$`)
-
-// changed describes every file of a host that differs from the layers below: kind, mode, owner, content.
-func changed(ctx context.Context, h *hosts.Host) (map[string]string, error) {
-	top, files := h.Changes(), map[string]string{}
-	for name, script := range map[string]string{
-		"what /etc/aliases.db holds":   "postalias -s hash:/etc/aliases | grep -v ^YP_LAST_MODIFIED | sort",
-		"what sasl_passwd.db holds":    "postmap -s hash:/etc/postfix/sasl_passwd",
-		"what debconf's database says": "debconf-show postfix | sort; grep -c geheim /var/cache/debconf/passwords.dat || true",
-	} {
-		out, err := h.Sh(ctx, script)
-		if err != nil {
-			return nil, err
-		}
-		files[name] = out
-	}
-	err := filepath.WalkDir(top, func(p string, d fs.DirEntry, err error) error {
-		name := strings.TrimPrefix(p, top)
-		if err != nil || name == "" || volatile.MatchString(name) {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		stat := info.Sys().(*syscall.Stat_t)
-		text := fmt.Sprintf("%v %d:%d", info.Mode(), stat.Uid, stat.Gid)
-		switch {
-		case info.Mode().IsRegular():
-			data, err := os.ReadFile(p)
-			if err != nil {
-				return err
-			}
-			if len(data) < 1<<17 && utf8.Valid(data) {
-				text += "\n" + string(data)
-			} else {
-				text += fmt.Sprintf(" %x\n", sha256.Sum256(data))
-			}
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(p)
-			if err != nil {
-				return err
-			}
-			text += " -> " + target + "\n"
-		}
-		files[name] = text
-		return nil
-	})
-	return files, err
 }
