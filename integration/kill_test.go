@@ -244,12 +244,12 @@ func (s step) undisturbed(ctx context.Context, t *testing.T, opt hosts.Options) 
 		script string
 	}{{&result.plain, ""}, {&result.mended, s.mend}} {
 		h := newHost(ctx, t, "mail", opt)
-		said := sh(ctx, t, h, s.begin(0, "")+s.do+"\nrm /killat.script\n"+kind.script+describe)
+		sh(ctx, t, h, s.begin(0, "")+s.do+"\nrm /killat.script\n"+kind.script)
 		log, err := os.ReadFile(filepath.Join(h.Root(), "killat.log"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if *kind.files, err = described(h, said); err != nil {
+		if *kind.files, err = changed(ctx, h); err != nil {
 			t.Fatal(err)
 		}
 		calls = strings.Split(strings.TrimSpace(string(log)), "\n")
