@@ -32,7 +32,7 @@ var surroundings = []life{
 	},
 	{
 		name: "a build root without /proc", start: nothing, end: asChecked, off: true,
-		do: forbid + `mkdir /bare; mount --bind / /bare; ! ls /bare/proc/self 2>/dev/null
+		do: forbid + `mkdir /bare; mount --bind / /bare; not ls /bare/proc/self 2>/dev/null
 			chroot /bare sh -ec 'dpkg -i /debs/m1/postfix-maint.deb; dpkg -i /debs/o1/postfix.deb'`,
 		check: "has inet_protocols all\nexpect /etc/aliases.db 644 root:root | { ! grep .; }",
 	},
@@ -63,7 +63,7 @@ const forbid = "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d; chmod 
 const sysvWay = `
 pidof rsyslogd > /dev/null || rsyslogd; install_ours; await greets; delivered; master > /tmp/master
 $reconfigure; same_master; answer relayhost ''; answer recipient_delim -; $reconfigure; same_master; has recipient_delimiter -; await greets
-edits 2>/dev/null || :; keep; dpkg -i /debs/o1b/postfix.deb; kept; ! same_master; await greets
-invoke-rc.d postfix stop; ! greets; dpkg -i /debs/o1/postfix.deb; ! greets
-invoke-rc.d postfix start; await greets; dpkg -r postfix; ! greets; dpkg -i /debs/o1/postfix.deb; await greets; dpkg -P postfix; ! greets
+edits 2>/dev/null || :; keep; dpkg -i /debs/o1b/postfix.deb; kept; not same_master; await greets
+invoke-rc.d postfix stop; not greets; dpkg -i /debs/o1/postfix.deb; not greets
+invoke-rc.d postfix start; await greets; dpkg -r postfix; not greets; dpkg -i /debs/o1/postfix.deb; await greets; dpkg -P postfix; not greets
 `

@@ -84,7 +84,7 @@ var changes = []life{
 	},
 	{
 		name: "two commands of ours at once", start: ours, end: works,
-		do:   `( flock 9; sleep 3 ) 9>/run/postfix-maint.lock & sleep 1; ! postfix-maint apply; wait; postfix-maint apply`,
+		do:   `( flock 9; sleep 3 ) 9>/run/postfix-maint.lock & sleep 1; not postfix-maint apply; wait; postfix-maint apply`,
 		says: "another postfix-maint is at work",
 	},
 	{

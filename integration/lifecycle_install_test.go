@@ -27,7 +27,7 @@ var installs = []life{
 	{
 		name: "no configuration, then configured", start: nothing, end: works,
 		do: `answer main_mailer_type 'No configuration'; install_ours
-			test ! -e /etc/postfix/main.cf; ! greets
+			test ! -e /etc/postfix/main.cf; not greets
 			answer main_mailer_type 'Internet Site'; $reconfigure`,
 	},
 	{
@@ -60,7 +60,7 @@ var installs = []life{
 	{
 		name: "the policy forbids services", start: nothing, end: works,
 		do: `printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; install_ours
-			! greets; printf 'Subject: early\n\nx\n' | timeout 20 sendmail anna
+			not greets; printf 'Subject: early\n\nx\n' | timeout 20 sendmail anna
 			rm /usr/sbin/policy-rc.d; systemctl start postfix; $reconfigure`,
 		check: "await grep -rqs '^Subject: early' /var/mail /home/anna",
 	},
@@ -71,7 +71,7 @@ var installs = []life{
 	},
 	{
 		name: "unpacking fails, then it does not", start: nothing, end: works,
-		do:    "dpkg -i /debs/m1/*.deb; ! dpkg -i /debs/broken/postfix.deb; ! greets; install_ours",
+		do:    "dpkg -i /debs/m1/*.deb; not dpkg -i /debs/broken/postfix.deb; not greets; install_ours",
 		says:  "trying to overwrite",
 		check: "[ ! -e /usr/bin/strace ] || [ \"$(cat /usr/bin/strace)\" != mine ]",
 	},
@@ -88,7 +88,7 @@ var installs = []life{
 	{
 		name: "/etc can't be written, then it can", start: nothing, end: works,
 		do: `dpkg -i /debs/m1/*.deb; dpkg --unpack /debs/o1/postfix.deb; groupadd -r postdrop; groupadd -r postfix; useradd -r -g postfix -d /var/spool/postfix postfix
-			mount --bind /etc /etc; mount -o remount,ro,bind /etc; ! dpkg --configure postfix; umount /etc
+			mount --bind /etc /etc; mount -o remount,ro,bind /etc; not dpkg --configure postfix; umount /etc
 			dpkg --configure -a`,
 		says: `(?i)read-only file system`,
 	},
@@ -119,7 +119,7 @@ var installs = []life{
 	},
 	{
 		name: "an image does not keep its builder's name", start: nothing, end: asChecked, off: true,
-		do: forbid + `hostname builder.example.test; install_ours; ! grep '^myhostname' /etc/postfix/main.cf
+		do: forbid + `hostname builder.example.test; install_ours; not grep '^myhostname' /etc/postfix/main.cf
 			hostname clone.example.test`,
 		check: "has myhostname clone.example.test",
 	},

@@ -33,7 +33,7 @@ var removals = []life{
 	},
 	{
 		name: "removed and purged when postfix-maint has gone", start: ours, end: asChecked,
-		do: "dpkg --force-depends -P postfix-maint; dpkg -r postfix; ! pgrep -x master; dpkg -P postfix",
+		do: "dpkg --force-depends -P postfix-maint; dpkg -r postfix; not pgrep -x master; dpkg -P postfix",
 		check: `[ ! -e /etc/postfix ]
 			[ ! -e /var/spool/postfix/maildrop ]
 			! dpkg-statoverride --list | grep postdrop
@@ -53,7 +53,7 @@ var removals = []life{
 	},
 	{
 		name: "the removal fails: Postfix runs again", start: ours, end: works,
-		do: `sed -i 's/^    exec \(.*\)/    \1; exit 1/' /var/lib/dpkg/info/postfix.prerm; ! dpkg -r postfix`,
+		do: `sed -i 's/^    exec \(.*\)/    \1; exit 1/' /var/lib/dpkg/info/postfix.prerm; not dpkg -r postfix`,
 	},
 	{
 		name: "map packages come and go", start: ours, end: works,

@@ -12,6 +12,8 @@ const lifeWords = `
 umask 022
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 reconfigure='dpkg-reconfigure -f noninteractive postfix'
+# not COMMAND...: it must fail. The shell's own ! would not end a script under set -e.
+not() { if "$@"; then echo "did not fail: $*" >&2; return 1; fi; }
 # answer QUESTION VALUE: as debconf-set-selections of a person or a tool
 answer() {
 	case $1 in main_mailer_type | protocols) kind=select ;; procmail | chattr) kind=boolean ;; *) kind=string ;; esac

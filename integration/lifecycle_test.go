@@ -199,9 +199,10 @@ next() {
 	again "$4" /tmp/deb
 }
 mkdir -p /debs/d1 /debs/o1 /debs/m1
+version=$(dpkg-deb -f /stock/postfix_*.deb Version)
 for p in postfix postfix-pcre postfix-lmdb; do
 	cp /stock/${p}_*.deb /debs/d1/$p.deb
-	next /debs/d1/$p.deb u1 u9 /debs/d2/$p.deb
+	next /debs/d1/$p.deb "$version" "${version}9" /debs/d2/$p.deb
 done
 cp /packages/postfix-maint_*.deb /debs/m1/postfix-maint.deb
 cp /packages/postfix_*.deb /debs/o1/postfix.deb

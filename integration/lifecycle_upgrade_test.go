@@ -67,7 +67,7 @@ var upgrades = []life{
 	},
 	{
 		name: "unpacking fails: the old version runs on", start: ours, end: works,
-		do: "edits; keep; master > /tmp/master; ! dpkg -i /debs/broken/postfix.deb", says: "trying to overwrite",
+		do: "edits; keep; master > /tmp/master; not dpkg -i /debs/broken/postfix.deb", says: "trying to overwrite",
 		check: "kept\nsame_master\n[ \"$(dpkg-query -Wf '${Version}' postfix | tail -c 2)\" = t1 ] || [ \"$(dpkg-query -Wf '${Version}' postfix | tail -c 7)\" = +maint1 ]",
 	},
 	{
