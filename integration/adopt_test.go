@@ -119,7 +119,7 @@ func TestAdoptInstall(t *testing.T) {
 				if postfix-maint adopt --install; then exit 1; fi; is NEXT3`,
 				`NEXT3 cannot be adopted, so apt installs Debian's own: it has "etc/new.d/postfix"(.*\n)*postfix: NEXT3, Debian's own\n(.*\n)*cannot be adopted: NEXT3: it has "etc/new.d/postfix"`, "E:"},
 			{"the next one is adopted again", `debian 'NEXT4'; apt-get update -q && apt-get upgrade -y -q; is NEXT4+maint1`, "", "W:|E:|cannot be adopted"},
-			{"and back", `postfix-maint adopt --revert; is NEXT4; [ -z "$(traces)" ] || { traces; exit 1; }
+			{"and back", `postfix-maint sandbox strict; postfix-maint adopt --revert; is NEXT4; [ ! -L /etc/systemd/system/postfix@.service.d/50-postfix-maint-strict.conf ]; [ -z "$(traces)" ] || { traces; exit 1; }
 				apt-get update -q; apt-get -s dist-upgrade; is NEXT4; postfix-maint adopt --revert`, `\n0 upgraded(.*\n)*nothing to do\n`, "W:|E:"},
 			{"and again, and our package is purged", `postfix-maint adopt --install; is NEXT4+maint1; postfix-maint adopt --revert; is NEXT4; apt-get purge -y -q postfix-maint
 				[ -z "$(traces)" ] || { traces; exit 1; }; [ ! -e /var/lib/postfix-maint ]; apt-get update -q; is NEXT4`, "", "W:|E:"},

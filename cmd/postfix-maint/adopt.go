@@ -101,16 +101,17 @@ func adoptHost(c *cli.Context, mode string, stdout, stderr io.Writer) error {
 		words = stderr
 	}
 	h := host(c, root, words)
-	if mode == "refresh" { // apt may run unseen: what it said goes to the system's log as well
-		say := h.Say
-		h.Say = func(line string) {
-			say(line)
-			_ = h.Runner.(run.Runner).Run(c.Context, "logger", "-t", "postfix-maint", "-p", "mail.notice", "--", line)
-		}
+	if mode == "refresh" {
+		h.Say = alsoLogged(c.Context, h)
 	}
 	do := map[string]func(context.Context) (adopt.Report, error){
 		"install": h.Install, "revert": h.Revert, "status": h.Status, "refresh": h.Refresh,
 	}[mode]
+	if mode == "revert" {
+		if err := leaveStrict(c.Context, root, h, words); err != nil {
+			return err
+		}
+	}
 	report, err := do(c.Context)
 	switch {
 	case err != nil:
@@ -126,6 +127,26 @@ func adoptHost(c *cli.Context, mode string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, "nothing to do")
 	}
 	return nil
+}
+
+// alsoLogged says to the system's log as well what h says: apt may run unseen.
+func alsoLogged(ctx context.Context, h adopt.Host) func(string) {
+	return func(line string) {
+		h.Say(line)
+		_ = h.Runner.(run.Runner).Run(ctx, "logger", "-t", "postfix-maint", "-p", "mail.notice", "--", line)
+	}
+}
+
+// leaveStrict takes the strict profile back: it is made for our units, and would hold for Debian's as well.
+func leaveStrict(ctx context.Context, root *sysroot.Root, h adopt.Host, words io.Writer) error {
+	switch {
+	case !isStrict(root):
+		return nil
+	case h.DryRun:
+		h.Say("the sandbox profile would become default")
+		return nil
+	}
+	return switchSandbox(ctx, root, "default", words)
 }
 
 // host is this host, as adopt sees it; what it does and what apt says go to w.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -26,26 +27,36 @@ func sandboxCommand(stdout io.Writer) *cli.Command {
 			if c.NArg() != 1 {
 				return fmt.Errorf("sandbox needs one of: default, strict, status")
 			}
-			changed, err := sandbox(root, profile, stdout)
-			if err != nil || !changed || !root.IsHost() || !systemd.Booted("/") {
-				return err
-			}
-			s := &setup.Systemd{Run: run.Runner{}}
-			defer s.Close()
-			if err := s.Reload(c.Context); err != nil {
-				return err
-			}
-			fmt.Fprintln(stdout, "a running instance takes the profile up at its next restart")
-			return nil
+			return switchSandbox(c.Context, root, profile, stdout)
 		},
 	}
+}
+
+// switchSandbox is sandbox with what systemd has to know of it.
+func switchSandbox(ctx context.Context, root *sysroot.Root, profile string, stdout io.Writer) error {
+	changed, err := sandbox(root, profile, stdout)
+	if err != nil || !changed || !root.IsHost() || !systemd.Booted("/") {
+		return err
+	}
+	s := &setup.Systemd{Run: run.Runner{}}
+	defer s.Close()
+	if err := s.Reload(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintln(stdout, "a running instance takes the profile up at its next restart")
+	return nil
+}
+
+// isStrict tells whether the strict profile was chosen here.
+func isStrict(root *sysroot.Root) bool {
+	target, err := root.Readlink(paths.StrictDropIn)
+	return err == nil && target == paths.StrictProfile
 }
 
 // sandbox makes or removes the link to the strict drop-in (systemd.unit(5)). A file of the administrator's in its place is
 // not touched.
 func sandbox(root *sysroot.Root, profile string, stdout io.Writer) (changed bool, err error) {
-	target, err := root.Readlink(paths.StrictDropIn)
-	strict := err == nil && target == paths.StrictProfile
+	strict := isStrict(root)
 	_, statErr := root.Lstat(paths.StrictDropIn)
 	if foreign := statErr == nil && !strict; foreign && profile != "status" {
 		return false, fmt.Errorf("cannot choose a profile: %q is not ours; move it away first", paths.StrictDropIn)
