@@ -47,6 +47,7 @@ func apply(c *cli.Context, stdout, stderr io.Writer) error {
 			return err
 		}
 		defer held.Release()
+		recoverRelay(c.Context, root, stderr)
 	}
 	db, closeDB, err := openDatabase(c.Context)
 	if err != nil {

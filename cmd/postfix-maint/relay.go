@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -96,6 +98,18 @@ func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) 
 		return p.Warnings, err
 	}
 	return r, nil
+}
+
+// recoverRelay ends what a killed run left of the primary instance's smarthost: no password may lie around, whatever the answers
+// say now.
+func recoverRelay(ctx context.Context, root *sysroot.Root, stderr io.Writer) {
+	inst, err := primaryInstance(root)
+	if err != nil {
+		return // main.cf can't be understood: setup says so
+	}
+	if err := smarthost.Recover(ctx, smarthost.Deps{Root: root, Run: run.Runner{}}, inst); err != nil {
+		warn(stderr, []string{fmt.Sprintf("cannot clear away what an interrupted change of the smarthost left: %v", err)})
+	}
 }
 
 // checkRelayAnswer judges an answer while questions are asked. Before Postfix is there, packages may be on their way.

@@ -130,6 +130,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 		old = args[0]
 	}
 	defer lockForScript(ctx, root, "postinst", stderr).Release()
+	recoverRelay(ctx, root, stderr)
 	svc, done := service(root)
 	defer done()
 	plan, settle, err := planSetup(ctx, root, client, svc, setup.Request{Old: old, Reconfigure: reconfiguring()})
@@ -269,6 +270,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 		warn(stderr, []string{fmt.Sprintf("Postfix was not stopped: %v", err)})
 	}
 	warn(stderr, clearChroots(root))
+	recoverRelay(ctx, root, stderr)
 	syncSyslog(ctx, root, nil, stderr, stderr)
 	return nil
 }

@@ -110,6 +110,9 @@ func changeSmarthost(c *cli.Context, stdout, stderr io.Writer, plan func(smartho
 			return err
 		}
 		defer held.Release()
+		if err := smarthost.Recover(c.Context, d, inst); err != nil {
+			return err
+		}
 	}
 	p, err := plan(d, inst)
 	if err != nil {

@@ -1,13 +1,40 @@
 package smarthost
 
 import (
+	"context"
 	"fmt"
 	"path"
 	"strings"
 
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/sysroot"
 )
+
+// Recover ends what a killed change of an instance left: a commit is completed, built tables, of which one may hold a password,
+// are taken away. Where nothing is left it writes nothing and runs no program.
+func Recover(ctx context.Context, d Deps, inst instance.Instance) error {
+	h, err := glance(d, inst)
+	if err != nil {
+		return err
+	}
+	left, err := d.Root.Exists(h.stage(""))
+	if err != nil || !left {
+		return err
+	}
+	if h.disk != nil {
+		if err := h.ask(ctx); err != nil {
+			return err
+		}
+	}
+	if err := h.sweepTemp(); err != nil {
+		return err
+	}
+	if err := h.resume(); err != nil {
+		return err
+	}
+	return h.sweep()
+}
 
 // staged tells whether main.cf on disk names the built table instead of the lasting one: an interrupted commit.
 func (h *host) staged(name string) bool { return mains(h.onDisk, h.stage(name)) }

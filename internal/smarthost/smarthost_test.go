@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
+
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/run"
@@ -96,6 +98,13 @@ func (f *tools) postconf(names []string) ([]byte, error) {
 		return nil, err
 	}
 	var out strings.Builder
+	for len(names) > 1 && names[0] == "-o" {
+		name, value, _ := strings.Cut(names[1], "=")
+		if _, err := file.Apply(maincf.Set(name, value)); err != nil {
+			return nil, err
+		}
+		names = names[2:]
+	}
 	for _, name := range names {
 		value, ok := file.Get(name)
 		if !ok {
@@ -380,6 +389,47 @@ func TestKilledBeforeTheMoment(t *testing.T) {
 	}
 	if got := read(t, d, "/etc/aliases"); got != "postmaster: root\nroot: anna\n" {
 		t.Errorf("the aliases are %q", got)
+	}
+}
+
+// What a kill leaves goes with Recover, whatever is wished afterwards: no password lies around, and main.cf names lasting tables.
+func TestRecover(t *testing.T) {
+	const stage = "/etc/postfix/.postfix-maint"
+	for name, leave := range map[string]func(t *testing.T, d smarthost.Deps) (main string){
+		"after the moment": func(t *testing.T, d smarthost.Deps) string { // killed while it swept
+			write(t, d, stage+"/sasl_passwd.db", secret)
+			return read(t, d, "/etc/postfix/main.cf")
+		},
+		"between the two names": func(t *testing.T, d smarthost.Deps) string {
+			lasting := read(t, d, "/etc/postfix/main.cf")
+			for _, name := range []string{"/sasl_passwd", "/sasl_passwd.db"} {
+				if err := os.Rename(d.Root.Dir()+"/etc/postfix"+name, d.Root.Dir()+stage+name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write(t, d, "/etc/postfix/main.cf", strings.ReplaceAll(lasting, "/etc/postfix/sasl_passwd", stage+"/sasl_passwd"))
+			write(t, d, "/etc/postfix/.sasl_passwd1234567", secret)
+			return lasting
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d, _ := lay(t, nil)
+			set(t, d, options())
+			before := sysroottest.Dump(t, d.Root.Dir(), false)
+			if err := os.Mkdir(d.Root.Dir()+stage, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			main := leave(t, d)
+			if err := smarthost.Recover(context.Background(), d, primary); err != nil {
+				t.Fatal(err)
+			}
+			if diff := gocmp.Diff(before, sysroottest.Dump(t, d.Root.Dir(), false)); diff != "" {
+				t.Errorf("left:\n%s", diff)
+			}
+			if got := read(t, d, "/etc/postfix/main.cf"); got != main {
+				t.Errorf("main.cf is\n%s", got)
+			}
+		})
 	}
 }
 
