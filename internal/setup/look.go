@@ -74,7 +74,7 @@ func (p *Plan) intent() answers.Answers {
 	given, now := p.req.Answers, mainSum(p.h.main)
 	switch {
 	case !p.resumed:
-		p.journal = journal{Fresh: p.h.main == nil && !p.h.broken, Before: now, Answers: given}
+		p.journal = journal{Fresh: p.h.main == nil && !p.h.broken, Before: now, After: now, Answers: given}
 	case now != p.journal.Before && now != p.journal.After && !p.journal.Relaying:
 		p.dropped = true
 		p.warn("%s was edited after a configuration was interrupted: it is left as it is; to change it run \"dpkg-reconfigure postfix\"", paths.MainCF)
@@ -87,7 +87,7 @@ func (p *Plan) intent() answers.Answers {
 		given = p.journal.Answers
 	}
 	p.written = p.journal.Relaying && !p.req.Reconfigure
-	p.fresh = p.journal.Fresh && (p.written || !p.journal.Relaying)
+	p.fresh = p.journal.Fresh && (p.written || !p.journal.Relaying || now == p.journal.After)
 	return given
 }
 

@@ -2,7 +2,6 @@ package setup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/sysroot"
 )
 
 // Relay brings into force what a relay needs besides relayhost: TLS, a login, sender rewriting. Another flow does it; cmd wires them.
@@ -41,6 +39,9 @@ const (
 // relayParams are written together with the rest of a relay: with TLS and login still missing, mail could go out in clear.
 var relayParams = []string{"relayhost", "default_transport", "relay_transport"}
 
+// transportParams keep a new host's mail local until its relay is set up.
+var transportParams = []string{"default_transport", "relay_transport"}
+
 // addRelayLive brings what is in force about the relay to the rest of it.
 func (p *Plan) addRelayLive() {
 	if p.d.Relay != nil && p.h.live != nil {
@@ -58,9 +59,9 @@ func (p *Plan) chooseRelay() relayAction {
 		_, write := p.wish(q)
 		return write && (p.effected[q].Answered || p.effected[q].Changed)
 	}
-	switch asked := r.Given || slices.ContainsFunc(answers.RelayQuestions(), wished); {
+	switch asked := r.Given || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
 	case !t.Relays():
-		if r.InForce && wished(answers.MailerType) {
+		if r.InForce && (p.resumed && p.journal.Relaying || wished(answers.MailerType)) {
 			return unsetRelay
 		}
 	case r.InForce && (asked || wished(answers.RelayHost)), asked && !r.Plain(p.relayAnswers()):
@@ -89,24 +90,32 @@ func (p *Plan) relayProblems(ctx context.Context) []answers.Problem {
 	return p.d.Relay.Check(ctx, p.relayAnswers())
 }
 
-// holdRelay keeps back the edits that are the relay's to make.
-func (p *Plan) holdRelay(edits []maincf.Edit) []maincf.Edit {
-	if p.relay == leaveRelay {
+// holdRelay gives the edits that are made before the relay is set up, and keeps back those that come into force with it: on a new
+// host relayhost and the transports, with mail staying local until then; on one that has a configuration all, as one change.
+func (p *Plan) holdRelay(edits []maincf.Edit) (now []maincf.Edit) {
+	switch {
+	case p.relay == leaveRelay:
 		return edits
+	case !p.fresh:
+		p.relayEdits = edits
+		return nil
 	}
-	var rest []maincf.Edit
 	for _, e := range edits {
 		if slices.Contains(relayParams, e.Name()) {
 			p.relayEdits = append(p.relayEdits, e)
 		} else {
-			rest = append(rest, e)
+			now = append(now, e)
 		}
 	}
-	return rest
+	for _, name := range transportParams {
+		now = append(now, maincf.Set(name, "error"))
+		p.relayEdits = append(p.relayEdits, maincf.Unset(name))
+	}
+	return now
 }
 
-// relayStep plans the change. A failure leaves a host that had a configuration with its former relay; on a new one mail stays local.
-// The wishes are kept for the next run then.
+// relayStep plans the change. A failure leaves a host that had a configuration with its former main.cf; on a new one mail stays local.
+// The wishes are kept for the next run then, which takes a new host up as if this one had been interrupted.
 func (p *Plan) relayStep(ctx context.Context) error {
 	if p.relay == leaveRelay {
 		return nil
@@ -138,7 +147,8 @@ func (p *Plan) relayStep(ctx context.Context) error {
 		}
 		p.Held = true
 		if p.fresh {
-			err = errors.Join(err, p.stayLocal())
+			p.unfinished = true
+			p.warn("until then Postfix delivers local mail only")
 		}
 		return mild{fmt.Errorf("%w; mend the answers with \"dpkg-reconfigure postfix\"", err)}
 	}})
@@ -147,17 +157,3 @@ func (p *Plan) relayStep(ctx context.Context) error {
 
 // told tells a change that was not to be foreseen.
 func (p *Plan) told(c Change) { p.show(c) }
-
-// stayLocal keeps mail on a new host whose relay could not be set up.
-func (p *Plan) stayLocal() error {
-	f, err := readMainCF(p.d.Root)
-	if f == nil || err != nil {
-		return err
-	}
-	if _, err := f.Apply(maincf.Set("default_transport", "error"), maincf.Set("relay_transport", "error")); err != nil {
-		return err
-	}
-	p.warn("until then Postfix delivers local mail only")
-	_, err = p.d.Root.WriteFile(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644})
-	return err
-}

@@ -3,7 +3,6 @@ package setup_test
 import (
 	"context"
 	"errors"
-
 	"os"
 	"path/filepath"
 	"slices"
@@ -140,6 +139,42 @@ func TestRelay(t *testing.T) {
 		if !p.Held || !strings.Contains(strings.Join(p.Warnings, "\n"), "made to fail") {
 			t.Errorf("held %v, said %q", p.Held, p.Warnings)
 		}
+	})
+	t.Run("a relay that failed on a new host is done later as if it never had", func(t *testing.T) {
+		whole := newHost(t)
+		whole.run(asked(whole.root, "", false, login), nil, "")
+		for _, reconfigure := range []bool{false, true} {
+			r := newHost(t)
+			r.fails = true
+			r.run(asked(r.root, "", false, login), nil, "")
+			r.fails = false
+			r.run(asked(r.root, ours, reconfigure, login), blankRelay(), "")
+			for _, path := range []string{"/etc/postfix/main.cf", "/var/lib/postfix-maint/applied.json"} {
+				if got, want := read(t, r.root, path), read(t, whole.root, path); got != want {
+					t.Errorf("%s is\n%s\nafter the failure, without one\n%s", path, got, want)
+				}
+			}
+			if there, err := r.root.Exists("/var/lib/postfix-maint/pending.json"); there || err != nil {
+				t.Errorf("the intent is still there: %v", err)
+			}
+		}
+	})
+	t.Run("a relay that fails leaves a configuration as it was, with all that was to come with it", func(t *testing.T) {
+		r := newHost(t)
+		r.run(asked(r.root, "", false, q{answers.MailerType: "Internet Site"}), nil, "")
+		before := read(t, r.root, "/etc/postfix/main.cf")
+		wish := q{answers.MyNetworks: "127.0.0.0/8, 10.0.0.0/8"}
+		for question, value := range login {
+			wish[question] = value
+		}
+		r.fails = true
+		p := r.run(asked(r.root, ours, true, wish), blankRelay(), "")
+		if got := read(t, r.root, "/etc/postfix/main.cf"); got != before || !p.Held {
+			t.Errorf("held %v, main.cf is\n%s", p.Held, got)
+		}
+		r.fails = false
+		r.run(asked(r.root, ours, true, wish), blankRelay(), "")
+		r.has("mynetworks = 127.0.0.0/8, 10.0.0.0/8", "relayhost = [r.example]:587", "account = anna", "inet_interfaces = loopback-only")
 	})
 	t.Run("main.cf has no relay before the login", func(t *testing.T) {
 		r := newHost(t)

@@ -71,7 +71,7 @@ func (p *Plan) service(ctx context.Context) error {
 // intended is done again.
 func (p *Plan) planAction(installing bool) {
 	switch {
-	case installing, p.fresh:
+	case installing, p.fresh && !p.resumed: // one whose relay failed has run since
 		p.action = "start"
 	case !p.req.Reconfigure && p.req.Old != "":
 		// After an upgrade the map packages must be configured first: dpkg runs our trigger at the end (#1063772).

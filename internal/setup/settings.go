@@ -57,11 +57,19 @@ func (p *Plan) mainCF(ctx context.Context) error {
 	if _, err := f.Apply(edits...); err != nil {
 		return err
 	}
-	p.h.after = f
-	if old != nil && string(old) != string(f.Bytes()) {
+	p.journal.After = mainSum(f)
+	whole, err := maincf.Parse(f.Bytes())
+	if err != nil {
+		return err
+	}
+	if _, err := whole.Apply(p.relayEdits...); err != nil {
+		return err
+	}
+	p.h.after = whole
+	if old != nil && string(old) != string(whole.Bytes()) {
 		p.action = "reload"
 		for name := range restartParams {
-			if value(p.h.main, name, "all") != value(f, name, "all") {
+			if value(p.h.main, name, "all") != value(whole, name, "all") {
 				p.action = "restart"
 			}
 		}

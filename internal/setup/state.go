@@ -26,7 +26,7 @@ type State struct {
 type journal struct {
 	Fresh   bool                                `json:"fresh"`   // no main.cf when the run began
 	Before  string                              `json:"before"`  // sum of main.cf then, "" for none
-	After   string                              `json:"after"`   // and of what it is to become
+	After   string                              `json:"after"`   // and of what step "main.cf" makes of it
 	Action  string                              `json:"action"`  // what the service needs at the end
 	Answers map[answers.Question]answers.Answer `json:"answers"` // those being applied
 	// Relaying is set when main.cf is as the answers want it but for the relay, which other hands write then.
@@ -98,7 +98,7 @@ func (p *Plan) begin() error {
 	if err := p.sweep(); err != nil || p.resumed {
 		return err
 	}
-	p.journal.Action, p.journal.After = p.action, mainSum(p.h.after)
+	p.journal.Action = p.action
 	return save(p.d.Root, paths.Pending, p.journal)
 }
 
@@ -139,6 +139,9 @@ func (p *Plan) end() error {
 	}
 	if _, err := p.d.Root.Remove(paths.Installing); err != nil {
 		return err
+	}
+	if p.unfinished {
+		return nil
 	}
 	_, err := p.d.Root.Remove(paths.Pending)
 	return err

@@ -111,9 +111,14 @@ func (h *host) askTypes(ctx context.Context) error {
 	return nil
 }
 
-// ask fills in the effective values. Parameters that this release does not have are missing in the answer.
-func (h *host) ask(ctx context.Context) error {
-	out, err := h.d.Run.Output(ctx, paths.Postconf, append([]string{"-c", h.inst.ConfigDir, "-x"}, asked...)...)
+// ask fills in the effective values, with other parameters than in main.cf (NAME=VALUE). Parameters that this release does not have
+// are missing in the answer.
+func (h *host) ask(ctx context.Context, other ...string) error {
+	args := []string{"-c", h.inst.ConfigDir, "-x"}
+	for _, o := range other {
+		args = append(args, "-o", o)
+	}
+	out, err := h.d.Run.Output(ctx, paths.Postconf, append(args, asked...)...)
 	if err != nil {
 		return fmt.Errorf("cannot ask Postfix for its settings: %w", err)
 	}

@@ -49,6 +49,9 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	if err != nil {
 		return nil, err
 	}
+	if err := h.foresee(ctx, base, others); err != nil {
+		return nil, err
+	}
 	f, err := p.facts(ctx, o, r, base)
 	if err != nil {
 		return nil, err
@@ -128,6 +131,20 @@ func (p *Plan) facts(ctx context.Context, o Options, r relay, base *maincf.File)
 	}
 	f.hostKey, err = h.hostEntry(ctx, r, base)
 	return f, err
+}
+
+// foresee asks again where the other edits change this host's names in addresses.
+func (h *host) foresee(ctx context.Context, base *maincf.File, others []maincf.Edit) error {
+	var other []string
+	for _, e := range others {
+		if v, ok := base.Get(e.Name()); ok && slices.Contains([]string{"myorigin", "myhostname", "mydestination"}, e.Name()) {
+			other = append(other, e.Name()+"="+v)
+		}
+	}
+	if len(other) == 0 {
+		return nil
+	}
+	return h.ask(ctx, other...)
 }
 
 // origin is the domain of local mail. Debian's Postfix reads a file where the value is a path (see /etc/mailname).

@@ -119,6 +119,16 @@ func TestAnswersComeIntoForce(t *testing.T) {
 	}
 }
 
+// The names of this host that come with the relay are those that its senders have.
+func TestAnswersWithOtherNames(t *testing.T) {
+	d, _ := lay(t, nil)
+	given := qa{answers.RelayHost: "[r.example]:587", answers.Rewriting: answers.GenericMap, answers.SenderAddress: "u@r.example"}
+	bring(t, d, given, "", maincf.Set("mydestination", "new.example, $myhostname"))
+	if got := read(t, d, "/etc/postfix/generic"); !strings.Contains(got, "@new.example u@r.example\n") || !strings.Contains(got, "@mail.example.test u@r.example\n") {
+		t.Errorf("the table says\n%s", got)
+	}
+}
+
 // What the administrator made by hand, or by the command in more detail than there are answers, is not undone by another answer.
 func TestAnswersKeepWhatTheyDoNotChange(t *testing.T) {
 	d, _ := lay(t, nil)
