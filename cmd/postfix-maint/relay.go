@@ -44,7 +44,8 @@ func relayPassword(db *debconf.Client) (smarthost.Secret, error) {
 }
 
 // relay lets setup do with the smarthost of the primary instance what the answers say.
-func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) {
+func relay(d smarthost.Deps, password smarthost.Secret) (*setup.Relay, error) {
+	root := d.Root
 	inst, err := primaryInstance(root)
 	if err != nil {
 		return nil, nil // main.cf can't be understood: setup says so, and leaves it alone
@@ -57,7 +58,10 @@ func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) 
 			return nil, err
 		}
 	}
-	d := smarthost.Deps{Root: root, Run: run.Runner{}}
+	r.Now = func() (map[answers.Question]string, error) {
+		now, _, err := smarthost.Live(root, inst)
+		return now, err
+	}
 	plan := func(ctx context.Context, a answers.Answers, others []maincf.Edit) (*smarthost.Plan, error) {
 		if a == nil {
 			return smarthost.Unset(ctx, d, inst, others...)
@@ -65,10 +69,6 @@ func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) 
 		return smarthost.SetAnswers(ctx, d, inst, a, password, others...)
 	}
 	r.Check = func(ctx context.Context, a answers.Answers) []answers.Problem {
-		if !root.IsHost() {
-			return []answers.Problem{{Question: answers.RelayHost, Value: a[answers.RelayHost].Value,
-				Text: "a relay with TLS or a login is set up where Postfix's own programs run: run dpkg-reconfigure on the booted host"}}
-		}
 		problems := smarthost.CheckAnswers(ctx, d, inst, a, password, true)
 		if len(problems) > 0 || r.Live == nil {
 			return problems
@@ -98,6 +98,12 @@ func relay(root *sysroot.Root, password smarthost.Secret) (*setup.Relay, error) 
 		return p.Warnings, err
 	}
 	return r, nil
+}
+
+// refuseBelowRoot is Relay.Check below DPKG_ROOT.
+func refuseBelowRoot(_ context.Context, a answers.Answers) []answers.Problem {
+	return []answers.Problem{{Question: answers.RelayHost, Value: a[answers.RelayHost].Value,
+		Text: "a relay with TLS or a login is set up where Postfix's own programs run: run dpkg-reconfigure on the booted host"}}
 }
 
 // recoverRelay ends what a killed run left of the primary instance's smarthost: no password may lie around, whatever the answers

@@ -155,7 +155,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 }
 
 // planSetup plans a run with the answers in the debconf database. settle takes the wishes' flags back there, once they are applied,
-// and a password, once it is stored.
+// and a password, once it is stored, and notes what the answers about the relay became.
 func planSetup(ctx context.Context, root *sysroot.Root, db *debconf.Client, svc setup.Service, req setup.Request) (plan *setup.Plan, settle func() error, err error) {
 	if req.Answers, err = answers.Load(db); err != nil {
 		return nil, nil, err
@@ -164,26 +164,47 @@ func planSetup(ctx context.Context, root *sysroot.Root, db *debconf.Client, svc 
 	if err != nil {
 		return nil, nil, err
 	}
-	relay, err := relay(root, password)
+	relay, err := relay(smarthost.Deps{Root: root, Run: run.Runner{}}, password)
 	if err != nil {
 		return nil, nil, err
+	}
+	if relay != nil && !root.IsHost() {
+		relay.Check = refuseBelowRoot
 	}
 	req.Package = installedVersion(root)
 	req.Facts = facts(ctx, root, req.Package)
 	plan, err = setup.NewPlan(ctx, setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay}, req)
-	return plan, func() error {
-		for q, a := range req.Answers {
-			if a.Changed && !plan.Held {
-				if err := db.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
-					return err
-				}
+	return plan, func() error { return settleAnswers(db, plan, req.Answers, password != "") }, err
+}
+
+// settleAnswers is what planSetup says of settle.
+func settleAnswers(db *debconf.Client, plan *setup.Plan, given answers.Answers, password bool) error {
+	if plan.Held {
+		return nil
+	}
+	for q, a := range given {
+		if a.Changed {
+			if err := db.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
+				return err
 			}
 		}
-		if password == "" || plan.Held {
-			return nil
+	}
+	now, err := plan.Settled()
+	if err != nil {
+		return err
+	}
+	for q, v := range now {
+		if _, known := given[q]; !known {
+			continue
 		}
-		return db.Reset(string(answers.RelayPassword))
-	}, err
+		if err := db.Set(string(q), v); err != nil {
+			return err
+		}
+	}
+	if !password {
+		return nil
+	}
+	return db.Reset(string(answers.RelayPassword))
 }
 
 // sayNotes tells on an upgrade which settings are outdated. None is changed for that (Debian policy 10.7.3).

@@ -15,7 +15,9 @@ import (
 type Relay struct {
 	Live    map[answers.Question]string // what is in force, per question about the relay; nil without main.cf
 	InForce bool                        // an earlier Apply is
-	Given   bool                        // somebody gave a password
+	// Now is Live read anew, with relayhost.
+	Now   func() (map[answers.Question]string, error)
+	Given bool // somebody gave a password
 	// Plain tells whether the answers ask for no more than relayhost.
 	Plain func(a answers.Answers) bool
 	// Check tells which answers can't be brought into force.
@@ -68,6 +70,19 @@ func (p *Plan) chooseRelay() relayAction {
 		return setRelay
 	}
 	return leaveRelay
+}
+
+// Settled gives, when Apply is through with main.cf, the answers about the relay that stand for what is in force now, where they are
+// not those that were given: debconf's database has to hold them, and so has the base of the next merge. Port and relay host, say,
+// are one parameter. It is empty where no answer is looked at, or the wishes are kept for the next run.
+func (p *Plan) Settled() (map[answers.Question]string, error) {
+	r := p.d.Relay
+	if r == nil || r.Now == nil || p.Held || p.dropped || p.mailerType() == answers.NoConfiguration {
+		return nil, nil
+	}
+	now, err := r.Now()
+	maps.DeleteFunc(now, func(q answers.Question, v string) bool { return answers.Equal(q, v, p.effected[q].Value) })
+	return now, err
 }
 
 // relayAnswers are the wishes about the relay, and what is in force for the rest.

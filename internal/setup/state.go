@@ -133,7 +133,11 @@ func mainSum(f *maincf.File) string {
 // a run that has nothing left to do.
 func (p *Plan) end() error {
 	if !p.Held {
-		if err := save(p.d.Root, paths.Applied, p.applied()); err != nil {
+		now, err := p.applied()
+		if err != nil {
+			return err
+		}
+		if err := save(p.d.Root, paths.Applied, now); err != nil {
 			return err
 		}
 	}
@@ -148,7 +152,7 @@ func (p *Plan) end() error {
 }
 
 // applied is the base for the next merge: what was answered, and where nobody answered what is in force.
-func (p *Plan) applied() State {
+func (p *Plan) applied() (State, error) {
 	s := State{Package: p.req.Package, Answers: map[string]string{}, Protos: p.h.protos}
 	if s.Package == "" && p.h.state != nil {
 		s.Package = p.h.state.Package
@@ -164,5 +168,9 @@ func (p *Plan) applied() State {
 			s.Answers[string(q)] = v
 		}
 	}
-	return s
+	settled, err := p.Settled()
+	for q, v := range settled {
+		s.Answers[string(q)] = v
+	}
+	return s, err
 }

@@ -14,15 +14,20 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// Live gives, per question about the relay, what is in force, so that confirming it changes nothing; ours tells whether something
-// of it was set by Set. It runs no program.
+// Live gives, per question about the relay and for relayhost, what is in force, so that confirming it changes nothing; ours tells
+// whether something of it was set by Set. It runs no program.
 func Live(root *sysroot.Root, inst instance.Instance) (live map[answers.Question]string, ours bool, err error) {
 	h, err := glance(Deps{Root: root}, inst)
 	if err != nil {
 		return nil, false, err
 	}
 	o, err := h.inForce()
-	return o.answers(), h.state.found, err
+	live = o.answers()
+	relay := answers.Answers{answers.RelayHost: {Value: o.Relay}, answers.RelayAccount: {Value: o.User}}
+	if _, said := h.live.Get("smtp_tls_security_level"); !said && !*o.Wrapper && Plain(relay) {
+		live[answers.RelayTLS] = answers.ByPort // what Plain leaves of it
+	}
+	return live, h.state.found, err
 }
 
 // inForce are the options that the configuration stands for, without the password: those of the last set, with what somebody
@@ -51,7 +56,7 @@ func (o Options) answers() map[answers.Question]string {
 		port = answers.Default(answers.RelayPort, answers.Facts{}, nil)
 	}
 	live := map[answers.Question]string{
-		answers.RelayPort: port, answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
+		answers.RelayHost: o.Relay, answers.RelayPort: port, answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
 		answers.SenderAddress: "", answers.SenderMap: "",
 	}
 	switch o.Rewrite.Kind {

@@ -92,6 +92,10 @@ func TestAnswersComeIntoForce(t *testing.T) {
 					t.Errorf("%s = %q, want %q", param, got, want)
 				}
 			}
+			if got, want := live[answers.RelayHost], value(t, d, "relayhost"); got != want {
+				t.Errorf("live relay host is %q, want %q", got, want)
+			}
+			delete(live, answers.RelayHost)
 			for q, v := range live {
 				want := c.given[q]
 				if other, ok := c.live[q]; ok {
@@ -140,7 +144,7 @@ func TestAnswersKeepWhatTheyDoNotChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[answers.Question]string{
-		answers.RelayPort: "", answers.RelayTLS: answers.StartTLS, answers.RelayAccount: "u@example.net", answers.Rewriting: answers.GenericMap,
+		answers.RelayHost: o.Relay, answers.RelayPort: "", answers.RelayTLS: answers.StartTLS, answers.RelayAccount: "u@example.net", answers.Rewriting: answers.GenericMap,
 		answers.SenderAddress: "u@example.net", answers.SenderMap: "",
 	}
 	if diff := cmp.Diff(want, live); diff != "" {
