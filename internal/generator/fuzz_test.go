@@ -13,7 +13,7 @@ import (
 // ours is each line that a drop-in may have. A value that broke out of its line would be a setting of somebody else's choice,
 // in a unit that root runs.
 var ours = regexp.MustCompile(`^(#.*|\[Unit\]|\[Service\]|\[Path\]|(Description|AssertPathExists|ConditionPathExists|RequiresMountsFor|PartOf|Requires|After|` +
-	`PropagatesReloadTo|Wants|Environment|Slice|ExecCondition|ExecStart|ExecStartPre|ExecStop|ExecReload|Type|RemainAfterExit|Restart|PathChanged)=.*)?$`)
+	`PropagatesReloadTo|Wants|Environment|Slice|ExecCondition|ExecStart|ExecStartPre|ExecStop|ExecReload|Type|RemainAfterExit|Restart|PathModified)=.*)?$`)
 
 // FuzzUnits gives any bytes as the main.cf of an instance beside a good one, and as that of the primary one.
 func FuzzUnits(f *testing.F) {

@@ -107,7 +107,7 @@ func watched(insts []instance.Instance) []File {
 	for n, inst := range insts {
 		table.WriteString(inst.Unit() + " " + inst.QueueDir + "\n")
 		if n < maxWatched {
-			pidFiles.WriteString("PathChanged=" + specifier(path.Join(inst.QueueDir, "pid/master.pid")) + "\n")
+			pidFiles.WriteString("PathModified=" + specifier(path.Join(inst.QueueDir, "pid/master.pid")) + "\n")
 		}
 	}
 	return []File{
