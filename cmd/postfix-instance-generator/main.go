@@ -86,10 +86,6 @@ func run(args []string, stdout, stderr io.Writer) int {
 // show prints each unit under a line with its name.
 func show(w io.Writer, units []generator.File) {
 	for _, u := range units {
-		if u.Link != "" {
-			fmt.Fprintf(w, "# %s -> %s\n", u.Path, u.Link)
-			continue
-		}
 		fmt.Fprintf(w, "# %s\n%s", u.Path, u.Text)
 	}
 }

@@ -65,7 +65,7 @@ func TestRunDry(t *testing.T) {
 		t.Errorf("exit %d: %s", code, &stderr)
 	}
 	for _, want := range []string{
-		"# postfix.service.d/50-instances.conf\n", "Wants=postfix@postfix-000.service\n", "# postfix@000.service.d/50-instance.conf -> ../postfix-by-short-name\n",
+		"# postfix.service.d/50-instances.conf\n", "Wants=postfix@postfix-000.service\n", "\nRequires=postfix@postfix-000.service\n",
 		"# postfix@postfix-000.service.d/50-instance.conf\n", "Environment=\"MAIL_CONFIG=/etc/postfix-000\"\n",
 	} {
 		if !strings.Contains(stdout.String(), want) {

@@ -192,9 +192,6 @@ func write(dir string, f File, made map[string]bool) error {
 		made[parent] = true
 	}
 	name := filepath.Join(dir, f.Path)
-	if f.Link != "" {
-		return os.Symlink(f.Link, name)
-	}
 	fd, err := syscall.Open(name, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_CLOEXEC, 0o644)
 	if err != nil {
 		return err

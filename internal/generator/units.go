@@ -21,11 +21,10 @@ const Table = "postfix-instances"
 // DropIn is the name of the file that gives an instance's unit its configuration directory.
 const DropIn = "50-instance.conf"
 
-// File is a file or, with Link, a symbolic link to make below the generator's output directory.
+// File is a file to make below the generator's output directory.
 type File struct {
 	Path string // relative
 	Text string
-	Link string
 }
 
 // Input is what the units are made from.
@@ -37,8 +36,7 @@ type Input struct {
 // Units gives all files, sorted by path. The primary instance is always among them, even if its main.cf could not be
 // understood: Postfix itself may do so, and if it does not, postfix.service has to fail rather than to stand for nothing.
 //
-// Each file and directory costs a daemon-reload of hundreds of instances dearly, so one file says what postfix.service wants,
-// and the names that differ from their instance's only by the prefix "postfix-" are links to one file.
+// Each file and directory costs a daemon-reload of hundreds of instances dearly, so one file says what postfix.service wants.
 func Units(in Input) []File {
 	insts := in.Instances
 	if !slices.ContainsFunc(insts, instance.Instance.IsPrimary) {
@@ -50,7 +48,6 @@ func Units(in Input) []File {
 	for _, inst := range insts {
 		known[inst.Unit()] = true
 	}
-	short := false
 	for _, inst := range insts {
 		unit := inst.Unit()
 		var aliases []string
@@ -61,20 +58,12 @@ func Units(in Input) []File {
 			}
 			known[alias] = true
 			aliases = append(aliases, alias)
-			if strings.Replace(alias, "@", "@postfix-", 1) == unit {
-				files = append(files, File{Path: dropIn(alias), Link: path.Join("..", shared)})
-				short = true
-			} else {
-				files = append(files, File{Path: dropIn(alias), Text: aliasText(unit)})
-			}
+			files = append(files, File{Path: dropIn(alias), Text: aliasText(unit)})
 		}
 		files = append(files, File{Path: dropIn(unit), Text: instanceText(inst, aliases)})
 		if inst.Enabled {
 			wanted = append(wanted, unit)
 		}
-	}
-	if short {
-		files = append(files, File{Path: shared, Text: aliasText("postfix@postfix-%i.service")})
 	}
 	// Debian 13 runs /etc/postfix-NAME as postfix@NAME without an entry in multi_instance_directories. Enabled, it is one of
 	// this host's instances and comes back with the others after "systemctl stop postfix; systemctl start postfix".
@@ -116,10 +105,6 @@ func watched(insts []instance.Instance) []File {
 		{Path: "multi-user.target.d/50-postfix.conf", Text: madeBy + "\n[Unit]\nWants=" + takeover + "\n"},
 	}
 }
-
-// shared is the drop-in of the names that lack the prefix. systemd takes it for nothing but what the links make it. (Links to a
-// whole directory it passes over.)
-const shared = "postfix-by-short-name"
 
 const madeBy = "# Made by postfix-instance-generator"
 
@@ -179,7 +164,9 @@ func instanceText(inst instance.Instance, aliases []string) string {
 	return b.String()
 }
 
-// aliasText makes a unit another name of an instance's: it runs no program, starts that unit and ends with it.
+// aliasText makes a unit another name of an instance's: it runs no program and starts that unit. No BindsTo=: when the instance dies
+// this unit would stop, and with it, by PartOf=, the instance that systemd is about to restart. No specifier in Requires=: systemd
+// passes over a template that requires itself with a longer name.
 func aliasText(unit string) string {
 	return madeBy + `: another name of ` + unit + `
 [Unit]

@@ -22,13 +22,11 @@ var (
 	}
 )
 
-// summary is one line for each file: its path and where it leads, what it wants, or that it is another name of something.
+// summary is one line for each file: its path and what it wants, or that it is another name of something.
 func summary(files []File) []string {
 	var lines []string
 	for _, f := range files {
 		switch line := f.Path; {
-		case f.Link != "":
-			lines = append(lines, line+" -> "+f.Link)
 		case strings.Contains(f.Text, "Wants="):
 			var units []string
 			for text := range strings.Lines(f.Text) {
@@ -68,10 +66,9 @@ func TestUnits(t *testing.T) {
 		"two instances, and the other names of the second": {
 			Input{Instances: []instance.Instance{primary, out}},
 			[]string{
-				"postfix-by-short-name for postfix@postfix-%i.service",
 				`postfix.service.d/50-instances.conf wants postfix@- postfix@postfix-out`,
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf -> ../postfix-by-short-name",
+				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
@@ -88,9 +85,8 @@ func TestUnits(t *testing.T) {
 		"a disabled instance is known, not wanted": {
 			Input{Instances: []instance.Instance{off, disabled}, Enabled: []string{"postfix@postfix-out.service"}},
 			[]string{
-				"postfix-by-short-name for postfix@postfix-%i.service",
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf -> ../postfix-by-short-name",
+				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
@@ -112,10 +108,9 @@ func TestUnits(t *testing.T) {
 		"Debian 13's naming, enabled by hand, of an instance that has another name": {
 			Input{Instances: []instance.Instance{primary, out}, Enabled: []string{"postfix@out.service"}},
 			[]string{
-				"postfix-by-short-name for postfix@postfix-%i.service",
 				`postfix.service.d/50-instances.conf wants postfix@- postfix@postfix-out`,
 				"postfix@-.service.d/50-instance.conf",
-				"postfix@out.service.d/50-instance.conf -> ../postfix-by-short-name",
+				"postfix@out.service.d/50-instance.conf for postfix@postfix-out.service",
 				"postfix@postfix-out.service.d/50-instance.conf",
 			},
 		},
