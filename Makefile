@@ -41,8 +41,8 @@ lint: ## gofmt, vet, staticcheck, shellcheck, units
 demo: ## two booted hosts: a satellite is preseeded, installed, and sends its first mail (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs RELEASE=bookworm && $(GO) run ./integration/demo
 
-bench: ## Debian's layer and ours side by side, with the ratios (root)
-	@integration/ci/prepare && $(MAKE) --no-print-directory debs && $(GO) run ./integration/bench
+bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie chroots' chooses (root)
+	@integration/ci/prepare && $(MAKE) --no-print-directory debs && $(GO) run ./integration/bench $(PARTS)
 
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build

@@ -1,11 +1,12 @@
 // Command bench (test helper, outside the rings) measures Debian's layer and ours on twin hosts in one run and prints the
-// ratios. "make bench" runs it as root, after the packages are built.
+// ratios. "make bench" runs it as root, after the packages are built; arguments choose the releases and the parts.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"postfix-maint/integration/hosts"
@@ -14,7 +15,7 @@ import (
 )
 
 func main() {
-	if err := bench(); err != nil {
+	if err := bench(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
@@ -25,28 +26,50 @@ type side struct {
 	*hosts.Host
 	refresh   string // chroot refresh with nothing to do
 	generator string // "" where the layer has none
+	byName    bool   // the refresh takes an instance's name
 }
 
-func bench() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
+// parts are what is measured, in this order on one pair of hosts.
+var parts = []struct {
+	name string
+	do   func(ctx context.Context, debian, ours side) error
+}{{"reconfigure", reconfigure}, {"upgrade", upgrade}, {"refresh", refresh}, {"chroots", chroots}, {"generate", generate}}
+
+// bench measures what is chosen by name, releases and parts; none named is all.
+func bench(chosen []string) error {
+	names := []string{"fresh"}
+	for _, p := range parts {
+		names = append(names, p.name)
+	}
+	releases, chosen := choose(hosts.Releases(), chosen)
+	names, chosen = choose(names, chosen)
+	if len(chosen) > 0 {
+		return fmt.Errorf("there is no release and no part %q", chosen)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
 	s, err := hosts.Open(func(format string, a ...any) { fmt.Printf("... "+format+"\n", a...) })
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	for _, release := range hosts.Releases() {
+	for _, release := range releases {
 		fmt.Printf("... preparing two hosts of %s\n", release)
 		debian, ours, err := pair(ctx, s, release)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("\n%-46s %12s %12s %8s   %s\n", release, "Debian", "ours", "ratio", "asked for")
-		if err := fresh(ctx, s, release); err != nil {
-			return err
+		if slices.Contains(names, "fresh") {
+			if err := fresh(ctx, s, release); err != nil {
+				return err
+			}
 		}
-		for _, step := range []func(context.Context, side, side) error{reconfigure, upgrade, refresh, generate} {
-			if err := step(ctx, debian, ours); err != nil {
+		for _, p := range parts {
+			if !slices.Contains(names, p.name) {
+				continue
+			}
+			if err := p.do(ctx, debian, ours); err != nil {
 				return err
 			}
 		}
@@ -58,6 +81,21 @@ func bench() error {
 		}
 	}
 	return nil
+}
+
+// choose gives those of all that are chosen, or all if none is, and what else was chosen.
+func choose(all, chosen []string) (some, others []string) {
+	for _, name := range chosen {
+		if slices.Contains(all, name) {
+			some = append(some, name)
+		} else {
+			others = append(others, name)
+		}
+	}
+	if len(some) == 0 {
+		some = all
+	}
+	return some, others
 }
 
 // ourTools are the programs that replace the scripts of both releases.
@@ -88,7 +126,8 @@ func pair(ctx context.Context, s *hosts.Session, release string) (debian, ours s
 	}
 	ours.refresh, ours.generator = ourTools+"configure-instance -", ourTools+"postfix-instance-generator"
 	debian.refresh, debian.generator = "/usr/lib/postfix/configure-instance.sh -", "/lib/systemd/system-generators/postfix-instance-generator"
-	if release != "bookworm" { // there Postfix calls the script with its parameters exported, and a generator is no more
+	debian.byName = release == "bookworm"
+	if !debian.byName { // there Postfix calls the script with its parameters exported, and a generator is no more
 		debian.refresh = "env MAIL_CONFIG=/etc/postfix config_directory=/etc/postfix command_directory=/usr/sbin" +
 			" daemon_directory=/usr/lib/postfix/sbin queue_directory=/var/spool/postfix mail_owner=postfix" +
 			" /usr/lib/postfix/configure-instance.sh"
