@@ -47,7 +47,7 @@ func adoptCommand(stdout, stderr io.Writer) *cli.Command {
 			case len(modes) > 1:
 				return fmt.Errorf("adopt takes one of --%s at a time", strings.Join(modes, ", --"))
 			case c.NArg() > 1 || len(modes) > 0 && c.NArg() > 0:
-				return fmt.Errorf("adopt takes one package at a time, and none with --install, --revert, --status and --refresh")
+				return usageError{errors.New("adopt takes one package at a time, and none with --install, --revert, --status and --refresh")}
 			case len(modes) == 1:
 				return adoptHost(c, modes[0], stdout, stderr)
 			case c.Bool("dry-run") || c.Bool("json"):

@@ -31,6 +31,7 @@ type chrootReport struct {
 	Missing  []string `json:"missing"`
 	Stale    []string `json:"stale"`
 	Foreign  []string `json:"foreign"`
+	Syslog   []string `json:"syslog"` // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
 	Warnings []string `json:"warnings"`
 	Error    string   `json:"error,omitempty"`
 
@@ -52,18 +53,12 @@ func chrootCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 	return &cli.Command{
 		Name: "chroot", Usage: "run the services chrooted or not, and keep the chroot right",
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return fmt.Errorf("chroot has no command %q", c.Args().First())
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 		Subcommands: []*cli.Command{
 			sub("on", "run Postfix's services chrooted", switchTo(true), printChange, dry),
 			sub("off", "run no service chrooted, and take our files out of the queue directory", switchTo(false), printChange, dry),
 			sub("status", "say which services run chrooted", statusChroot, printStatus),
 			sub("sync", "bring the chroot up to date", syncChroot, printChange, dry),
-			sub("check", "list what is missing, stale or foreign; exit status 1 if anything is missing or stale", checkChroot, printCheck),
+			sub("check", "list what is missing, stale or foreign; exit status 1 if anything is missing or stale, not for warnings", checkChroot, printCheck),
 		},
 	}
 }
@@ -75,7 +70,7 @@ var errNotInStep = errors.New("a chroot is not in step with the host; \"postfix-
 func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootReport), stdout, stderr io.Writer) error {
 	names, err := operands(c)
 	if err == nil && len(names) > 1 {
-		err = fmt.Errorf("chroot %s takes one INSTANCE", c.Command.Name)
+		err = usageError{fmt.Errorf("chroot %s takes one INSTANCE", c.Command.Name)}
 	}
 	if err != nil {
 		return err
@@ -101,29 +96,53 @@ func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootRepo
 			}
 			errs = append(errs, err)
 		}
-		r.fill()
 		reports = append(reports, r)
 	}
-	switch {
-	case c.Command.Name == "check" || c.Bool("dry-run"):
-		warn(stderr, syslogDue(root))
-	case c.Command.Name != "status":
-		syncSyslog(c.Context, root, chrootQueues(root), stderr, stderr)
+	if c.Command.Name != "status" {
+		files, warnings := careForSyslog(c, root, stderr)
+		for i := range reports {
+			reports[i].Syslog, reports[i].Warnings = files, append(reports[i].Warnings, warnings...)
+		}
+		if c.Command.Name == "check" && len(files) > 0 {
+			errs = append(errs, errNotInStep)
+		}
 	}
 	if c.Bool("json") {
 		enc := json.NewEncoder(stdout)
 		enc.SetIndent("", "\t")
-		errs = append(errs, enc.Encode(reports))
+		errs = append(errs, enc.Encode(filled(reports)))
 		return distinct(errs)
 	}
-	for _, r := range reports {
+	printAll(reports, print, stdout, stderr)
+	return distinct(errs)
+}
+
+// careForSyslog makes the syslog daemon listen in all chroots, or only looks, as the command says.
+func careForSyslog(c *cli.Context, root *sysroot.Root, stderr io.Writer) (files, warnings []string) {
+	if c.Command.Name == "check" || c.Bool("dry-run") {
+		return syslogDue(root)
+	}
+	return changeSyslog(c.Context, root, chrootQueues(root), stderr)
+}
+
+// printAll prints for people; what several instances share is printed once.
+func printAll(reports []chrootReport, print func(io.Writer, chrootReport), stdout, stderr io.Writer) {
+	var warnings []string
+	for i, r := range reports {
+		if i > 0 {
+			r.Syslog = nil
+		}
 		if len(reports) > 1 {
 			fmt.Fprintf(stdout, "instance %s in %s:\n", r.Instance, r.Queue)
 		}
 		print(stdout, r)
-		warn(stderr, r.Warnings)
+		for _, text := range r.Warnings {
+			if !slices.Contains(warnings, text) {
+				warnings = append(warnings, text)
+			}
+		}
 	}
-	return distinct(errs)
+	warn(stderr, warnings)
 }
 
 // chrootDeps is what package chroot works with.
@@ -158,13 +177,17 @@ func distinct(errs []error) error {
 	return errors.Join(some...)
 }
 
-// fill makes empty lists of those that are nil, for JSON.
-func (r *chrootReport) fill() {
-	for _, list := range []*[]string{&r.Chrooted, &r.Outside, &r.Switched, &r.Missing, &r.Stale, &r.Foreign, &r.Warnings} {
-		if *list == nil {
-			*list = []string{}
+// filled makes empty lists of those that are nil, for JSON.
+func filled(reports []chrootReport) []chrootReport {
+	for i := range reports {
+		r := &reports[i]
+		for _, list := range []*[]string{&r.Chrooted, &r.Outside, &r.Switched, &r.Missing, &r.Stale, &r.Foreign, &r.Syslog, &r.Warnings} {
+			if *list == nil {
+				*list = []string{}
+			}
 		}
 	}
+	return reports
 }
 
 // take notes the result of a plan.
@@ -242,13 +265,13 @@ func printChange(w io.Writer, r chrootReport) {
 	if r.dry {
 		updated, removed = "would update", "would remove"
 	}
-	for _, name := range r.Updated {
+	for _, name := range slices.Concat(r.Updated, r.Syslog) {
 		fmt.Fprintln(w, updated, name)
 	}
 	for _, name := range r.Removed {
 		fmt.Fprintln(w, removed, name)
 	}
-	if r.diff == "" && len(r.Updated)+len(r.Removed) == 0 && r.Error == "" {
+	if r.diff == "" && len(r.Updated)+len(r.Removed)+len(r.Syslog) == 0 && r.Error == "" {
 		fmt.Fprintln(w, "nothing to do")
 	}
 }
@@ -272,7 +295,7 @@ func printCheck(w io.Writer, r chrootReport) {
 	for _, group := range []struct {
 		word  string
 		names []string
-	}{{"missing", r.Missing}, {"stale", r.Stale}, {"foreign", r.Foreign}} {
+	}{{"missing", r.Missing}, {"stale", slices.Concat(r.Stale, r.Syslog)}, {"foreign", r.Foreign}} {
 		for _, name := range group.names {
 			fmt.Fprintln(w, group.word, name)
 		}

@@ -36,7 +36,7 @@ func dynamicmapCommand(stdout, stderr io.Writer) *cli.Command {
 func mapAction(most int, stdout, stderr io.Writer, do func(context.Context, setup.Maps, cli.Args) error) cli.ActionFunc {
 	return func(c *cli.Context) error {
 		if c.NArg() < 1 || c.NArg() > most {
-			return fmt.Errorf("%s needs: %s", c.Command.HelpName, c.Command.ArgsUsage)
+			return usageError{fmt.Errorf("%s needs: %s", c.Command.HelpName, c.Command.ArgsUsage)}
 		}
 		root, err := openRoot()
 		if err != nil {

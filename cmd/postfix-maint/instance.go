@@ -26,7 +26,7 @@ func instanceCommand(stdout, stderr io.Writer) *cli.Command {
 			Action: func(c *cli.Context) error {
 				args, err := operands(c)
 				if err == nil && len(args) != 1 {
-					err = fmt.Errorf("instance %s needs one NAME", name)
+					err = usageError{fmt.Errorf("instance %s needs one NAME", name)}
 				}
 				if err != nil {
 					return err
@@ -49,12 +49,6 @@ func instanceCommand(stdout, stderr io.Writer) *cli.Command {
 	}
 	return &cli.Command{
 		Name: "instance", Usage: "make, list, enable, disable and remove Postfix instances",
-		Action: func(c *cli.Context) error {
-			if c.NArg() > 0 {
-				return fmt.Errorf("instance has no command %q", c.Args().First())
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 		Subcommands: []*cli.Command{
 			one("create", "make an instance, enable and start it", createFlags(), createInstance),
 			{
@@ -98,17 +92,17 @@ func operands(c *cli.Context) ([]string, error) {
 		name, value, given := strings.Cut(strings.TrimPrefix(args[0][1:], "-"), "=")
 		switch needed, known := takesValue[name]; {
 		case !known:
-			return nil, fmt.Errorf("there is no option %s", args[0])
+			return nil, usageError{fmt.Errorf("there is no option %s", args[0])}
 		case given:
 		case !needed:
 			value = "true"
 		case len(args) == 1:
-			return nil, fmt.Errorf("option %s needs a value", args[0])
+			return nil, usageError{fmt.Errorf("option %s needs a value", args[0])}
 		default:
 			value, args = args[1], args[1:]
 		}
 		if err := c.Set(name, value); err != nil {
-			return nil, fmt.Errorf("cannot use option --%s: %w", name, err)
+			return nil, usageError{fmt.Errorf("cannot use option --%s: %w", name, err)}
 		}
 	}
 	return plain, nil
@@ -177,7 +171,7 @@ func instances(ctx context.Context, stdout, stderr io.Writer) (*multi.Host, func
 
 func listInstances(c *cli.Context, stdout, stderr io.Writer) error {
 	if c.NArg() > 0 {
-		return errors.New("instance list takes no argument")
+		return usageError{errors.New("instance list takes no argument")}
 	}
 	h, done, err := instances(c.Context, stdout, stderr)
 	if err != nil {

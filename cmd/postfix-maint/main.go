@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,36 +31,54 @@ func main() {
 	os.Exit(code)
 }
 
+// usageError is a call that is not understood.
+type usageError struct{ error }
+
 // execute is the whole program but for the process around it: 0 if all went well, 1 if not, 2 for a call that is not understood.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	usage := false
 	app := &cli.App{
 		Name: "postfix-maint", Usage: "set up and care for Debian's Postfix", Version: version,
 		Writer: stdout, ErrWriter: stderr, HideHelpCommand: true,
 		Commands: commands(stdout, stderr),
 		// The library must never choose the exit status: it takes a failed child's for its own, and debconf reads 30 as "back".
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-			usage = true
-			return err
-		},
-		Action: func(c *cli.Context) error {
-			usage = true
-			if c.NArg() > 0 {
-				return fmt.Errorf("unknown command %q", c.Args().First())
-			}
-			return cli.ShowAppHelp(c)
-		},
+		OnUsageError:   notUnderstood,
+		Action:         noCommand,
 	}
+	strict(app.Commands)
 	err := app.RunContext(ctx, args)
 	if err != nil {
 		fmt.Fprintf(stderr, "postfix-maint: %v\n", err)
 	}
 	switch {
-	case usage:
+	case errors.As(err, new(usageError)):
 		return 2
 	case err != nil:
 		return 1
 	}
 	return 0
+}
+
+// strict makes commands refuse options and subcommands that they do not have.
+func strict(commands []*cli.Command) {
+	for _, c := range commands {
+		c.OnUsageError = notUnderstood
+		if len(c.Subcommands) > 0 {
+			c.Action = noCommand
+			strict(c.Subcommands)
+		}
+	}
+}
+
+func notUnderstood(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+
+// noCommand is what a command with subcommands does if none of them is named.
+func noCommand(c *cli.Context) error {
+	if c.NArg() > 0 {
+		return usageError{fmt.Errorf("unknown command %q", c.Args().First())}
+	}
+	if err := cli.ShowSubcommandHelp(c); err != nil {
+		return err
+	}
+	return usageError{errors.New("a command is missing")}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -25,7 +26,7 @@ func sandboxCommand(stdout io.Writer) *cli.Command {
 			}
 			profile := c.Args().First()
 			if c.NArg() != 1 {
-				return fmt.Errorf("sandbox needs one of: default, strict, status")
+				return usageError{errors.New("sandbox needs one of: default, strict, status")}
 			}
 			return switchSandbox(c.Context, root, profile, stdout)
 		},

@@ -150,7 +150,7 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	if old != "" && !reconfiguring() {
 		sayNotes(root, stderr)
 	}
-	syncSyslog(ctx, root, chrootQueues(root), stderr, stderr)
+	syncSyslog(ctx, root, chrootQueues(root), stderr)
 	return nil
 }
 
@@ -226,7 +226,7 @@ func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr i
 		warn(stderr, refreshChroots(ctx, root, stderr))
 	}
 	if slices.ContainsFunc(fired, func(name string) bool { return strings.HasPrefix(name, "/") && name != setup.ModuleTrigger }) {
-		syncSyslog(ctx, root, chrootQueues(root), stderr, stderr) // a syslog daemon came or went
+		syncSyslog(ctx, root, chrootQueues(root), stderr) // a syslog daemon came or went
 	}
 	action := ""
 	switch {
@@ -271,7 +271,7 @@ func startAgain(ctx context.Context, root *sysroot.Root, stderr io.Writer) error
 	if err := svc.Act(ctx, "start"); err != nil {
 		warn(stderr, []string{fmt.Sprintf("Postfix was not started again: %v", err)})
 	}
-	syncSyslog(ctx, root, chrootQueues(root), stderr, stderr)
+	syncSyslog(ctx, root, chrootQueues(root), stderr)
 	return nil
 }
 
@@ -292,7 +292,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 	}
 	warn(stderr, clearChroots(root))
 	recoverRelay(ctx, root, stderr)
-	syncSyslog(ctx, root, nil, stderr, stderr)
+	syncSyslog(ctx, root, nil, stderr)
 	return nil
 }
 

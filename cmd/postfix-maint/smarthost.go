@@ -98,7 +98,7 @@ func smarthostDeps(c *cli.Context) (smarthost.Deps, instance.Instance, error) {
 // changeSmarthost plans, shows and makes a change.
 func changeSmarthost(c *cli.Context, stdout, stderr io.Writer, plan func(smarthost.Deps, instance.Instance) (*smarthost.Plan, error)) error {
 	if c.NArg() > 0 {
-		return fmt.Errorf("unexpected argument %q", c.Args().First())
+		return usageError{fmt.Errorf("unexpected argument %q", c.Args().First())}
 	}
 	d, inst, err := smarthostDeps(c)
 	if err != nil {
@@ -246,7 +246,7 @@ func showSmarthost(c *cli.Context, stdout io.Writer) error {
 
 func testSmarthost(c *cli.Context, stdout io.Writer) error {
 	if c.NArg() != 1 {
-		return errors.New("smarthost test needs one address that the relay takes mail for")
+		return usageError{errors.New("smarthost test needs one address that the relay takes mail for")}
 	}
 	d, inst, err := smarthostDeps(c)
 	if err != nil {

@@ -68,33 +68,42 @@ func chrootQueues(root *sysroot.Root) (queues []string) {
 
 // syncSyslog makes the syslog daemon listen in the chroots in the queue directories, and in no others. It says what it changes. What
 // goes wrong is a warning: mail flows all the same.
-func syncSyslog(ctx context.Context, root *sysroot.Root, queues []string, out, stderr io.Writer) {
-	plan, err := syslogHost(root, func(text string) { warn(stderr, []string{text}) }).NewPlan(queues)
+func syncSyslog(ctx context.Context, root *sysroot.Root, queues []string, stderr io.Writer) {
+	_, warnings := changeSyslog(ctx, root, queues, stderr)
+	warn(stderr, warnings)
+}
+
+// changeSyslog is syncSyslog, and returns the files that it changes and what goes wrong.
+func changeSyslog(ctx context.Context, root *sysroot.Root, queues []string, out io.Writer) (files, warnings []string) {
+	say := func(text string) { warnings = append(warnings, text) }
+	plan, err := syslogHost(root, say).NewPlan(queues)
 	if err == nil {
-		warn(stderr, plan.Warnings)
+		warnings = append(warnings, plan.Warnings...)
 		for _, c := range plan.Changes {
+			files = append(files, c.Path)
 			fmt.Fprintf(out, "syslog: %s\n%s", c.Path, c.Diff)
 		}
 		err = plan.Apply(ctx)
 	}
 	if err != nil {
-		warn(stderr, []string{err.Error()})
+		say(err.Error())
 	}
+	return files, warnings
 }
 
-// syslogDue says what syncSyslog would do.
-func syslogDue(root *sysroot.Root) (lines []string) {
+// syslogDue gives the files that syncSyslog would change, and what it cannot mend.
+func syslogDue(root *sysroot.Root) (files, warnings []string) {
 	plan, err := syslogd.Host{Root: root}.NewPlan(chrootQueues(root))
 	if err != nil {
-		return []string{err.Error()}
+		return nil, []string{err.Error()}
 	}
 	for _, c := range plan.Changes {
-		lines = append(lines, fmt.Sprintf("the syslog daemon does not listen in the chroots as it should: \"postfix-maint chroot sync\" changes %s", c.Path))
+		files = append(files, c.Path)
 	}
 	for _, socket := range plan.Silent() {
-		lines = append(lines, fmt.Sprintf("the syslog daemon does not listen on %s as it is told to: does it run? Does AppArmor or SELinux forbid it?", socket))
+		warnings = append(warnings, fmt.Sprintf("the syslog daemon does not listen on %s as it is told to: does it run? Does AppArmor or SELinux forbid it?", socket))
 	}
-	return append(lines, plan.Warnings...)
+	return files, append(warnings, plan.Warnings...)
 }
 
 // sockets is the multi.Sockets of the system.
