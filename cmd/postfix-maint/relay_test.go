@@ -142,10 +142,6 @@ func relayTemplates() map[string]debconftest.Template {
 func TestReconfigureSettles(t *testing.T) {
 	type given = map[answers.Question]string
 	login := given{answers.RelayAccount: "anna@r.example", answers.RelayPassword: "geheim"}
-	ca, err := os.ReadFile("../../internal/smarthost/testdata/ca.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, relay := range map[string]given{
 		"no relay":                             {answers.MailerType: "Internet Site"},
 		"no port":                              {answers.RelayHost: "[r.example]"},
@@ -171,18 +167,73 @@ func TestReconfigureSettles(t *testing.T) {
 							f.Preseed(string(q), v)
 						}
 					}
-					settles(t, f, sysroottest.New(t, map[string]string{
-						"usr/share/postfix/main.cf.debian": "compatibility_level = 3.6\n" + main, "usr/share/postfix/main.cf.dist": "#\n",
-						"usr/share/postfix/master.cf.dist": "smtp unix - - y - - smtp\n", "etc/postfix/": "", "etc/aliases": "postmaster: root\n", "etc/aliases.db": "",
-						"usr/lib/x86_64/sasl2/libplain.so": "", "etc/ssl/certs/ca-certificates.crt": string(ca), "etc/passwd": "root:x:0:0::/root:/bin/sh\npostfix:x:100:100::/:/bin/false\n", "etc/group": "root:x:0:\npostfix:x:100:\npostdrop:x:101:\n", "var/spool/": "",
-						"var/lib/dpkg/statoverride": "root postdrop 2555 /usr/sbin/postdrop\nroot postdrop 2555 /usr/sbin/postqueue\n",
-					}))
+					settles(t, f, unpackedHost(t, main))
 					if got := f.Value(string(answers.RelayTLS)); relay[answers.RelayTLS] == answers.ByPort && got != answers.ByPort {
 						t.Errorf("the answer about TLS became %q", got)
 					}
 				})
 			}
 		}
+	}
+}
+
+// unpackedHost is a host on which Postfix is unpacked, with more in the template of main.cf.
+func unpackedHost(t *testing.T, main string) *sysroot.Root {
+	t.Helper()
+	ca, err := os.ReadFile("../../internal/smarthost/testdata/ca.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sysroottest.New(t, map[string]string{
+		"usr/share/postfix/main.cf.debian": "compatibility_level = 3.6\n" + main, "usr/share/postfix/main.cf.dist": "#\n",
+		"usr/share/postfix/master.cf.dist": "smtp unix - - y - - smtp\n", "etc/postfix/": "", "etc/aliases": "postmaster: root\n", "etc/aliases.db": "",
+		"usr/lib/x86_64/sasl2/libplain.so": "", "etc/ssl/certs/ca-certificates.crt": string(ca), "var/spool/": "",
+		"etc/passwd": "root:x:0:0::/root:/bin/sh\npostfix:x:100:100::/:/bin/false\n", "etc/group": "root:x:0:\npostfix:x:100:\npostdrop:x:101:\n",
+		"etc/hostname": "box.example.test\n", "var/lib/dpkg/statoverride": "root postdrop 2555 /usr/sbin/postdrop\nroot postdrop 2555 /usr/sbin/postqueue\n",
+	})
+}
+
+// Below DPKG_ROOT a relay that needs more than relayhost is refused with the reason: Postfix's programs can't run there. Mail
+// stays local, and the answers stay for dpkg-reconfigure.
+func TestRelayBelowRoot(t *testing.T) {
+	for name, more := range map[string]map[answers.Question]string{
+		"TLS":     {answers.RelayTLS: answers.StartTLS},
+		"a login": {answers.RelayAccount: "anna", answers.RelayPassword: "geheim"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, root := debconftest.New(relayTemplates()), unpackedHost(t, "")
+			f.Preseed(string(answers.MailerType), "Satellite system")
+			f.Preseed(string(answers.RelayHost), "[r.example]:587")
+			for q, v := range more {
+				f.Preseed(string(q), v)
+			}
+			if err := f.Run(func(r io.Reader, w io.Writer) error {
+				plan, settle, err := planSetup(context.Background(), root, debconf.New(r, w), nil, setup.Request{})
+				if err != nil {
+					return err
+				}
+				err = plan.Apply(context.Background(), func(setup.Change) {}, settle)
+				if said := strings.Join(plan.Warnings, "\n"); !strings.Contains(said, "run dpkg-reconfigure on the booted host") || strings.Contains(said, "geheim") {
+					t.Errorf("it says %s", said)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			main, err := root.ReadFile(paths.MainCF)
+			if text := string(main); err != nil || !strings.Contains(text, "\ndefault_transport = error\n") || strings.Contains(text, "r.example") {
+				t.Errorf("main.cf is %s, %v", text, err)
+			}
+			if there, err := root.Exists("/etc/postfix/sasl_passwd"); there || err != nil {
+				t.Errorf("there is a table of passwords: %v", err)
+			}
+			more[answers.RelayHost] = "[r.example]:587"
+			for q, v := range more {
+				if f.Value(string(q)) != v {
+					t.Errorf("the answer to %s is lost", q)
+				}
+			}
+		})
 	}
 }
 

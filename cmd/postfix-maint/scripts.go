@@ -201,7 +201,7 @@ func settleAnswers(db *debconf.Client, plan *setup.Plan, given answers.Answers, 
 			return err
 		}
 	}
-	if !password {
+	if !password || plan.Refused {
 		return nil
 	}
 	return db.Reset(string(answers.RelayPassword))

@@ -128,6 +128,7 @@ func (p *Plan) settle(ctx context.Context, given answers.Answers) error {
 		p.Held = true
 		p.warn("no setting was changed; mend the answer with \"dpkg-reconfigure postfix\"")
 	default:
+		p.Refused = true
 		for _, q := range answers.Questions() {
 			p.effected[q] = answers.Answer{Value: answers.Default(q, p.req.Facts, nil)}
 		}

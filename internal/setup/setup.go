@@ -54,6 +54,9 @@ type Plan struct {
 	Warnings []string
 	// Held is set where an answer is invalid and so no setting is touched. The wishes then stay noted in the database.
 	Held bool
+	// Refused is set where an answer is invalid on a new host, which gets guesses and local mail instead. The answers stay in the
+	// database then, a password as well.
+	Refused bool
 
 	d        Deps
 	req      Request
