@@ -58,6 +58,45 @@ func TestReconfigureNothing(t *testing.T) {
 	})
 }
 
+// everySetting says what dpkg-reconfigure has to leave as it is: our state, the configuration, debconf's answers and flags.
+const everySetting = `find /etc /var/lib/postfix-maint -printf '%p %y %s %m %u %T@\n' | sort; debconf-get-selections | grep -a 'postfix/' | sort; debconf-show postfix | sort`
+
+// TestReconfigureRelay configures hosts with and without a relay, and then three times again without a wish: from the first time on no
+// file and no answer changes. TestReconfigureSettles has more kinds, in memory.
+func TestReconfigureRelay(t *testing.T) {
+	login := map[string]string{"maint_relay_account": "anna@relay.example.test", "maint_relay_password": pass}
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		opt := source(ctx, t, release, product.Ours)
+		for _, relay := range []map[string]string{
+			{"main_mailer_type": "Internet Site"}, {"relayhost": "[relay.example.test]"},
+			{"relayhost": "[relay.example.test]", "maint_relay_port": "587"},
+		} {
+			for _, more := range []map[string]string{nil, login} {
+				answers := product.Answers{"main_mailer_type": "Satellite system", "mailname": "mail.example.test"}
+				maps.Copy(answers, more)
+				maps.Copy(answers, relay)
+				if more != nil && relay["relayhost"] == "" {
+					continue
+				}
+				h := newHost(ctx, t, "host", opt)
+				if err := product.Preseed(ctx, h, answers); err != nil {
+					t.Fatal(err)
+				}
+				said := sh(ctx, t, h, "dpkg -i /packages/postfix-maint_*.deb /packages/postfix_*.deb 2>&1; postconf -h relayhost")
+				before := sh(ctx, t, h, everySetting)
+				for range 3 {
+					said += sh(ctx, t, h, strings.Join(reconfigure, " ")+" 2>&1")
+					if after := sh(ctx, t, h, everySetting); after != before {
+						t.Errorf("%q, login %v: changed %s\nit was said:\n%s", relay, more != nil, onlyIn("before", before, after)+onlyIn("after", after, before), said)
+						break
+					}
+				}
+				h.Remove()
+			}
+		}
+	})
+}
+
 // TestServiceGoesOn changes an answer and upgrades postfix-maint: the one is a reload, the other nothing at all, so that every connect to
 // port 25 is answered by the same daemon.
 func TestServiceGoesOn(t *testing.T) {
