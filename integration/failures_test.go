@@ -170,6 +170,9 @@ func testNames(t *testing.T) map[string]bool {
 	for _, c := range care {
 		names["TestChrootCare/"+c.name] = true
 	}
+	for _, s := range nssSteps {
+		names["TestChrootModules/"+s.name] = true
+	}
 	files, err := filepath.Glob("../*/*/*_test.go")
 	here, hereErr := filepath.Glob("*_test.go")
 	if err != nil || hereErr != nil || len(files) == 0 {

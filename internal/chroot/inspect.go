@@ -11,6 +11,9 @@ import (
 func (a *applier) inspect() {
 	a.foretell()
 	a.checkLogins()
+	for _, text := range a.unused {
+		a.warn("%s", text)
+	}
 	known := map[string]bool{}
 	for _, e := range a.Entries {
 		known[e.Path] = true

@@ -20,24 +20,25 @@ var action = regexp.MustCompile(`\[[^]]*\]`)
 
 var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// modules lists the NSS modules that nsswitch.conf names for any database, each once.
-func modules(nsswitch []byte) []string {
-	var names []string
-	seen := map[string]bool{}
+// lookup is a module that nsswitch.conf(5) names for a database.
+type lookup struct{ database, module string }
+
+// lookups lists the modules that are files, in the order of nsswitch.conf.
+func lookups(nsswitch []byte) []lookup {
+	var found []lookup
 	for line := range strings.Lines(string(nsswitch)) {
 		line, _, _ = strings.Cut(line, "#")
-		_, services, ok := strings.Cut(line, ":")
+		database, services, ok := strings.Cut(line, ":")
 		if !ok {
 			continue
 		}
 		for _, name := range strings.Fields(action.ReplaceAllString(services, " ")) {
-			if !seen[name] && !builtin[name] && moduleName.MatchString(name) {
-				names = append(names, name)
+			if !builtin[name] && moduleName.MatchString(name) {
+				found = append(found, lookup{strings.TrimSpace(database), name})
 			}
-			seen[name] = true
 		}
 	}
-	return names
+	return found
 }
 
 // addLibraries plans what the C library loads by itself after chroot(2): NSS modules, and libgcc_s for the end of a thread
@@ -63,20 +64,28 @@ func (p *Plan) addLibraries(conf *config) {
 		return
 	}
 	p.loader = l
-	wanted := map[string]string{"libgcc_s.so.1": "end of threads in the C library"}
-	order := []string{"libgcc_s.so.1"}
-	for _, name := range modules(nsswitch) {
-		file := "libnss_" + name + ".so.2"
-		wanted[file] = "NSS module " + name
-		order = append(order, file)
-	}
-	for _, file := range order {
-		lib, err := l.Find(file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // Debian's own nsswitch.conf names modules that are not installed: db, nis
+	p.addFound(l, "libgcc_s.so.1", "end of threads in the C library")
+	done := map[string]bool{} // whether a module is there
+	for _, lookup := range lookups(nsswitch) {
+		there, known := done[lookup.module]
+		if !known { // Debian's own nsswitch.conf names modules that are not installed: db, nis
+			there = p.addFound(l, "libnss_"+lookup.module+".so.2", "NSS module "+lookup.module)
+			done[lookup.module] = there
 		}
-		p.addClosure(l, lib, wanted[file], "libc.so.6")
+		if there {
+			p.checkModule(conf, lookup)
+		}
 	}
+}
+
+// addFound plans a library and all it needs; it tells whether the host has it.
+func (p *Plan) addFound(l *elfdep.Loader, file, why string) bool {
+	lib, err := l.Find(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	p.addClosure(l, lib, why, "libc.so.6")
+	return true
 }
 
 // addClosure plans one library and all it needs but what is given: that is in the process already.

@@ -51,8 +51,9 @@ type Plan struct {
 	// Off is set where the administrator switched the synchronisation off (SYNC_CHROOT): nothing is added or removed.
 	Off bool
 
-	uses      []login // what smtpd services check passwords by
-	mailOwner string  // the account that Postfix's daemons run as
+	unused    []string // what NSS modules cannot do in the chroot, where nothing asks for it
+	uses      []login  // what smtpd services check passwords by
+	mailOwner string   // the account that Postfix's daemons run as
 	deps      Deps
 	loader    *elfdep.Loader    // nil where the libraries could not be worked out
 	held      []string          // below these nothing is removed, for what belongs there could not be worked out

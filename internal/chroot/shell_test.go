@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -133,9 +134,11 @@ func TestWordsOfSettings(t *testing.T) {
 	}
 }
 
-func TestModules(t *testing.T) {
+func TestLookups(t *testing.T) {
 	t.Parallel()
-	got := modules([]byte("# hosts: no\npasswd:  files systemd\nhosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return success=continue] dns # mdns\n" +
+	got := lookups([]byte("# hosts: no\npasswd:  files systemd\nhosts: files mdns4_minimal [NOTFOUND=return] resolve [!UNAVAIL=return success=continue] dns # mdns\n" +
 		"\tgroup:files\tsss\nbroken line\nnetgroup: nis ../x\nservices: db files\n"))
-	want(t, "modules", got, []string{"systemd", "mdns4_minimal", "resolve", "sss", "nis", "db"})
+	if !slices.Equal(got, []lookup{{"passwd", "systemd"}, {"hosts", "mdns4_minimal"}, {"hosts", "resolve"}, {"group", "sss"}, {"netgroup", "nis"}, {"services", "db"}}) {
+		t.Errorf("lookups: %q", got)
+	}
 }

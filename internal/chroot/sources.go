@@ -23,6 +23,7 @@ var hostFiles = []struct{ path, why string }{
 	{paths.Hosts, "hosts by name"},
 	{paths.HostConf, "how hosts are resolved"},
 	{paths.NSSwitch, "which NSS modules are asked"},
+	{paths.MDNSAllow, "domains of libnss_mdns"},
 	{paths.MDNSConf, "domains of libnss_mdns"},
 }
 

@@ -110,11 +110,22 @@ const (
 	Localtime     = "/etc/localtime"
 	Services      = "/etc/services"
 	HostConf      = "/etc/host.conf"
+	MDNSAllow     = "/etc/mdns.allow"
 	MDNSConf      = "/etc/nss_mdns.config"
 	SASLPlugins   = "/usr/lib/sasl2"
 	LDAPConf      = "/etc/ldap/ldap.conf"
 	LibPrefix     = "/usr/lib" // library directories of the system, with or without a multiarch name below
 	LibPrefixRoot = "/lib"     // the same by its old name
+)
+
+// What NSS modules ask their daemons by.
+const (
+	SSSDSocket    = "/var/lib/sss/pipes/nss"
+	NslcdSocket   = "/var/run/nslcd/socket"
+	WinbindSocket = "/run/samba/winbindd/pipe"
+	ResolveSocket = "/run/systemd/resolve/io.systemd.Resolve"
+	UserDB        = "/run/systemd/userdb"
+	AvahiSocket   = "/run/avahi-daemon/socket"
 )
 
 // SMTP AUTH. libsasl2 looks into SASLConfigDirs where cyrus_sasl_config_path is not set.
