@@ -29,13 +29,13 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 			version: bookwormVersion, units: "lib/systemd/system/", generator: "/usr/libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"DEBIAN/triggers", "lib/systemd/system/postfix-resolvconf-settle.service",
 				"lib/systemd/system/postfix-takeover-look.service", "lib/systemd/system/postfix-takeover.path", "lib/systemd/system/postfix-takeover.service",
-				"lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix"},
+				"lib/systemd/system/postfix-watch-look.service", "lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix"},
 		},
 		"Debian 13, units in /usr/lib": {
 			version: trixieVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
 				"usr/lib/systemd/system/postfix-resolvconf-settle.service", "usr/lib/systemd/system/postfix-takeover-look.service", "usr/lib/systemd/system/postfix-takeover.path",
-				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch.service"},
+				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service"},
 			wantGone: []string{"usr/lib/postfix/syncfiles.pl"},
 		},
 	} {
@@ -133,7 +133,7 @@ Version: 3.10.13-0+deb13u1+maint1
 Architecture: amd64
 Maintainer: Ours <us@example.org>
 Original-Maintainer: Debian Postfix Team <team+postfix@tracker.debian.org>
-Installed-Size: 4035
+Installed-Size: 4036
 Depends: adduser, netbase, postfix-maint (>= 1.2)
 Replaces: mail-transport-agent
 Provides: mail-transport-agent, postfix (= 3.10.13-0+deb13u1)

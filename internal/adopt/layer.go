@@ -46,6 +46,7 @@ func layerItems() []item {
 		// services
 		{"UNITSpostfix.service", put, "systemd/postfix.service", 0o644, "*"},
 		{"UNITSpostfix@.service", put, "systemd/postfix@.service", 0o644, "*"},
+		{"UNITSpostfix-watch-look.service", put, "systemd/postfix-watch-look.service", 0o644, ""},
 		{"UNITSpostfix-watch.service", put, "systemd/postfix-watch.service", 0o644, ""},
 		{"UNITSpostfix-takeover.path", put, "systemd/postfix-takeover.path", 0o644, ""},
 		{"UNITSpostfix-takeover-look.service", put, "systemd/postfix-takeover-look.service", 0o644, ""},
