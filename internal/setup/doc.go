@@ -18,5 +18,5 @@
 //   - the service does not start, reload or restart
 //
 // Progress is never inferred from a file being there: the intent of a run is written to paths.Pending before the first
-// change and removed after the last, and a later run that finds it takes up that intent.
+// change and removed after the last, and a later run that finds it takes up that intent. It stays where a new host's relay failed.
 package setup
