@@ -18,6 +18,9 @@ func Recover(ctx context.Context, d Deps, inst instance.Instance) error {
 	if err != nil {
 		return err
 	}
+	if _, err := d.Root.SweepTemp(statePath(inst)); err != nil { // the state is written when the stage is gone
+		return err
+	}
 	left, err := d.Root.Exists(h.stage(""))
 	if err != nil || !left {
 		return err

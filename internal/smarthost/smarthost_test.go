@@ -400,6 +400,13 @@ func TestRecover(t *testing.T) {
 			write(t, d, stage+"/sasl_passwd.db", secret)
 			return read(t, d, "/etc/postfix/main.cf")
 		},
+		"at the end": func(t *testing.T, d smarthost.Deps) string {
+			write(t, d, "/var/lib/postfix-maint/smarthost/.postfix@-.json1234567", "{}")
+			if err := os.Remove(d.Root.Dir() + stage); err != nil {
+				t.Fatal(err)
+			}
+			return read(t, d, "/etc/postfix/main.cf")
+		},
 		"between the two names": func(t *testing.T, d smarthost.Deps) string {
 			lasting := read(t, d, "/etc/postfix/main.cf")
 			for _, name := range []string{"/sasl_passwd", "/sasl_passwd.db"} {
