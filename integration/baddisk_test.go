@@ -71,11 +71,16 @@ func (s step) spoil(ctx context.Context, opt hosts.Options, n int, fault string,
 	}
 	whole := readSettings(h)
 	for _, name := range settings {
-		if got := after[name]; got != nil && !bytes.Equal(got, before[name]) && !bytes.Equal(got, whole[name]) {
+		if got := after[name]; got != nil && !bytes.Equal(got, before[name]) && !bytes.Equal(got, whole[name]) && !(before[name] == nil && local(got)) {
 			return fmt.Errorf("%s at that time left %s neither old nor new:\n%s", fault, name, got)
 		}
 	}
 	return nil
+}
+
+// local tells whether a main.cf is that of a new host whose relay could not be set up: mail stays on it.
+func local(main []byte) bool {
+	return bytes.Contains(main, []byte("\ndefault_transport = error\n")) && !bytes.Contains(main, []byte("relay.example.test"))
 }
 
 // readSettings gives the content of each file of settings that is there.

@@ -50,7 +50,7 @@ type step struct {
 // of debconf runs it first.
 var steps = []step{
 	{
-		name: "config and postinst", script: "postinst", state: "unpacked", below: "dpkg",
+		name: "config and postinst", script: "postinst", state: "unpacked", before: login, below: "dpkg",
 		do: configureAll, again: configureAll, mend: reconfigureIt,
 	},
 	{
@@ -84,6 +84,12 @@ func eachStep(t *testing.T, do func(ctx context.Context, t *testing.T, release s
 		}
 	}
 }
+
+// login is a relay that wants one: the password may end in its table only.
+const login = `echo 'postfix postfix/main_mailer_type select Internet with smarthost
+postfix postfix/relayhost string [relay.example.test]:587
+postfix postfix/maint_relay_account string anna
+postfix postfix/maint_relay_password password geheim' | debconf-set-selections`
 
 // wish is something for dpkg-reconfigure to do.
 const wish = `echo 'postfix postfix/mynetworks string 127.0.0.0/8, 10.0.0.0/8
