@@ -71,11 +71,25 @@ var care = []struct{ name, script string }{
 		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
 		postfix-maint chroot sync --dry-run | grep -q etc/hosts; [ ! -e $q/etc/hosts ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
 		systemctl start postfix-resolvconf.path`},
+	{"the syslog daemon's file belongs to the chroot", `export conf=/etc/rsyslog.d/postfix-maint.conf; mv /etc/rsyslog.d/postfix.conf /root/; refused postfix-maint chroot check > /root/out 2>/dev/null
+		[ "$(grep -v ^foreign /root/out)" = "stale $conf" ]; refused postfix-maint chroot check --json > /root/out 2>/dev/null
+		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{syslog}}" ne $ENV{conf}' /root/out
+		[ "$(postfix-maint chroot sync --dry-run)" = "would update $conf" ]; [ "$(postfix-maint chroot sync)" = "updated $conf" ]; [ -e $conf ]
+		[ "$(postfix-maint chroot sync)" = 'nothing to do' ]; postfix-maint chroot check; systemctl stop rsyslog syslog.socket
+		postfix-maint chroot check --json | perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit !grep /not listen on/, @{$r->{warnings}}'
+		systemctl start rsyslog; mv /root/postfix.conf /etc/rsyslog.d/; postfix-maint chroot sync; [ ! -e $conf ]; postfix-maint chroot check`},
 	{"on is on where the column is -, off is off", `cp /etc/postfix/master.cf /root/; postconf -e compatibility_level=2; postconf -F '*/*/chroot=-'
 		systemctl restart postfix; eventually rooted pickup /; postfix-maint chroot status | grep -q '^chroot *off'
 		postfix-maint chroot on --dry-run | grep -q '^+pickup'; rooted pickup /; postfix-maint chroot on; eventually rooted pickup $q
 		eventually rooted qmgr /; [ -e $q/etc/resolv.conf ]; [ "$(postfix-maint chroot on)" = 'nothing to do' ]
 		postconf -F | grep -E '^(local|virtual|proxymap|proxywrite|postlog)/.*/chroot = y' && die never chrooted; postconf -F pickup/unix/chroot`},
+	{"the primary queue directory is elsewhere", `systemctl reset-failed rsyslog; postfix-maint chroot sync >/dev/null; systemctl stop postfix; mv $q /srv/queue; postconf -e queue_directory=/srv/queue
+		systemctl start postfix; eventually rooted pickup /srv/queue; [ ! -e $q/etc ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
+		cp /etc/resolv.conf /root/; echo 'nameserver 192.0.2.1' > /etc/resolv.conf; eventually cmp -s /etc/resolv.conf /srv/queue/etc/resolv.conf
+		systemctl stop postfix-resolvconf.path; eventually still; echo 'nameserver 192.0.2.2' > /etc/resolv.conf; /etc/resolvconf/update-libc.d/postfix
+		cmp /etc/resolv.conf /srv/queue/etc/resolv.conf; cp /root/resolv.conf /etc/; systemctl reset-failed rsyslog; systemctl restart rsyslog; : > /var/log/mail.log
+		echo x | sendmail root; eventually grep -q 'postfix/pickup.*from=<root>' /var/log/mail.log; [ ! -e $q/etc ]
+		systemctl stop postfix; rm -rf $q; mv /srv/queue $q; postconf -X queue_directory; systemctl start postfix; postfix-maint chroot sync >/dev/null`},
 	{"off leaves no files of ours, and stays off over an upgrade", `postfix-maint chroot off; eventually rooted pickup /; [ -e $q/etc/own ]
 		[ "$(find $q/etc $q/usr $q/lib $q/lib64 -type f 2>/dev/null)" = $q/etc/own ] || die "$(find $q/etc $q/usr $q/lib -type f)"
 		apt-get install -y --reinstall postfix >/dev/null 2>&1; dpkg-reconfigure -f noninteractive postfix; systemctl restart postfix
@@ -109,4 +123,14 @@ func TestChrootCare(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestPostfixStart fills the chroot without any service manager, as in a container (C15), where Debian's post-install lets our program do
+// that: on Debian 13. Debian 12's calls nothing.
+func TestPostfixStart(t *testing.T) {
+	ctx := scenario(t, 1)
+	h := newHost(ctx, t, "mail", begin(ctx, t, "trixie", nothing))
+	sh(ctx, t, h, ". /usr/local/lib/life\n"+sceneWords+layerWords[product.Ours]+forbid+`
+anew 'Internet Site' mail.example.test; install_it; set -e; q=/var/spool/postfix; [ ! -e $q/etc/resolv.conf ]; postfix start
+for f in services hosts resolv.conf nsswitch.conf; do cmp /etc/$f $q/etc/$f; done; ls $q/usr/lib/*/libgcc_s.so.1; postfix stop`)
 }
