@@ -431,11 +431,13 @@ func TestSmarthostRefused(t *testing.T) {
 		sh(ctx, t, client, "postconf -e relayhost=[relay.example.test] smtp_tls_security_level=may; systemctl reload postfix")
 		works := sh(ctx, t, client, "postconf -n")
 		ca := []string{"--ca-file", "/etc/ssl/test-ca.pem"}
+		const deadDNS = "a DNS server that is dead"
 		for name, c := range map[string]struct {
 			relay, password string
 			args            []string
 			cause, advice   string
 		}{
+			deadDNS:                          {"[relay.example.test]:587", pass, ca, "name", "does the DNS server answer"},
 			"a wrong password":               {"[relay.example.test]:587", "wrong", ca, "credentials", "smtp_sasl_password_maps"},
 			"an unknown CA":                  {"[relay.example.test]:587", pass, nil, "untrusted", "smtp_tls_CAfile"},
 			"a certificate for another name": {"[relay.example.test]:2588", pass, ca, "mismatch", "other.example.test"},
@@ -448,6 +450,9 @@ func TestSmarthostRefused(t *testing.T) {
 			"a sender that is refused":       {"[relay.example.test]:587", pass, append([]string{"--rewrite", "generic=x@refused.example.test"}, ca...), "", "smtp_generic_maps"},
 		} {
 			setSmarthost(ctx, t, client, c.password, append([]string{"--relay", c.relay, "--user", "anna"}, c.args...)...)
+			if name == deadDNS {
+				sh(ctx, t, client, "cp /etc/resolv.conf /root/; echo 'nameserver 10.99.0.251' > /etc/resolv.conf")
+			}
 			o, ok := tryRelay(ctx, t, client)
 			cause := ""
 			if o.Probe.Failure != nil {
@@ -456,7 +461,12 @@ func TestSmarthostRefused(t *testing.T) {
 			if ok || o.Delivered || cause != c.cause || !strings.Contains(o.Advice, c.advice) || o.Submitted != (cause == "") {
 				t.Errorf("%s: %+v, failure %q", name, o, cause)
 			}
-			refusedByPostfix(ctx, t, client, name, o.Submitted)
+			refusedByPostfix(ctx, t, client, name, o.Submitted || name == deadDNS) // in its chroot the client has another resolv.conf
+			if name == deadDNS {
+				if sh(ctx, t, client, "cp /root/resolv.conf /etc/"); !strings.Contains(o.Problem, "the DNS does not answer") {
+					t.Errorf("%s: the problem is %q", name, o.Problem)
+				}
+			}
 			if _, err := smarthost(ctx, client, "", "unset"); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
