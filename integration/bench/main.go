@@ -33,7 +33,7 @@ type side struct {
 var parts = []struct {
 	name string
 	do   func(ctx context.Context, debian, ours side) error
-}{{"reconfigure", reconfigure}, {"upgrade", upgrade}, {"refresh", refresh}, {"chroots", chroots}, {"generate", generate}}
+}{{"reconfigure", reconfigure}, {"upgrade", upgrade}, {"refresh", refresh}, {"chroots", chroots}, {"generate", generate}, {"instances", instances}}
 
 // bench measures what is chosen by name, releases and parts; none named is all.
 func bench(chosen []string) error {
