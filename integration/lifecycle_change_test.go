@@ -83,6 +83,14 @@ var changes = []life{
 		says: "WARNING.*newaliases", check: "postmap -q root hash:/etc/aliases\nawait greets\ndelivered",
 	},
 	{
+		name: "newaliases fails and leaves an index without entries: the next run makes it anew", start: ours, end: works,
+		do: `: > /tmp/none; postalias hash:/tmp/none; mv /usr/bin/newaliases /usr/bin/newaliases.whole
+			printf '#!/bin/sh\nsleep 1; cat /tmp/none.db > /etc/aliases.db; exit 1\n' > /usr/bin/newaliases; chmod +x /usr/bin/newaliases
+			answer root_address bert; $reconfigure; mv /usr/bin/newaliases.whole /usr/bin/newaliases; not postmap -q root hash:/etc/aliases
+			$reconfigure; postmap -q root hash:/etc/aliases | grep bert; $reconfigure; not grep due /var/lib/postfix-maint/applied.json`,
+		says: "WARNING.*alias database",
+	},
+	{
 		name: "two commands of ours at once", start: ours, end: works,
 		do:   `( flock 9; sleep 3 ) 9>/run/postfix-maint.lock & sleep 1; not postfix-maint apply; wait; postfix-maint apply`,
 		says: "another postfix-maint is at work",

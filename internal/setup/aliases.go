@@ -121,8 +121,8 @@ func (p *Plan) rootAlias(f *aliases.File, path string) error {
 	return err
 }
 
-// aliasDatabase plans that the alias database is made, once, where an index is missing, older than its source, or its source is
-// changed by this run. Which maps are made is main.cf's affair. A table of a type whose package is missing is only told.
+// aliasDatabase plans that the alias database is made, once, where an index is missing, older than its source, could not be made the
+// last time, or its source is changed by this run. Which maps are made is main.cf's affair. A table of a type whose package is missing is only told.
 func (p *Plan) aliasDatabase(context.Context) error {
 	if p.h.after == nil {
 		return nil
@@ -131,6 +131,7 @@ func (p *Plan) aliasDatabase(context.Context) error {
 	for _, c := range p.Changes {
 		changed[c.Path] = true
 	}
+	owed := p.h.state != nil && p.h.state.AliasesDue
 	var due, missing [][2]string
 	for _, t := range aliasTables(p.h.after) {
 		suffix, ok := aliasSuffix[t[0]]
@@ -150,16 +151,21 @@ func (p *Plan) aliasDatabase(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if stale || p.resumed || changed[t[1]] {
+		if stale || owed || p.resumed || changed[t[1]] {
 			due = append(due, t)
 		}
-		if stale || p.resumed {
+		if stale || owed || p.resumed {
 			p.dropLeftover(t[1] + suffix)
 		}
 	}
+	p.aliasesDue = owed && len(due) > 0
 	if len(due) > 0 && p.d.Root.IsHost() {
 		tool := aliasTool(due, missing)
-		p.exec("run "+path.Base(tool[0]), true, tool[0], tool[1:]...)
+		p.add(Change{What: "run " + path.Base(tool[0]), after: true, do: func(ctx context.Context) error {
+			err := p.d.Run.Run(ctx, tool[0], tool[1:]...)
+			p.aliasesDue = err != nil
+			return err
+		}})
 	}
 	return nil
 }

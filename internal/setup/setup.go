@@ -74,6 +74,7 @@ type Plan struct {
 	relayEdits []maincf.Edit // of main.cf, for Relay.Apply to make
 	written    bool          // an interrupted run was through with main.cf but for the relay
 	unfinished bool          // a new host has no relay yet: the next run takes this one up
+	aliasesDue bool          // the alias database could not be made, by this run or the one before
 }
 
 // NewPlan reads the host and decides. It writes nothing and runs programs only to look up what no file tells.

@@ -19,6 +19,8 @@ type State struct {
 	Package string            `json:"package"` // version of Debian's package at that time
 	Answers map[string]string `json:"answers"` // by debconf question
 	Protos  map[string]string `json:"protos,omitempty"`
+	// AliasesDue is set when the alias database could not be made: what a failed newaliases left may be newer than its text.
+	AliasesDue bool `json:"aliases_due,omitempty"`
 }
 
 // journal is the intent of a run, kept in paths.Pending from before its first change until after its last. A run that
@@ -153,7 +155,7 @@ func (p *Plan) end() error {
 
 // applied is the base for the next merge: what was answered, and where nobody answered what is in force.
 func (p *Plan) applied() (State, error) {
-	s := State{Package: p.req.Package, Answers: map[string]string{}, Protos: p.h.protos}
+	s := State{Package: p.req.Package, Answers: map[string]string{}, Protos: p.h.protos, AliasesDue: p.aliasesDue}
 	if s.Package == "" && p.h.state != nil {
 		s.Package = p.h.state.Package
 	}
