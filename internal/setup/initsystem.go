@@ -102,6 +102,7 @@ func (s *Systemd) Act(ctx context.Context, action string) error {
 	}
 	switch action {
 	case "stop":
+		_ = m.Stop(ctx, takeoverUnit) // first, or it would see the end and start what is being removed; it may not be there
 		return m.Stop(ctx, Unit)
 	case "start":
 		st, err := m.State(ctx, Unit)

@@ -12,6 +12,8 @@ import (
 const (
 	Unit        = "postfix.service"
 	PrimaryUnit = "postfix@-.service"
+
+	takeoverUnit = "postfix-takeover.path" // watches for a Postfix that is started by hand
 )
 
 // Service is what the flow needs of the init system. Each method does nothing where the system's policy or state forbids it.
