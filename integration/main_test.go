@@ -117,7 +117,7 @@ func boot(ctx context.Context, t *testing.T, name string, opt hosts.Options) *ho
 // newNetwork makes a network that is removed when the test ends, after its hosts.
 func newNetwork(ctx context.Context, t *testing.T) *hosts.Network {
 	t.Helper()
-	n, err := session.NewNetwork(ctx, "lan")
+	n, err := session.NewNetwork(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

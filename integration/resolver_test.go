@@ -147,15 +147,7 @@ func burst(ctx context.Context, t *testing.T, f *follower) {
 // resolverHost is a host with a second instance, on a network with two more name servers.
 func resolverHost(ctx context.Context, t *testing.T, release string) *hosts.Host {
 	t.Helper()
-	lan, err := session.NewNetwork(ctx, "dns-"+release[:1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := lan.Remove(); err != nil {
-			t.Error(err)
-		}
-	})
+	lan := newNetwork(ctx, t)
 	const sink = "10.99.0.77"
 	for n := range nameServers {
 		if _, err := lan.AddDNS(ctx, 251+n, map[string]string{fmt.Sprintf("name%d.test", n): sink}); err != nil {

@@ -74,7 +74,7 @@ ANSWERS
 
 // boot brings up both hosts on a network of their own.
 func boot(ctx context.Context, s *hosts.Session, progress func(string, ...any)) (satellite, relay *hosts.Host, err error) {
-	lan, err := s.NewNetwork(ctx, "lan")
+	lan, err := s.NewNetwork(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

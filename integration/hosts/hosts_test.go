@@ -32,7 +32,7 @@ func TestHosts(t *testing.T) {
 			t.Errorf("%s is left behind", s.dir)
 		}
 	}()
-	net, err := s.NewNetwork(ctx, "lan")
+	net, err := s.NewNetwork(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,13 +31,13 @@ const (
 	prefix  = "10.99.0."
 )
 
-// NewNetwork makes a network without hosts.
-func (s *Session) NewNetwork(ctx context.Context, name string) (*Network, error) {
+// NewNetwork makes a network without hosts. Several of them know nothing of each other.
+func (s *Session) NewNetwork(ctx context.Context) (*Network, error) {
 	base, err := s.Base(ctx, "bookworm")
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{s: s, name: s.prefix + "-" + name, base: base, hosts: map[*Host]int{}}
+	n := &Network{s: s, name: fmt.Sprintf("%s-lan%d", s.prefix, s.networks.Add(1)), base: base, hosts: map[*Host]int{}}
 	err = ip(ctx,
 		"netns add "+n.name,
 		"-n "+n.name+" link set lo up",
