@@ -114,6 +114,10 @@ func checkMembers(t *testing.T, rel release, before, after map[string]member) {
 			if want := "# ours: " + i.from + "\n"; m.text != want && i.from != "debian/postfix.triggers" || m.Mode != int64(i.mode) {
 				t.Errorf("%s has mode %o and says %q, want %o %q", name, m.Mode, m.text, i.mode, want)
 			}
+		case i.do == insert:
+			if strings.Count(m.text, "ours: "+i.from) != map[string]int{"bookworm": 1, "trixie": 0}[rel.name] || m.Mode != 0o755 {
+				t.Errorf("%s has mode %o and says %q", name, m.Mode, m.text)
+			}
 		case i.do == extend:
 			if !strings.HasPrefix(m.text, before[name].text) || len(m.text) == len(before[name].text) {
 				t.Errorf("%s is not Debian's and ours: %q", name, m.text)

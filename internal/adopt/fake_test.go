@@ -26,7 +26,7 @@ const stockPaths = `
 	etc/init.d/postfix etc/insserv.conf.d/postfix etc/network/if-up.d/postfix etc/network/if-down.d/postfix etc/postfix/postfix-files
 	etc/ppp/ip-up.d/postfix etc/ppp/ip-down.d/postfix etc/resolvconf/update-libc.d/postfix etc/rsyslog.d/postfix.conf
 	etc/ufw/applications.d/postfix usr/lib/networkd-dispatcher/off.d/postfix usr/lib/networkd-dispatcher/routable.d/postfix
-	usr/lib/postfix/configure-instance.sh usr/lib/postfix/sbin/master usr/sbin/postfix usr/share/lintian/overrides/postfix
+	usr/lib/postfix/configure-instance.sh usr/lib/postfix/sbin/master usr/lib/postfix/sbin/post-install usr/sbin/postfix usr/share/lintian/overrides/postfix
 	usr/share/postfix/postinst.functions UNITSpostfix.service UNITSpostfix@.service UNITSpostfix-resolvconf.path
 	UNITSpostfix-resolvconf.service DEBIAN/config DEBIAN/postinst DEBIAN/postrm DEBIAN/preinst DEBIAN/prerm DEBIAN/md5sums`
 
@@ -47,11 +47,13 @@ func stockFake(version string) *fake {
 	f.files["DEBIAN/conffiles"] = "/etc/init.d/postfix\n/etc/rsyslog.d/postfix.conf\n/etc/postfix/postfix-files\n"
 	f.files["DEBIAN/templates"] = "Template: postfix/mailname\nType: string\nDescription: Name?\nDescription-de.UTF-8: Schöner Name?\n"
 	f.files["var/spool/postfix/"] = ""
+	f.files["usr/lib/postfix/sbin/post-install"] = "#!/bin/sh\ntest -n \"$create\" && {\n    done\n" + postInstallEnd + "exit 0\n"
 	f.files["usr/bin/mailq"] = "-> ../sbin/sendmail"
 	switch rel.name {
 	case "bookworm":
 		f.files[rel.generators+"postfix-instance-generator"] = "#!/bin/sh\n"
 	case "trixie":
+		f.files["usr/lib/postfix/sbin/post-install"] = "#!/bin/sh\ntest -n \"$create\" && {\n    /usr/lib/postfix/configure-instance.sh || exit 1\n" + postInstallEnd
 		f.files["usr/lib/postfix/syncfiles.pl"] = "#!/usr/bin/perl\n"
 		f.files["usr/lib/NetworkManager/dispatcher.d/postfix"] = "#!/bin/sh\n"
 		f.files["DEBIAN/triggers"] = "interest-noawait /usr/lib/postfix\n"

@@ -19,6 +19,7 @@ const (
 	extend               // our text appended to Debian's file
 	link                 // a symbolic link to a program of the package postfix-maint
 	drop                 // Debian's file goes: nothing of ours uses it
+	insert               // our line put into Debian's post-install, see withCall
 )
 
 // item is one path of the adopted package that differs from Debian's.
@@ -58,8 +59,9 @@ func layerItems() []item {
 		{"etc/init.d/postfix", put, "debian/postfix.init", 0o755, "*"},
 		{"etc/rsyslog.d/postfix.conf", put, "rsyslog/postfix.conf", 0o644, "*"},
 
-		// the chroot: the entry point that Debian's post-install (3.10) calls, and trixie's helper, which only Debian's used
+		// the chroot: the entry point that post-install calls at every start, and trixie's helper, which only Debian's used
 		{"usr/lib/postfix/configure-instance.sh", put, "debian/postfix.configure-instance", 0o755, "*"},
+		{"usr/lib/postfix/sbin/post-install", insert, "debian/postfix.post-install", 0o755, "*"},
 		{"usr/lib/postfix/syncfiles.pl", drop, "", 0, "trixie"},
 
 		// resolv.conf: everyone who changes it or the network

@@ -203,3 +203,18 @@ func TestTemplatesWithoutTranslations(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestPostInstallFillsTheChroot(t *testing.T) {
+	t.Parallel()
+	const line, call = "    ours\n", "    /usr/lib/postfix/configure-instance.sh || exit 1\n"
+	tests := map[string]struct{ script, want, verb string }{
+		"Debian 12's":  {"x {\n    done\n" + postInstallEnd + "more\n", "x {\n    done\n" + line + postInstallEnd + "more\n", "extended "},
+		"Debian 13's":  {"x {\n" + call + postInstallEnd, "x {\n" + call + postInstallEnd, "kept "},
+		"nobody knows": {"x {\n}\n", "x {\n}\n", "kept (there is no place in it for ours) "},
+	}
+	for name, tc := range tests {
+		if got, verb := withCall(tc.script, line); got != tc.want || verb != tc.verb {
+			t.Errorf("%s: %s%q, want %s%q", name, verb, got, tc.verb, tc.want)
+		}
+	}
+}

@@ -79,8 +79,32 @@ func (t *tree) place(s *stock, lay *layer, i item) (string, error) {
 			return "", err
 		}
 		return "extended " + i.to, t.write(i.to, data, i.mode)
+	case insert:
+		old, err := t.root.ReadFile("/" + i.to)
+		if err != nil {
+			return "", fmt.Errorf("cannot extend %q: %w", i.to, err)
+		}
+		data, line := withCall(string(old), string(lay.data[i.from]))
+		return line + i.to, t.write(i.to, []byte(data), i.mode)
 	}
 	return verb(had) + i.to, t.write(i.to, lay.data[i.from], i.mode)
+}
+
+// postInstallEnd is where post-install has made directories and set modes, and goes on to old configuration files.
+const postInstallEnd = "}\n\n# Upgrade existing Postfix configuration files if necessary.\n"
+
+// withCall puts the line by which Postfix's own post-install fills the chroot where Debian has it since 3.9.1-4. "postfix start" runs
+// that script first of all, so the chroot is filled in a container and on a host without systemd as well (failure C15). A script that
+// has the call, or is otherwise than we know it, stays as it is: service managers and hooks fill the chroot all the same.
+func withCall(script, line string) (result, verb string) {
+	before, after, found := strings.Cut(script, postInstallEnd)
+	switch {
+	case strings.Contains(script, "/configure-instance.sh"):
+		return script, "kept "
+	case !found:
+		return script, "kept (there is no place in it for ours) "
+	}
+	return before + line + postInstallEnd + after, "extended "
 }
 
 func verb(had bool) string {
