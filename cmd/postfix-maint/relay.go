@@ -78,16 +78,16 @@ func relay(d smarthost.Deps, password smarthost.Secret) (*setup.Relay, error) {
 		}
 		return problems
 	}
-	r.Diff = func(ctx context.Context, a answers.Answers, others []maincf.Edit) (string, error) {
+	r.Diff = func(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error) {
 		p, err := plan(ctx, a, others)
 		if err != nil {
-			return "", err
+			return "", false, err
 		}
 		var text strings.Builder
 		for _, c := range p.Changes {
 			text.WriteString(c.Diff)
 		}
-		return text.String(), nil
+		return text.String(), len(p.Changes) > 0, nil
 	}
 	r.Apply = func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(setup.Change)) ([]string, error) {
 		p, err := plan(ctx, a, others)

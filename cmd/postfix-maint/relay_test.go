@@ -161,13 +161,14 @@ func TestReconfigureSettles(t *testing.T) {
 				t.Run(name+with+" "+main, func(t *testing.T) {
 					f := debconftest.New(relayTemplates())
 					f.Noninteractive = true
-					f.Preseed(string(answers.MailerType), "Satellite system")
-					for _, some := range []given{relay, more} {
-						for q, v := range some {
-							f.Preseed(string(q), v)
+					settles(t, f, unpackedHost(t, main), func() {
+						f.Preseed(string(answers.MailerType), "Satellite system")
+						for _, some := range []given{relay, more} {
+							for q, v := range some {
+								f.Preseed(string(q), v)
+							}
 						}
-					}
-					settles(t, f, unpackedHost(t, main))
+					})
 					if got := f.Value(string(answers.RelayTLS)); relay[answers.RelayTLS] == answers.ByPort && got != answers.ByPort {
 						t.Errorf("the answer about TLS became %q", got)
 					}
@@ -237,8 +238,8 @@ func TestRelayBelowRoot(t *testing.T) {
 	}
 }
 
-// settles configures a first time and then three times again.
-func settles(t *testing.T, f *debconftest.Frontend, root *sysroot.Root) {
+// settles configures a first time and then three times again, the last time with the same answers preseeded once more.
+func settles(t *testing.T, f *debconftest.Frontend, root *sysroot.Root, preseed func()) {
 	database := func() map[string]string {
 		all := map[string]string{}
 		for _, q := range append(answers.Questions(), answers.RelayPassword) {
@@ -246,10 +247,14 @@ func settles(t *testing.T, f *debconftest.Frontend, root *sysroot.Root) {
 		}
 		return all
 	}
+	preseed()
 	configureOnce(t, root, f, "")
 	files, db := sysroottest.Dump(t, root.Dir(), true), database()
 	f.Reshow = true
 	for i := range 3 {
+		if i == 2 {
+			preseed()
+		}
 		configureOnce(t, root, f, "3.7.11-0+deb12u1+maint1")
 		if diff := cmp.Diff(db, database()); diff != "" {
 			t.Errorf("run %d changed the answers:\n%s", i, diff)

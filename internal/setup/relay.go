@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -22,8 +23,8 @@ type Relay struct {
 	Plain func(a answers.Answers) bool
 	// Check tells which answers can't be brought into force.
 	Check func(ctx context.Context, a answers.Answers) []answers.Problem
-	// Diff is what Apply would change on a host that has a configuration, for the screen.
-	Diff func(ctx context.Context, a answers.Answers, others []maincf.Edit) (string, error)
+	// Diff is what Apply would change on a host that has a configuration, for the screen; due tells whether it would change anything.
+	Diff func(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error)
 	// Apply brings the answers into force, and other edits of main.cf in the same moment; without answers it takes back what
 	// earlier ones did. On an error the former state is in force.
 	Apply func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(Change)) (warnings []string, err error)
@@ -139,17 +140,19 @@ func (p *Plan) relayStep(ctx context.Context) error {
 	if p.relay == unsetRelay {
 		a, what = nil, "take back the settings for the relay "
 	}
-	if p.action == "" {
-		p.action = "reload"
-	}
 	diff, show := "", p.told
 	if !p.fresh {
-		var err error
-		if diff, err = p.d.Relay.Diff(ctx, a, p.relayEdits); err != nil {
+		due, err := false, error(nil)
+		if diff, due, err = p.d.Relay.Diff(ctx, a, p.relayEdits); err != nil {
 			return err
+		}
+		if !due && !p.resumed { // other answers that mean what is in force, as the relay host and its port in two
+			p.relay = leaveRelay
+			return nil
 		}
 		show = func(Change) {} // it is all in the diff
 	}
+	p.action = cmp.Or(actionFor(p.h.main, p.h.after), p.action, p.journal.Action, "reload")
 	p.add(Change{What: what + p.relayAnswers().Relay(), Diff: diff, do: func(ctx context.Context) error {
 		p.journal.Relaying = true
 		if err := save(p.d.Root, paths.Pending, p.journal); err != nil {

@@ -20,6 +20,7 @@ type relayer struct {
 	t     *testing.T
 	root  *sysroot.Root
 	fails bool
+	same  bool // nothing would change
 	dies  bool // when its work is done
 	calls []string
 }
@@ -34,7 +35,9 @@ func (r *relayer) relay(live map[answers.Question]string) *setup.Relay {
 			}
 			return nil
 		},
-		Diff: func(context.Context, answers.Answers, []maincf.Edit) (string, error) { return "a diff\n", nil },
+		Diff: func(context.Context, answers.Answers, []maincf.Edit) (string, bool, error) {
+			return "a diff\n", !r.same, nil
+		},
 		Apply: func(_ context.Context, a answers.Answers, others []maincf.Edit, _ func(setup.Change)) ([]string, error) {
 			r.calls = append(r.calls, strings.TrimSpace(a.Relay()+" "+a[answers.RelayAccount].Value))
 			if r.fails {
@@ -196,6 +199,15 @@ func TestRelay(t *testing.T) {
 			if got, want := read(t, cut.root, path), read(t, whole.root, path); got != want {
 				t.Errorf("%s is\n%s\nafter the interruption, without one\n%s", path, got, want)
 			}
+		}
+	})
+	t.Run("other words for what is in force", func(t *testing.T) {
+		r := newHost(t)
+		r.run(asked(r.root, "", false, login), nil, "")
+		r.same = true
+		p := r.run(asked(r.root, ours, true, q{answers.RelayHost: "[r.example]", answers.RelayPort: "587"}), with(blankRelay(), "anna"), "")
+		if len(p.Changes) > 0 || len(r.calls) != 1 {
+			t.Errorf("changes %+v, called %q", p.Changes, r.calls)
 		}
 	})
 	t.Run("another relay host keeps the login", func(t *testing.T) {

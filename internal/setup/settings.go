@@ -65,16 +65,21 @@ func (p *Plan) mainCF(ctx context.Context) error {
 	if _, err := whole.Apply(p.relayEdits...); err != nil {
 		return err
 	}
-	p.h.after = whole
-	if old != nil && string(old) != string(whole.Bytes()) {
-		p.action = "reload"
-		for name := range restartParams {
-			if value(p.h.main, name, "all") != value(whole, name, "all") {
-				p.action = "restart"
-			}
+	p.h.after, p.action = whole, actionFor(p.h.main, f)
+	return p.write(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644}, paths.MainTemplate, model)
+}
+
+// actionFor is what the service needs for a change of main.cf, "" where there is none or where it was not there.
+func actionFor(was, is *maincf.File) string {
+	if was == nil || is == nil || string(was.Bytes()) == string(is.Bytes()) {
+		return ""
+	}
+	for name := range restartParams {
+		if value(was, name, "all") != value(is, name, "all") {
+			return "restart"
 		}
 	}
-	return p.write(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644}, paths.MainTemplate, model)
+	return "reload"
 }
 
 // template is Debian's main.cf.debian, with its TLS part where ssl-cert's key pair exists (2.24 of Debian's decisions).
