@@ -11,6 +11,7 @@ import (
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/maincf/lines"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -130,6 +131,9 @@ func (h *host) asked(a answers.Answers) (Options, error) {
 		o = o.setWay(way)
 	}
 	o.User = a[answers.RelayAccount].Value
+	if o.User != "" && !same(answers.RelayAccount) && same(answers.RelayTLS) && (o.TLS == "none" || o.TLS == "may") {
+		o = o.setWay(answers.ByPort) // the question about TLS may not have been shown, and a login in clear nobody asked for
+	}
 	if !same(answers.Rewriting) || !same(answers.SenderAddress) || !same(answers.SenderMap) {
 		o.Rewrite, err = h.rewriting(a)
 	}
@@ -256,13 +260,20 @@ func (h *host) checkPassword(r relay, user string, password Secret) error {
 	return err
 }
 
-// checkRewriting refuses a type of table whose package is missing. Before the first main.cf Postfix does not say which there are;
-// the one type that comes in a package of its own is not there then: it is configured after Postfix.
+// checkRewriting refuses a type of table whose package is missing. Before the first main.cf Postfix does not say which there are.
+// The one type that comes in a package of its own can be used as soon as that is unpacked, together with postfix: the first registry
+// of map types has each whose library is there.
 func (h *host) checkRewriting(ctx context.Context, o Options) error {
 	switch {
+	case o.Rewrite.Type == "":
+		return nil
 	case h.disk == nil && o.Rewrite.Type == "pcre":
-		return errors.New("the package postfix-pcre is not configured before postfix itself is: answer again then, or use regexp")
-	case h.disk == nil, o.Rewrite.Type == "":
+		there, err := h.d.Root.Exists(paths.LibDir + "/postfix-pcre.so")
+		if err == nil && !there {
+			err = errors.New("map type \"pcre\" is not there: install the package postfix-pcre, or use regexp")
+		}
+		return err
+	case h.disk == nil:
 		return nil
 	}
 	if err := h.askTypes(ctx); err != nil {

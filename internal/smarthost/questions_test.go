@@ -166,6 +166,34 @@ func TestAnswersKeepWhatTheyDoNotChange(t *testing.T) {
 	}
 }
 
+// A login that is added to a relay at hand raises a level that was none, though the question about TLS may not have been shown.
+func TestALoginRaisesTheLevel(t *testing.T) {
+	for level, want := range map[string]string{"may": "verify", "none": "verify", "encrypt": "encrypt"} {
+		edited := strings.NewReplacer("relayhost =", "relayhost = [r.example]:587", "level=may", "level="+level).Replace(mainCF)
+		d, _ := lay(t, map[string]string{"etc/postfix/main.cf": edited})
+		live, _, err := smarthost.Live(d.Root, primary)
+		if err != nil {
+			t.Fatal(err)
+		}
+		live[answers.RelayAccount] = "u"
+		bring(t, d, live, secret)
+		if got := value(t, d, "smtp_tls_security_level"); got != want || value(t, d, "smtp_sasl_auth_enable") != "yes" {
+			t.Errorf("%q becomes %q", level, got)
+		}
+	}
+}
+
+// The first registry of map types has each whose library is there: pcre can be used as soon as its package is unpacked.
+func TestPCREInAFirstInstallation(t *testing.T) {
+	given := qa{answers.RelayHost: "[r.example]:587", answers.Rewriting: answers.PCREMap, answers.SenderMap: "/a/ b@r.example"}
+	for library, problems := range map[string]int{"usr/lib/postfix/postfix-pcre.so": 0, "usr/lib/postfix/postfix-lmdb.so": 1} {
+		d, _ := lay(t, map[string]string{"etc/postfix/main.cf": "-", library: ""})
+		if bad := smarthost.CheckAnswers(context.Background(), d, primary, given.answers(), "", true); len(bad) != problems {
+			t.Errorf("with %s: %+v", library, bad)
+		}
+	}
+}
+
 func TestAnswersThatCannotBe(t *testing.T) {
 	login := qa{answers.RelayHost: "[r.example]:587", answers.RelayAccount: "u"}
 	for name, c := range map[string]struct {
