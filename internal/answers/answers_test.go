@@ -123,6 +123,7 @@ func TestCheckSaysWhatToDo(t *testing.T) {
 		{MyNetworks, "[::ffff:127.0.0.1]/104", "perhaps [::ffff:127.0.0.0]/104"},
 		{MyNetworks, "10.1.255.2/20", "perhaps 10.1.240.0/20"},
 		{RelayHost, "2001:db8::1", "brackets"},
+		{RelayHost, "[.]:587", "blank"},
 		{MyNetworks, "::1/128", "brackets"},
 	} {
 		if err := Check(c.q, c.value, nil); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -129,7 +129,7 @@ func checkMailname(name string) error {
 // of insisting.
 func checkDomain(name string, underscore bool) error {
 	switch {
-	case name == "":
+	case strings.Trim(name, ".") == "":
 		return errors.New("the name is blank")
 	case strings.HasSuffix(name, "."):
 		return fmt.Errorf("%q ends in a dot: write %q", name, strings.TrimRight(name, "."))

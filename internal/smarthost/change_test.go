@@ -28,6 +28,7 @@ func TestSettings(t *testing.T) {
 		"25 with an account is checked":          {"", func(o *smarthost.Options) { o.Relay = "[relay.example.net]" }, map[string]string{"smtp_tls_security_level": "verify"}},
 		"a service's name becomes a number":      {"", func(o *smarthost.Options) { o.Relay = "[Relay.Example.net]:submissions" }, map[string]string{"relayhost": "[relay.example.net]:465"}},
 		"an IPv6 address":                        {"", func(o *smarthost.Options) { o.Relay = "[IPv6:2001:db8::1]:587" }, map[string]string{"relayhost": "[2001:db8::1]:587"}},
+		"blanks around the relay":                {"", func(o *smarthost.Options) { o.Relay = " [relay.example.net]:587 " }, map[string]string{"relayhost": "[relay.example.net]:587"}},
 		"a CA file of the administrator's stays": {"smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n", func(*smarthost.Options) {}, map[string]string{"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}},
 		"a directory of CAs is none in the chroot, a file is (T07)": {"smtp_tls_CApath = /etc/ssl/certs\n", func(*smarthost.Options) {}, map[string]string{
 			"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt", "smtp_tls_CApath": "/etc/ssl/certs",
@@ -152,11 +153,47 @@ func write(t *testing.T, d smarthost.Deps, name, text string) {
 	}
 }
 
+// The same set again writes nothing, wherever the administrator wrote lines of his own meanwhile.
+func TestHandEditsStayWhereTheyAre(t *testing.T) {
+	d, _ := lay(t, nil)
+	set(t, d, options())
+	text := strings.NewReplacer("# mine", "smtp_helo_timeout = 10s\n# mine", "smtp_generic_maps = ", "smtp_generic_maps =\n   ").
+		Replace(read(t, d, "/etc/postfix/main.cf"))
+	write(t, d, "etc/postfix/main.cf", text+"smtp_connect_timeout = 10s\n")
+	if p := set(t, d, options()); len(p.Changes) > 0 {
+		t.Errorf("the same set again: %+v", p.Changes)
+	}
+	o := options()
+	o.Relay = "[relay.example.net]:465"
+	set(t, d, o)
+	if got := read(t, d, "/etc/postfix/main.cf"); !strings.HasSuffix(got, "\nsmtp_connect_timeout = 10s\nsmtp_tls_wrappermode = yes\n") {
+		t.Errorf("another port moves more than itself:\n%s", got)
+	}
+}
+
+// A level that nobody chose is none for a later set to keep: with a login another one is usual.
+func TestALoginComesLater(t *testing.T) {
+	d, _ := lay(t, nil)
+	set(t, d, smarthost.Options{Relay: "[relay.example.net]:25"})
+	if got := value(t, d, "smtp_tls_security_level"); got != "may" {
+		t.Errorf("without a login the level is %q", got)
+	}
+	last, _, err := smarthost.Last(d.Root, primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.User, last.Password = "u", secret
+	set(t, d, last)
+	if got := value(t, d, "smtp_tls_security_level"); got != "verify" {
+		t.Errorf("with a login the level is %q", got)
+	}
+}
+
 func TestAnotherRelayNeedsAnotherPassword(t *testing.T) {
 	d, _ := lay(t, nil)
 	set(t, d, options())
 	last, ok, err := smarthost.Last(d.Root, primary)
-	if err != nil || !ok || last.Password != "" || last.TLS != "verify" {
+	if err != nil || !ok || last.Password != "" || last.TLS != "" {
 		t.Fatalf("Last = %+v, %t, %v", last, ok, err)
 	}
 	if o := last.To("[relay.example.net]:465"); o.User == "" || o.TLS != "" || o.Wrapper != nil {
@@ -244,8 +281,8 @@ func TestAnotherInstance(t *testing.T) {
 			t.Errorf("%s became %q, was %q", p, what, before[p])
 		}
 	}
-	if _, err := smarthost.Unset(context.Background(), d, primary); err == nil {
-		t.Error("the primary instance has something to take back")
+	if p, err := smarthost.Unset(context.Background(), d, primary); err != nil || len(p.Changes) > 0 {
+		t.Errorf("the primary instance has something to take back: %v", err)
 	}
 	if _, err := smarthost.Unset(context.Background(), d, out); err != nil {
 		t.Error(err)

@@ -36,6 +36,7 @@ type Plan struct {
 // Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
 // to the state that Unset comes back to, and get into force at the same moment.
 func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others ...maincf.Edit) (*Plan, error) {
+	level := o.TLS // one that nobody chose is chosen anew by the next set: a login may have come
 	o, r, err := o.resolve()
 	if err != nil {
 		return nil, err
@@ -60,11 +61,15 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 		return nil, err
 	}
 	w := wish(o, r, f)
-	if p.after, p.state, err = w.put(base); err != nil {
+	after, s, err := w.put(base)
+	if err != nil {
 		return nil, err
 	}
-	o.Password = ""
-	p.state.Options = o
+	if p.after, err = toward(h.live, after); err != nil {
+		return nil, err
+	}
+	p.state, p.state.Options = s, o
+	p.state.Options.Password, p.state.Options.TLS = "", level
 	return p, p.fill(ctx, w, o.Root)
 }
 
@@ -74,10 +79,10 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 	if err != nil {
 		return nil, err
 	}
-	if !h.state.found {
-		return nil, fmt.Errorf("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
-	}
 	p := &Plan{h: h, old: h.state}
+	if !h.state.found && len(others) == 0 {
+		p.warn("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
+	}
 	if p.after, err = p.base("stays", others); err != nil {
 		return nil, err
 	}

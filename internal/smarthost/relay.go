@@ -35,7 +35,7 @@ func parseRelay(text string) (relay, error) {
 	fail := func(err error) (relay, error) {
 		return relay{}, fmt.Errorf("cannot use %q as relay: %w", text, err)
 	}
-	if text == "" {
+	if text = answers.Clean(answers.RelayHost, text); text == "" {
 		return relay{}, fmt.Errorf("a smarthost needs a relay, as in [smtp.example.com]:587")
 	}
 	if err := answers.Check(answers.RelayHost, text, nil); err != nil {

@@ -267,6 +267,23 @@ func (s state) strip(live *maincf.File) (*maincf.File, []string, error) {
 	return f, kept, err
 }
 
+// toward gives live with the settings of target. What means the same in both stays where it stands, as it is written.
+func toward(live, target *maincf.File) (*maincf.File, error) {
+	var edits []maincf.Edit
+	for _, name := range target.Names() {
+		want, _ := target.Get(name)
+		if have, ok := live.Get(name); !ok || !maincf.SameList(have, want) {
+			edits = append(edits, maincf.Set(name, want))
+		}
+	}
+	for _, name := range live.Names() {
+		if _, ok := target.Get(name); !ok {
+			edits = append(edits, maincf.Unset(name))
+		}
+	}
+	return apply(live, edits)
+}
+
 // without takes an element out of a list; the text of the others stays as it is.
 func without(list, element string) string {
 	elements := maincf.SplitList(list)

@@ -244,8 +244,12 @@ func TestSetTwiceAndBack(t *testing.T) {
 	if got := read(t, d, "/etc/aliases.db"); got != "index postmaster: root\nroot: anna\n" {
 		t.Errorf("the index of the aliases is %q", got)
 	}
-	if _, err := smarthost.Unset(context.Background(), d, primary); err == nil {
-		t.Error("a second unset has something to take back")
+	stands = sysroottest.Dump(t, d.Root.Dir(), true)
+	if p := unset(t, d); len(p.Changes) > 0 || len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "nothing to take back") {
+		t.Errorf("a second unset changes %v and warns %q", p.Changes, p.Warnings)
+	}
+	if after := sysroottest.Dump(t, d.Root.Dir(), true); fmt.Sprint(stands) != fmt.Sprint(after) {
+		t.Errorf("a second unset touched something: %v", after)
 	}
 }
 
