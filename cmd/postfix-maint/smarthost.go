@@ -91,6 +91,9 @@ func smarthostDeps(c *cli.Context) (smarthost.Deps, instance.Instance, error) {
 	if !root.IsHost() {
 		return smarthost.Deps{}, instance.Instance{}, fmt.Errorf("cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there")
 	}
+	if c.String("instance") == "" { // a variable that was not set, in a script: it does not mean the primary one
+		return smarthost.Deps{}, instance.Instance{}, usageError{fmt.Errorf("--instance needs a name; %q is the primary one", instance.Primary)}
+	}
 	inst, err := instance.Find(root, c.String("instance"))
 	return smarthost.Deps{Root: root, Run: run.Runner{}, Reload: reloadInstance, Submit: submit}, inst, err
 }
@@ -202,9 +205,17 @@ func password(c *cli.Context, stderr io.Writer) (smarthost.Secret, error) {
 	if err != nil {
 		return "", fmt.Errorf("cannot read the password: %w", err)
 	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
-	if text == "" {
+	return passwordLine(string(data))
+}
+
+// passwordLine takes off what an editor may have put around the password: the line end, with CR too, and a byte order mark.
+func passwordLine(text string) (smarthost.Secret, error) {
+	text = strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\ufeff")
+	switch {
+	case text == "":
 		return "", errors.New("cannot read the password: there is none")
+	case strings.Contains(text, "\n"):
+		return "", errors.New("cannot read the password: there is more than one line")
 	}
 	return smarthost.Secret(text), nil
 }

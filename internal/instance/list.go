@@ -205,7 +205,7 @@ func Find(r Reader, name string) (Instance, error) {
 			return inst, nil
 		}
 	}
-	return Instance{}, fmt.Errorf("cannot find instance %q: %w", name, errors.Join(append(errs, fs.ErrNotExist)...))
+	return Instance{}, fmt.Errorf("cannot find instance %q (\"postfix-maint instance list\" shows all): %w", name, errors.Join(append(errs, fs.ErrNotExist)...))
 }
 
 // ByConfigDir returns the instance whose configuration is in dir, the way postfix(1) names it to its helpers (MAIL_CONFIG).
