@@ -23,7 +23,8 @@ func TestUsage(t *testing.T) {
 		"": 2, "nonsense": 2, "--nonsense": 2, "--help": 0, "--version": 0,
 		"chroot": 2, "chroot nonsense": 2, "chroot check --nonsense": 2, "chroot check - --nonsense": 2, "chroot status a b": 2,
 		"instance": 2, "instance nonsense": 2, "instance create": 2, "instance create a --group": 2, "instance list a": 2, "instance list --help": 0,
-		"smarthost": 2, "smarthost nonsense": 2, "smarthost set a": 2, "smarthost set --nonsense": 2, "smarthost test": 2, "smarthost show --instance=": 2,
+		"smarthost": 2, "smarthost nonsense": 2, "smarthost set a": 2, "smarthost set --nonsense": 2, "smarthost test": 2,
+		"smarthost show --instance=": 2, "smarthost set --user=": 2, "smarthost test --wait=0s a@example.com": 2,
 		"dynamicmap": 2, "dynamicmap nonsense": 2, "dynamicmap add": 2, "sandbox": 2, "adopt a b": 2, "apply --nonsense": 2,
 	} {
 		t.Run(call, func(t *testing.T) {

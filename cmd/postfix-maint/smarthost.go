@@ -91,11 +91,13 @@ func smarthostDeps(c *cli.Context) (smarthost.Deps, instance.Instance, error) {
 	if !root.IsHost() {
 		return smarthost.Deps{}, instance.Instance{}, fmt.Errorf("cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there")
 	}
-	if c.String("instance") == "" { // a variable that was not set, in a script: it does not mean the primary one
-		return smarthost.Deps{}, instance.Instance{}, usageError{fmt.Errorf("--instance needs a name; %q is the primary one", instance.Primary)}
+	for _, name := range c.LocalFlagNames() {
+		if c.String(name) == "" { // a variable that was not set, in a script: it means neither the primary instance nor no account
+			return smarthost.Deps{}, instance.Instance{}, usageError{fmt.Errorf("--%s needs a value", name)}
+		}
 	}
 	inst, err := instance.Find(root, c.String("instance"))
-	return smarthost.Deps{Root: root, Run: run.Runner{}, Reload: reloadInstance, Submit: submit}, inst, err
+	return smarthost.Deps{Root: root, Run: run.Runner{}, Reload: reloadInstance, Runs: masterRuns, Submit: submit}, inst, err
 }
 
 // changeSmarthost plans, shows and makes a change.
@@ -258,6 +260,9 @@ func showSmarthost(c *cli.Context, stdout io.Writer) error {
 func testSmarthost(c *cli.Context, stdout io.Writer) error {
 	if c.NArg() != 1 {
 		return usageError{errors.New("smarthost test needs one address that the relay takes mail for")}
+	}
+	if c.Duration("wait") <= 0 {
+		return usageError{errors.New("--wait needs a time to wait, such as 30s")}
 	}
 	d, inst, err := smarthostDeps(c)
 	if err != nil {

@@ -50,6 +50,7 @@ const nameError = "ame service error"
 var complaints = []struct{ text, advice string }{
 	{"no mechanism available", "smtp_sasl_mechanism_filter, and the package libsasl2-modules: no way to log in that both sides know"},
 	{"SASL authentication failed", "smtp_sasl_password_maps: give account and password anew (smarthost set --user, --password-file)"},
+	{"SMTPUTF8 is required", "smtputf8_enable: the relay does not take addresses with other letters than ASCII's"},
 	{"was not offered by host", "the relay has no TLS on this port, or somebody in between takes it away; nothing was sent"},
 	{"certificate not trusted", "smtp_tls_CAfile: name the file with the CA that issued the relay's certificate (--ca-file)"},
 	{"certificate not verified", "relayhost: use a name that is in the relay's certificate"},

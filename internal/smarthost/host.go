@@ -27,6 +27,8 @@ type Deps struct {
 	Run  Runner
 	// Reload makes the running instance read its configuration; a stopped one stays stopped. nil leaves that to the caller.
 	Reload func(ctx context.Context, inst instance.Instance) error
+	// Runs tells whether the instance does: a message that is submitted to another waits in its queue. nil takes it to run.
+	Runs func(inst instance.Instance) bool
 	// Submit hands a message to sendmail(1): its standard input and arguments.
 	Submit func(ctx context.Context, message []byte, args ...string) error
 }

@@ -65,6 +65,10 @@ func Test(ctx context.Context, d Deps, inst instance.Instance, address string) (
 		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
 		return res, nil
 	}
+	if d.Runs != nil && !d.Runs(inst) {
+		res.Problem, res.Advice = "the relay is all right, but Postfix does not run", `start it first, as with "systemctl start postfix"`
+		return res, nil
+	}
 	return res, h.send(ctx, res)
 }
 

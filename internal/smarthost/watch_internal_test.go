@@ -30,6 +30,7 @@ func TestAdviceNamesAParameter(t *testing.T) {
 		"SASL authentication failed; server r said: 535 no":                                          "smtp_sasl_password_maps",
 		"SASL authentication failed; cannot authenticate to server r: no mechanism available":        "libsasl2-modules",
 		"TLS is required, but was not offered by host r":                                             "in between",
+		"SMTPUTF8 is required, but was not offered by host r":                                        "smtputf8_enable",
 		"Server certificate not trusted":                                                             "smtp_tls_CAfile",
 		"Host or domain name not found. Name service error for name=r type=A: Host not found":        "chroot",
 		"host r said: 550 5.7.1 no (in reply to MAIL FROM command)":                                  "smtp_generic_maps",

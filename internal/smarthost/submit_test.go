@@ -1,0 +1,55 @@
+package smarthost_test
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"strings"
+	"testing"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/smarthost"
+)
+
+// greet is a relay that takes connections and says hello.
+func greet(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("220 r ESMTP\r\n"))
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				_, _ = c.Write([]byte("250 r\r\n"))
+			}
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A message for an instance that does not run would wait in its queue: none is sent, and that is said.
+func TestAStoppedInstanceGetsNoMessage(t *testing.T) {
+	host, port, err := net.SplitHostPort(greet(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	main := strings.NewReplacer("relayhost =", "relayhost = ["+host+"]:"+port, "level=may", "level=none").Replace(mainCF)
+	d, _ := lay(t, map[string]string{"etc/postfix/main.cf": main})
+	d.Runs = func(instance.Instance) bool { return false }
+	d.Submit = func(context.Context, []byte, ...string) error {
+		t.Error("a message was submitted")
+		return nil
+	}
+	res, err := smarthost.Test(context.Background(), d, primary, "x@example.net")
+	if err != nil || res.Submitted || res.Probe.Failure != nil || !strings.Contains(res.Text(), "no message was sent") || !strings.Contains(res.Advice, "start it") {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
