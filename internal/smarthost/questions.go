@@ -175,10 +175,11 @@ func splitRules(typ, text string) []byte {
 }
 
 // Plain tells whether the answers ask for no more than relayhost itself: port 25, TLS where the relay offers it, no login, senders
-// as they are.
+// as they are. A relay host may have one of main.cf's names in it then.
 func Plain(a answers.Answers) bool {
 	r, err := parseRelay(a.Relay())
-	return err == nil && r.port == portSMTP && a[answers.RelayAccount].Value == "" &&
+	named := strings.Contains(a.Relay(), "$") && !answers.HasPort(a.Relay())
+	return (named || err == nil && r.port == portSMTP) && a[answers.RelayAccount].Value == "" &&
 		answers.Equal(answers.RelayTLS, a[answers.RelayTLS].Value, answers.ByPort) &&
 		answers.Equal(answers.Rewriting, a[answers.Rewriting].Value, answers.NoRewriting)
 }

@@ -194,6 +194,27 @@ func TestPCREInAFirstInstallation(t *testing.T) {
 	}
 }
 
+func TestPlain(t *testing.T) {
+	for _, c := range []struct {
+		given qa
+		want  bool
+	}{
+		{qa{answers.RelayHost: "r.example"}, true},
+		{qa{answers.RelayHost: "[r.example]:25", answers.RelayTLS: answers.ByPort, answers.Rewriting: answers.NoRewriting}, true},
+		{qa{answers.RelayHost: "[mail.$mydomain]", answers.RelayPort: "25"}, true},
+		{qa{answers.RelayHost: "[mail.$mydomain]", answers.RelayPort: "587"}, false},
+		{qa{answers.RelayHost: "[mail.$mydomain]", answers.RelayAccount: "u"}, false},
+		{qa{answers.RelayHost: "r.example", answers.RelayTLS: answers.StartTLS}, false},
+		{qa{answers.RelayHost: "r.example", answers.Rewriting: answers.UserMap}, false},
+		{qa{answers.RelayHost: "r.example:587"}, false},
+		{qa{answers.RelayHost: "r.example:"}, false},
+	} {
+		if got := smarthost.Plain(c.given.answers()); got != c.want {
+			t.Errorf("%v: %v", c.given, got)
+		}
+	}
+}
+
 func TestAnswersThatCannotBe(t *testing.T) {
 	login := qa{answers.RelayHost: "[r.example]:587", answers.RelayAccount: "u"}
 	for name, c := range map[string]struct {
