@@ -30,7 +30,7 @@ scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP c
 	@$(GO) vet -tags integration ./integration/... && \
 	$(GO) test -tags integration -c -o build/scenarios ./integration && \
 	$(GO) test -tags integration ./integration/hosts && \
-	cd integration && ../build/scenarios -test.timeout 55m -test.parallel 12 -killstep $(KILLSTEP) $(if $(RUN),-test.run '$(RUN)')
+	cd integration && ../build/scenarios -test.timeout 55m -test.parallel 1000 -killstep $(KILLSTEP) $(if $(RUN),-test.run '$(RUN)')
 
 debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -38,10 +39,9 @@ func TestBadPreseed(t *testing.T) {
 		opt := bare(ctx, t, release, product.Ours)
 		for name, c := range cases {
 			h := newHost(ctx, t, "mail", opt)
-			if c.answers["main_mailer_type"] == "" {
-				c.answers["main_mailer_type"] = "Internet Site"
-			}
-			if err := product.Preseed(ctx, h, c.answers); err != nil {
+			answers := product.Answers{"main_mailer_type": "Internet Site"}
+			maps.Copy(answers, c.answers)
+			if err := product.Preseed(ctx, h, answers); err != nil {
 				t.Fatal(err)
 			}
 			said, err := h.Sh(ctx, "dpkg -i /packages/postfix_*.deb 2>&1")

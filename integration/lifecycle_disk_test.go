@@ -65,7 +65,6 @@ failing() {
 // TestDisk configures a first installation where the disk is full, at every amount of free space that makes a difference, and
 // where calls that write fail. It ends with an error that names the cause, and healed it ends as if nothing had been.
 func TestDisk(t *testing.T) {
-	t.Parallel()
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		opt, err := session.Layer(ctx, "life-unpacked-"+release, begin(ctx, t, release, nothing), func(h *hosts.Host) error {
 			_, err := h.Sh(ctx, forbid+"dpkg -i /debs/m1/postfix-maint.deb; dpkg --unpack /debs/o1/postfix.deb")

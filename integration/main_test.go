@@ -167,8 +167,10 @@ func await(ctx context.Context, t *testing.T, h *hosts.Host, meaning, condition 
 	}
 }
 
-// eachRelease runs a scenario on n hosts for every release of Debian.
+// eachRelease runs a scenario on n hosts for every release of Debian, beside all other scenarios: a test that is not parallel itself
+// keeps the next one waiting until its last release is through.
 func eachRelease(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
+	t.Parallel()
 	for _, release := range hosts.Releases() {
 		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
 	}

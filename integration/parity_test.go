@@ -45,6 +45,7 @@ if [ -e /etc/aliases.db ]; then echo "/etc/aliases.db = made"; fi
 // TestParity installs Debian's package and ours with the same answers on twin hosts and compares what the results mean. A
 // difference must stand in parity.md with its reason, and every row there must explain one.
 func TestParity(t *testing.T) {
+	t.Parallel()
 	explained, err := readDifferences("parity.md")
 	if err != nil {
 		t.Fatal(err)

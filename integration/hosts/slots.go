@@ -3,11 +3,12 @@ package hosts
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 )
 
-// slots counts the places for running hosts; the first to come is served first, so that a scenario with many hosts is not
-// overtaken for ever by those with one.
+// slots counts the places for running hosts. Who needs most of them is served first, of several the first to come: a scenario with
+// many hosts is not overtaken for ever by those with one, and at the end of a run short ones fill the places.
 type slots struct {
 	mu    sync.Mutex
 	free  int
@@ -24,7 +25,11 @@ func newSlots(n int) *slots { return &slots{free: n} }
 func (s *slots) take(ctx context.Context, n int) (func(), error) {
 	s.mu.Lock()
 	w := &waiter{n: n, ready: make(chan struct{})}
-	s.queue = append(s.queue, w)
+	at := slices.IndexFunc(s.queue, func(other *waiter) bool { return other.n < n })
+	if at < 0 {
+		at = len(s.queue)
+	}
+	s.queue = slices.Insert(s.queue, at, w)
 	s.serve()
 	s.mu.Unlock()
 	give := sync.OnceFunc(func() { s.give(n) })
@@ -37,7 +42,7 @@ func (s *slots) take(ctx context.Context, n int) (func(), error) {
 	defer s.mu.Unlock()
 	for i, other := range s.queue {
 		if other == w {
-			s.queue = append(s.queue[:i], s.queue[i+1:]...)
+			s.queue = slices.Delete(s.queue, i, i+1)
 			return nil, fmt.Errorf("cannot get a place for %d hosts: %w", n, ctx.Err())
 		}
 	}
