@@ -23,8 +23,8 @@ func TestBadPreseed(t *testing.T) {
 		never   string // must stand nowhere in the configuration
 	}{
 		"a mail name with a blank": {product.Answers{"mailname": "bad name!"}, `postfix/mailname`, "bad name!"},
-		"two relay hosts": {
-			product.Answers{"main_mailer_type": "Satellite system", "relayhost": "one.example, two.example"}, `postfix/relayhost`, "two.example",
+		"one of two relay hosts is none": {
+			product.Answers{"main_mailer_type": "Satellite system", "relayhost": "one.example, two.example:"}, `postfix/relayhost`, "one.example",
 		},
 		"a relay mode without a relay host": {
 			product.Answers{"main_mailer_type": "Internet with smarthost"}, `postfix/relayhost`, "smtp.",

@@ -114,6 +114,11 @@ var changes = []life{
 		check: `line() { grep -nE -m 1 "$1" /tmp/trace | cut -d: -f1; }; [ "$(line '"STOP.n"')" -lt "$(line 'ReloadOr')" ]`,
 	},
 	{
+		name: "several relay hosts", start: ours, end: works,
+		do: "answer relayhost '[r1.example.test]:587, r2.example.test'; $reconfigure; $reconfigure", never: "WARNING",
+		check: "has relayhost '[r1.example.test]:587, r2.example.test'",
+	},
+	{
 		name: "an outdated setting is told on upgrade and edited on request", start: ours, end: works,
 		do: `printf 'milter_protocol = 2\n' >> /etc/postfix/main.cf; keep; dpkg -i /debs/o1b/postfix.deb; kept
 			postfix-maint check-config --fix milter-protocol; systemctl reload postfix`,

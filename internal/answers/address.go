@@ -8,8 +8,7 @@ import (
 	"strings"
 )
 
-// checkRelay takes one destination as postconf(5) describes it for relayhost: domain, host, host:port, [address],
-// [address]:port, a service's name in place of the port.
+// checkRelay takes what postconf(5) describes for relayhost: one or more destinations.
 func checkRelay(value string, a Answers) error {
 	if value == "" {
 		if t, _ := a.Type(); t.Relays() {
@@ -17,9 +16,18 @@ func checkRelay(value string, a Answers) error {
 		}
 		return nil
 	}
-	if len(splitList(value)) > 1 || strings.ContainsAny(value, ", \t") {
-		return fmt.Errorf("%q is more than one host", value)
+	list := splitList(value)
+	if len(list) == 0 {
+		return fmt.Errorf("%q names no host", value)
 	}
+	return each(list, checkDestinationHost)
+}
+
+// SeveralRelays tells whether a relay host is a list: the next one is tried where the one before is not reached.
+func SeveralRelays(relay string) bool { return len(splitList(relay)) > 1 }
+
+// checkDestinationHost takes a domain, host, host:port, [address], [address]:port, with a service's name in place of the port.
+func checkDestinationHost(value string) error {
 	if strings.Contains(value, "$") {
 		return nil // main.cf's own names, as in [mail.$mydomain]
 	}

@@ -52,9 +52,10 @@ func TestCheck(t *testing.T) {
 				"", "example.com", "mail", "mail.example.com:587", "mail.example.com:submission", "[mail.example.com]",
 				"[mail.example.com]:465", "[192.0.2.1]", "[192.0.2.1]:25", "192.0.2.1", "[2001:db8::1]", "[2001:db8::1]:587",
 				"[IPv6:2001:db8::1]:25", "[ipv6:2001:db8::1]", "$mydomain", "[mail.$mydomain]:587", "my_relay.lan",
+				"a.org b.org", "[a.org]:587,[b.org]:587", "a.org, $mydomain",
 			},
 			bad: []string{
-				"a.org b.org", "a.org, b.org", "a.org,b.org", "2001:db8::1", "[mail.example.com", "mail.example.com]:25",
+				"a.org b.org:", "a.org, 587", ",", "2001:db8::1", "[mail.example.com", "mail.example.com]:25",
 				"mail.example.com:", "mail.example.com:0", "mail.example.com:65536", "mail.example.com:25x", "[mail.example.com]25",
 				"[mail.example.com]:", "[]", ":25", "bad!host", "12345", "mail.example.com.", "[2001:db8::zz]", "[fe80::1%eth0]",
 			},
@@ -341,6 +342,8 @@ func TestRelayAndPort(t *testing.T) {
 		{"[r.example]:587", "587", "[r.example]:587", ""},
 		{"[r.example]:587", "465", "[r.example]:587", "names another port"},
 		{"", "587", "", ""},
+		{"a.example, [b.example]", "25", "a.example, [b.example]", ""},
+		{"a.example:587 b.example", "587", "a.example:587 b.example", "behind each"},
 	} {
 		a := Answers{RelayHost: {Value: c.relay}, RelayPort: {Value: c.port}}
 		if got := a.Relay(); got != c.want {

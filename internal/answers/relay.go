@@ -97,6 +97,12 @@ func checkRelayPort(port, relay string) error {
 	if !validPort(port) {
 		return fmt.Errorf("%q is neither a port nor a service", port)
 	}
+	if SeveralRelays(relay) {
+		if port == smtpPort {
+			return nil
+		}
+		return errors.New("with several relay hosts the port stands behind each of them")
+	}
 	if _, named, _ := splitPort(relay); named != "" && port != named && port != smtpPort {
 		return fmt.Errorf("the relay host %q names another port", relay)
 	}
@@ -105,8 +111,11 @@ func checkRelayPort(port, relay string) error {
 
 const smtpPort = "25"
 
-// HasPort tells whether a relay host names its port.
+// HasPort tells whether a relay host names its port, as each one of a list does for itself.
 func HasPort(relay string) bool {
+	if SeveralRelays(relay) {
+		return true
+	}
 	_, port, err := splitPort(relay)
 	return port != "" || err != nil
 }

@@ -204,9 +204,9 @@ func TestWrongInput(t *testing.T) {
 			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=", "maint_invalid_answer", "relayhost=r.example"},
 			want: values{answers.RelayHost: "r.example"},
 		},
-		"two relay hosts": {
-			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=a.example, b.example", "maint_invalid_answer", "relayhost=a.example"},
-			want: values{answers.RelayHost: "a.example"},
+		"one of two relay hosts is none": {
+			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=a.example, 587", "maint_invalid_answer", "relayhost=a.example, b.example:587"},
+			want: values{answers.RelayHost: "a.example, b.example:587"},
 		},
 		"back from a wrong answer": {
 			user: []string{"mailname=debian.org", "maint_invalid_answer", "mailname<", "main_mailer_type", "mailname"},

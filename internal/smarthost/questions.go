@@ -175,10 +175,10 @@ func splitRules(typ, text string) []byte {
 }
 
 // Plain tells whether the answers ask for no more than relayhost itself: port 25, TLS where the relay offers it, no login, senders
-// as they are. A relay host may have one of main.cf's names in it then.
+// as they are. A relay host may have one of main.cf's names in it then, and several are taken as they stand, with their ports.
 func Plain(a answers.Answers) bool {
 	r, err := parseRelay(a.Relay())
-	named := strings.Contains(a.Relay(), "$") && !answers.HasPort(a.Relay())
+	named := strings.Contains(a.Relay(), "$") && !answers.HasPort(a.Relay()) || answers.SeveralRelays(a.Relay())
 	return (named || err == nil && r.port == portSMTP) && a[answers.RelayAccount].Value == "" &&
 		answers.Equal(answers.RelayTLS, a[answers.RelayTLS].Value, answers.ByPort) &&
 		answers.Equal(answers.Rewriting, a[answers.Rewriting].Value, answers.NoRewriting)

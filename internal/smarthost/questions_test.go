@@ -215,6 +215,22 @@ func TestPlain(t *testing.T) {
 	}
 }
 
+func TestSeveralRelaysArePlain(t *testing.T) {
+	for want, q := range map[bool]qa{
+		true:  {answers.RelayHost: "[a.example]:587, b.example", answers.RelayTLS: answers.ByPort, answers.RelayPort: "25"},
+		false: {answers.RelayHost: "[a.example]:587, b.example", answers.RelayAccount: "me"},
+	} {
+		if got := smarthost.Plain(q.answers()); got != want {
+			t.Errorf("%v: %v", q, got)
+		}
+		d, _ := lay(t, nil)
+		bad := smarthost.CheckAnswers(context.Background(), d, primary, q.answers(), "x", true)
+		if len(bad) != 1 || bad[0].Question != answers.RelayHost { // a login at several is refused, not half set up
+			t.Errorf("%v: %+v", q, bad)
+		}
+	}
+}
+
 func TestAnswersThatCannotBe(t *testing.T) {
 	login := qa{answers.RelayHost: "[r.example]:587", answers.RelayAccount: "u"}
 	for name, c := range map[string]struct {

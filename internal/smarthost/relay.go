@@ -41,6 +41,9 @@ func parseRelay(text string) (relay, error) {
 	if err := answers.Check(answers.RelayHost, text, nil); err != nil {
 		return fail(err)
 	}
+	if answers.SeveralRelays(text) {
+		return fail(fmt.Errorf("TLS and a login are set up for one relay, this is more than one host"))
+	}
 	var host, port string
 	r := relay{port: portSMTP}
 	if rest, ok := strings.CutPrefix(text, "["); ok {
