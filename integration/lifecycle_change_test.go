@@ -119,6 +119,11 @@ var changes = []life{
 		check: "has relayhost '[r1.example.test]:587, r2.example.test'",
 	},
 	{
+		name: "a mail name that was lost and is there again holds no wish back", start: ours, end: works,
+		do:    "rm /etc/mailname; $reconfigure; answer relayhost '[m.example.test]'; $reconfigure",
+		never: "is not usable", check: "has relayhost [m.example.test]\n[ \"$(cat /etc/mailname)\" = mail.example.test ]",
+	},
+	{
 		name: "an outdated setting is told on upgrade and edited on request", start: ours, end: works,
 		do: `printf 'milter_protocol = 2\n' >> /etc/postfix/main.cf; keep; dpkg -i /debs/o1b/postfix.deb; kept
 			postfix-maint check-config --fix milter-protocol; systemctl reload postfix`,

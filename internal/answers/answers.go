@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"postfix-maint/internal/paths"
 )
 
 // Question is the name of a debconf question, Debian's own or, with "maint_" in it, ours.
@@ -97,8 +99,8 @@ type Getter interface {
 	Flag(q, flag string) (bool, error)
 }
 
-// Load reads all answers, without the spaces and quotes around them. Questions that this release's package does not have
-// are left out.
+// Load reads all answers, without the spaces and quotes around them; what says nothing is no answer. Questions that this release's
+// package does not have are left out.
 func Load(g Getter) (Answers, error) {
 	a := make(Answers)
 	for _, q := range Questions() {
@@ -118,8 +120,23 @@ func Load(g Getter) (Answers, error) {
 			return nil, fmt.Errorf("cannot read the flag %q of %s: %w", ChangedFlag, q, err)
 		}
 		a[q] = Answer{Value: Clean(q, value), Answered: seen, Changed: changed}
+		if noAnswer(q, a[q].Value) {
+			a[q] = Answer{Value: a[q].Value}
+		}
 	}
 	return a, loadInsist(g, a)
+}
+
+// noAnswer tells values that say nothing, whoever preseeded them: a blank where Postfix needs a value, and the default of Debian's
+// template for the mail name, which debconf-get-selections(1) writes from another host.
+func noAnswer(q Question, value string) bool {
+	switch q {
+	case Mailname:
+		return value == "" || value == paths.Mailname
+	case MailboxLimit, Protocols:
+		return value == ""
+	}
+	return false
 }
 
 // loadInsist asks for Insist only where it matters.

@@ -317,6 +317,16 @@ func TestLoad(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
+	for q, value := range map[string]string{"mailname": " ", "mailbox_limit": "", "protocols": "''"} { // what says nothing is no answer
+		a, err := Load(database{"postfix/" + q: value, "postfix/" + q + " seen": "true", "postfix/" + q + " maint_changed": "true"})
+		if err != nil || a[Question("postfix/"+q)] != (Answer{}) {
+			t.Errorf("%s %q: %+v, %v", q, value, a, err)
+		}
+	}
+	cloned, err := Load(database{"postfix/mailname": "/etc/mailname", "postfix/mailname seen": "true", "postfix/relayhost": "", "postfix/relayhost seen": "true"})
+	if err != nil || cloned[Mailname].Answered || !cloned[RelayHost].Answered {
+		t.Errorf("the template's default: %+v, %v", cloned, err)
+	}
 	for keep, want := range map[string]bool{"true": true, "false": false} {
 		a, err := Load(database{"postfix/mailname": "my_host.example", "postfix/rfc1035_violation": keep})
 		if err != nil || a[Mailname].Insisted != want || (Check(Mailname, "my_host.example", a) == nil) != want {
