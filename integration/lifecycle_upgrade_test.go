@@ -60,6 +60,19 @@ var upgrades = []life{
 		check: "[ -L /etc/postfix/main.cf ]\n[ \"$(stat -c '%a %U:%G' /srv/cf/main.cf)\" = '640 root:mail' ]\nhas relayhost [relay.example.test]\nawait greets",
 	},
 	{
+		name: "main.cf's link leads to what is not mounted: no other is made there", start: ours, end: asChecked,
+		do: `mkdir /srv/cf; mv /etc/postfix/main.cf /srv/kept.cf; ln -s /srv/cf/main.cf /etc/postfix; master > /tmp/master; dpkg -i /debs/o1b/postfix.deb
+			same_master; [ ! -e /srv/cf/main.cf ]; cp /srv/kept.cf /srv/cf/main.cf; $reconfigure`,
+		says: "WARNING.*link to nothing", check: "cmp /srv/kept.cf /srv/cf/main.cf\nawait greets\ndelivered",
+	},
+	{
+		name: "an alias file that can't be read is no reason to fail", start: ours, end: works,
+		do: `cp /etc/aliases /tmp; for how in 'mkdir' 'mkfifo' 'ln -s /srv/none'; do
+				rm -r /etc/aliases; $how /etc/aliases; dpkg -i /debs/o1b/postfix.deb; dpkg -i /debs/o1/postfix.deb
+			done; rm /etc/aliases; printf 'x: y\0\n' > /etc/aliases; dpkg -i /debs/o1b/postfix.deb; rm /etc/aliases; cp /tmp/aliases /etc`,
+		says: "WARNING.*/etc/aliases.*the aliases are left alone",
+	},
+	{
 		name: "edited conffiles are kept without a question", start: ours, end: works,
 		do: `for f in /etc/init.d/postfix /etc/rsyslog.d/postfix.conf; do echo '# by hand' >> $f; done
 			dpkg -i /debs/o1b/postfix.deb </dev/null`,

@@ -79,7 +79,7 @@ func (p *Plan) aliasFile(context.Context) error {
 	if _, write := p.wish(answers.RootAddress); path == "" && write && configured && p.effected[answers.RootAddress].Value != "" {
 		p.warn("no alias for root was added: main.cf uses no alias file")
 	}
-	if path == "" || !configured && p.h.main == nil {
+	if path == "" || p.h.unread || !configured && p.h.main == nil {
 		return nil
 	}
 	f, old := p.h.alias, p.h.aliasOld
@@ -124,7 +124,7 @@ func (p *Plan) rootAlias(f *aliases.File, path string) error {
 // aliasDatabase plans that the alias database is made, once, where an index is missing, older than its source, could not be made the
 // last time, or its source is changed by this run. Which maps are made is main.cf's affair. A table of a type whose package is missing is only told.
 func (p *Plan) aliasDatabase(context.Context) error {
-	if p.h.after == nil {
+	if p.h.after == nil || p.h.unread {
 		return nil
 	}
 	changed := map[string]bool{}

@@ -14,6 +14,7 @@
 //   - nobody answered the type of the mail system: it listens on the loopback interface only
 //   - a host name that Postfix would refuse
 //   - a statoverride, file attribute or SELinux label that can't be set
+//   - main.cf or the alias file can't be understood, or is a link to nothing: it is left alone
 //   - newaliases, or the alias database's map type, does not work
 //   - the service does not start, reload or restart
 //

@@ -83,7 +83,7 @@ func (p *Plan) dropMakedefs() error {
 }
 
 func (p *Plan) copyOnce(from, to string) error {
-	if ok, err := p.d.Root.Exists(to); ok || err != nil {
+	if ok, err := p.d.Root.Exists(to); ok || err != nil || dangles(p.d.Root, to) {
 		return err
 	}
 	data, err := p.d.Root.ReadFile(from)

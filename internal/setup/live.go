@@ -37,10 +37,7 @@ func Live(root *sysroot.Root) (map[answers.Question]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	a, _, err := readAliases(root, aliasPath(f))
-	if err != nil {
-		return nil, err
-	}
+	a, _, _ := readAliases(root, aliasPath(f)) // what is wrong with it is said when it is to be written
 	return liveAnswers(f, name, a, liveSync(root)), nil
 }
 

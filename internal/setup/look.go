@@ -20,12 +20,13 @@ import (
 // host is what a plan is made from, read once.
 type host struct {
 	main     *maincf.File // nil: no main.cf
-	broken   bool         // there is one, and it can't be understood
+	broken   bool         // there is one, and it can't be read or understood
 	live     map[answers.Question]string
 	state    *State
 	mailname string // first line of /etc/mailname
 	alias    *aliases.File
 	aliasOld []byte
+	unread   bool   // the alias file is there, and can't be read or understood
 	sync     string // "true" if the queue is updated synchronously
 
 	after         *maincf.File // main.cf as it will be, nil if there will be none
@@ -55,7 +56,8 @@ func (p *Plan) look(ctx context.Context) error {
 		return err
 	}
 	if p.h.alias, p.h.aliasOld, err = readAliases(root, aliasPath(p.h.main)); err != nil {
-		return err
+		p.h.unread = true
+		p.warn("%v; the aliases are left alone", err)
 	}
 	p.h.release = releaseOf(p.req.Package)
 	p.h.protos = map[string]string{}
@@ -208,9 +210,13 @@ func (p *Plan) wish(q answers.Question) (string, bool) {
 // brokenError says that a file is there and can't be understood.
 type brokenError struct{ error }
 
-// readMainCF parses the primary instance's main.cf; nil where there is none.
+// readMainCF parses the primary instance's main.cf; nil where there is none. A link to nothing is an administrator's file whose
+// place is not mounted, say: no new one is made there.
 func readMainCF(root *sysroot.Root) (*maincf.File, error) {
 	data, err := root.ReadFile(paths.MainCF)
+	if dangles(root, paths.MainCF) {
+		return nil, &brokenError{fmt.Errorf("cannot read %q: it is a link to nothing", paths.MainCF)}
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -230,6 +236,9 @@ func readAliases(root *sysroot.Root, path string) (*aliases.File, []byte, error)
 		return nil, nil, nil
 	}
 	data, err := root.ReadFile(path)
+	if dangles(root, path) {
+		return nil, nil, fmt.Errorf("cannot read %q: it is a link to nothing", path)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
 	}
@@ -241,6 +250,13 @@ func readAliases(root *sysroot.Root, path string) (*aliases.File, []byte, error)
 		return nil, nil, fmt.Errorf("cannot understand %q: %w", path, err)
 	}
 	return f, data, nil
+}
+
+// dangles tells whether path is a symbolic link to what is not there.
+func dangles(root *sysroot.Root, path string) bool {
+	_, link := root.Readlink(path)
+	_, err := root.Stat(path)
+	return link == nil && errors.Is(err, fs.ErrNotExist)
 }
 
 // firstLine gives the first line of path without blanks around it, "" if there is none (#484246: only it counts).

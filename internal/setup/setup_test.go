@@ -252,6 +252,45 @@ func TestABrokenMainCFIsLeftAlone(t *testing.T) {
 	}
 }
 
+// What an administrator's link leads to may not be mounted: no new file is made there, and nothing fails.
+func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
+	for name, c := range map[string]struct{ path, link, text string }{
+		"a link to nothing for main.cf":     {"etc/postfix/main.cf", "/srv/main.cf", ""},
+		"a link to nothing for master.cf":   {"etc/postfix/master.cf", "/srv/master.cf", ""},
+		"a link to nothing for the aliases": {"etc/aliases", "/srv/aliases", ""},
+		"a directory for the aliases":       {"etc/aliases/", "", ""},
+		"a null byte in the aliases":        {"etc/aliases", "", "a: b\x00c\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]string{"srv/": ""}
+			if c.link == "" {
+				files[c.path] = c.text
+			}
+			root := host(t, files)
+			path := filepath.Join(root.Dir(), c.path)
+			if c.link != "" {
+				if err := os.Symlink(c.link, path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			given := map[answers.Question]string{answers.MailerType: "Internet Site", answers.RootAddress: "anna"}
+			_, warnings := apply(t, root, given)
+			if said := strings.Contains(strings.Join(warnings, "\n"), "/"+strings.TrimSuffix(c.path, "/")); !said && !strings.Contains(c.path, "master") {
+				t.Errorf("warnings %q", warnings)
+			}
+			if ok, _ := root.Exists(c.link); c.link != "" && ok {
+				t.Errorf("%s was made", c.link)
+			}
+			if got, err := os.ReadFile(path); err == nil && string(got) != c.text {
+				t.Errorf("it became %q", got)
+			}
+			if _, err := setup.Live(root); (err != nil) != strings.Contains(c.path, "main.cf") {
+				t.Errorf("asking: %v", err)
+			}
+		})
+	}
+}
+
 var errPlug = errors.New("the plug is pulled")
 
 // Whatever step is the last one before the plug is pulled, running again ends in the same tree as a run in one go.
