@@ -23,19 +23,25 @@ var aliasSuffix = map[string]string{
 
 const firstAliases = "# Who gets the mail of the system's accounts: see aliases(5). Run newaliases after a change.\npostmaster: root\n"
 
-// aliasTables lists alias_database of f as type and path. A main.cf without the parameter has Debian's compiled default.
+// aliasTables lists alias_database of f as type and path. A main.cf without the parameter has Debian's compiled default. It gives
+// none where the value refers to a parameter that is neither in main.cf nor known here.
 func aliasTables(f *maincf.File) (tables [][2]string) {
 	if f == nil {
 		return nil
 	}
+	unknown := false
 	list, err := maincf.Expand(value(f, "alias_database", "hash:"+paths.Aliases), func(name string) (string, bool) {
 		if v, ok := f.Get(name); ok {
 			return v, ok
 		}
-		v, ok := map[string]string{"alias_maps": "hash:" + paths.Aliases, "default_database_type": "hash"}[name] // postconf(5)
+		v, ok := map[string]string{ // postconf(5)
+			"alias_maps": "hash:" + paths.Aliases, "default_database_type": "hash",
+			"config_directory": paths.ConfigDir, "data_directory": paths.DataDir, "queue_directory": paths.QueueDir,
+		}[name]
+		unknown = unknown || !ok
 		return v, ok
 	})
-	if err != nil {
+	if err != nil || unknown {
 		return nil
 	}
 	for _, t := range maincf.SplitList(list) {

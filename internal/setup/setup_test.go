@@ -291,6 +291,21 @@ func TestWhatCantBeReadIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestTheAliasFileIsTheOneOfMainCF(t *testing.T) {
+	for value, want := range map[string]string{
+		"hash:$config_directory/aliases": "etc/postfix/aliases", "hash:${config_directory}/aliases": "etc/postfix/aliases",
+		"hash:$nobody_knows/aliases": "", "hash:$home_of_lists/aliases": "srv/aliases",
+	} {
+		root := host(t, map[string]string{"srv/": "", "etc/postfix/main.cf": "alias_database = " + value + "\nhome_of_lists = /srv\n"})
+		apply(t, root, map[answers.Question]string{answers.MailerType: "Internet Site"})
+		for _, path := range []string{"aliases", "etc/aliases", "etc/postfix/aliases", "srv/aliases"} {
+			if ok, _ := root.Exists("/" + path); ok != (path == want) {
+				t.Errorf("%s: %s is there: %v", value, path, ok)
+			}
+		}
+	}
+}
+
 var errPlug = errors.New("the plug is pulled")
 
 // Whatever step is the last one before the plug is pulled, running again ends in the same tree as a run in one go.
