@@ -231,7 +231,7 @@ func CheckAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers
 		check func() error
 		host  bool
 	}{
-		{answers.RelayTLS, o.checkTLS, false},
+		{answers.RelayTLS, o.checkWay, false},
 		{answers.RelayAccount, func() error { return checkAccount(o.User, string(password)) }, false},
 		{answers.RelayPassword, func() error { return h.checkPassword(r, o.User, password) }, false},
 		{senders, func() error { _, err := o.Rewrite.resolve(); return err }, false},
@@ -247,6 +247,14 @@ func CheckAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers
 		}
 	}
 	return all
+}
+
+// checkWay is checkTLS in the words of the question.
+func (o Options) checkWay() error {
+	if o.User != "" && (o.TLS == "none" || o.TLS == "may") {
+		return errors.New("the password could be sent in clear: use by-port, starttls, wrapper or unchecked")
+	}
+	return o.checkTLS()
 }
 
 // checkPassword refuses an account for which no password is at hand.

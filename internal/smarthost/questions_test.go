@@ -242,7 +242,7 @@ func TestAnswersThatCannotBe(t *testing.T) {
 	}{
 		"no password":                {given: login, q: answers.RelayPassword, text: "no password for account"},
 		"no account":                 {given: qa{answers.RelayHost: "[r.example]:587"}, password: "pw", q: answers.RelayAccount, text: "no account"},
-		"a login that could leak":    {given: qa{answers.RelayHost: "[r.example]:587", answers.RelayAccount: "u", answers.RelayTLS: answers.Opportunistic}, password: "pw", q: answers.RelayTLS, text: "in clear"},
+		"a login that could leak":    {given: qa{answers.RelayHost: "[r.example]:587", answers.RelayAccount: "u", answers.RelayTLS: answers.Opportunistic}, password: "pw", q: answers.RelayTLS, text: "in clear: use by-port, starttls"},
 		"no plug-ins":                {given: login, password: "pw", files: map[string]string{"usr/lib/x86_64/sasl2/libplain.so": "-"}, q: answers.RelayAccount, text: "libsasl2-modules"},
 		"no CAs":                     {given: login, password: "pw", files: map[string]string{"etc/ssl/certs/ca-certificates.crt": "-"}, q: answers.RelayTLS, text: "ca-certificates"},
 		"pcre that is not installed": {given: qa{answers.RelayHost: "[r.example]:587", answers.Rewriting: answers.PCREMap, answers.SenderMap: "/a/ b@r.example"}, q: answers.Rewriting, text: "postfix-pcre"},
