@@ -171,6 +171,31 @@ func TestHandEditsStayWhereTheyAre(t *testing.T) {
 	}
 }
 
+// The type of the tables stays where another one becomes usual; where it is gone, no index of it is left with the password.
+func TestTheTypeOfTheTables(t *testing.T) {
+	for _, password := range []smarthost.Secret{secret, secret + " "} {
+		d, f := lay(t, nil)
+		o := options()
+		o.Password = password
+		set(t, d, o)
+		write(t, d, "etc/postfix/main.cf", read(t, d, "/etc/postfix/main.cf")+"default_database_type = lmdb\n")
+		if p := set(t, d, o); len(p.Changes) > 0 {
+			t.Errorf("another usual type changes %+v", p.Changes)
+		}
+		f.types = "lmdb regexp pipemap"
+		write(t, d, "etc/postfix/main.cf", strings.ReplaceAll(read(t, d, "/etc/postfix/main.cf"), "hash:/etc/aliases", "lmdb:/etc/aliases"))
+		set(t, d, o)
+		if got := value(t, d, "smtp_sasl_password_maps"); !strings.Contains(got, "lmdb:/etc/postfix/sasl_passwd") {
+			t.Errorf("without the type hash the table is %q", got)
+		}
+		for name, want := range map[string]bool{"sasl_passwd.db": false, "sasl_passwd.lmdb": true, "generic.db": false} {
+			if there, err := d.Root.Exists("/etc/postfix/" + name); there != want || err != nil {
+				t.Errorf("%s is there: %v, %v", name, there, err)
+			}
+		}
+	}
+}
+
 // A level that nobody chose is none for a later set to keep: with a login another one is usual.
 func TestALoginComesLater(t *testing.T) {
 	d, _ := lay(t, nil)

@@ -247,9 +247,14 @@ func (h *host) redirect(f *maincf.File, t file, s *state) error {
 	return nil
 }
 
-// clean takes away what is no longer in force.
+// clean takes away what is no longer in force: tables, and the index of a type that a table no longer has.
 func (p *Plan) clean() error {
 	for _, f := range p.files {
+		for _, name := range p.outdated(f) {
+			if _, err := p.h.d.Root.Remove(name); err != nil {
+				return err
+			}
+		}
 		if f.used && f.new != nil {
 			continue
 		}
@@ -269,6 +274,19 @@ func (p *Plan) clean() error {
 		}
 	}
 	return p.h.sweep()
+}
+
+// outdated are the indexes that a table of the former set had, where main.cf names it by another type now.
+func (p *Plan) outdated(f file) (names []string) {
+	for _, elements := range p.old.Added {
+		was := f
+		was.typ = namedType(elements, f.path)
+		index := was.index(f.path)
+		if index != "" && index != f.index(f.path) && !strings.Contains(string(p.after.Bytes()), was.typ+":"+f.path) {
+			names = append(names, index)
+		}
+	}
+	return names
 }
 
 // undo puts back what commit had placed before it failed. If main.cf is in force already there is nothing to undo.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -153,19 +154,31 @@ func (h *host) read(name string) ([]byte, error) {
 	return data, nil
 }
 
-// typeOf is the map type for a table of ours: the one by which main.cf refers to the file already (T04), else the one that this
-// release of Postfix prefers.
-func (h *host) typeOf(f *maincf.File, param, file string) (string, error) {
-	for _, element := range listOf(f, param) {
-		if typ, name, _ := strings.Cut(element, ":"); name == file && suffixes[typ] != "" {
-			return typ, h.checkType(typ)
-		}
+// typeOf is the map type for a table of ours: the one by which main.cf refers to the file already (T04), by a line of the
+// administrator's or by ours while the type is there, else the one that this release of Postfix prefers.
+func (h *host) typeOf(base *maincf.File, param, file string) (string, error) {
+	if typ := namedType(listOf(base, param), file); typ != "" {
+		return typ, h.checkType(typ)
+	}
+	if typ := namedType(listOf(h.live, param), file); slices.Contains(h.types, typ) {
+		return typ, nil
 	}
 	typ := h.effective["default_database_type"]
 	if suffixes[typ] == "" {
 		return "", fmt.Errorf("cannot make tables of the type %q (default_database_type): set it to one of hash, lmdb, cdb", typ)
 	}
 	return typ, h.checkType(typ)
+}
+
+// namedType is the type by which one of the elements refers to an indexed file, also within another type, "" if none does.
+func namedType(elements []string, file string) string {
+	typed := regexp.MustCompile(`(\w+)` + naming(file).String())
+	for _, e := range elements {
+		if m := typed.FindStringSubmatch(e); m != nil && suffixes[m[1]] != "" {
+			return m[1]
+		}
+	}
+	return ""
 }
 
 // checkType refuses a map type that is not installed, before anything is changed.
