@@ -51,6 +51,8 @@ type applier struct {
 	sockets []string // that go with them
 	dirty   bool     // the list needs to be written although no file changes
 	fatal   []error
+	refused []string // not written, because the file system takes nothing: said once, not for each of hundreds of certificates
+	refusal error    // the last answer
 	now     time.Time
 }
 
@@ -115,6 +117,10 @@ func (a *applier) fail(e Entry, err error) {
 		a.fatal = append(a.fatal, fmt.Errorf("cannot copy %q to the chroot of instance %s: %w", e.Source, a.Instance.Name, err))
 		return
 	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
+		a.refused, a.refusal = append(a.refused, e.Path), err
+		return
+	}
 	a.warn("cannot copy %q to %q: %v", e.Source, e.Path, err)
 }
 
@@ -160,6 +166,9 @@ func (a *applier) actOnFiles() {
 	}
 	for _, c := range a.changes {
 		a.write(c)
+	}
+	if len(a.refused) > 0 {
+		a.warn("cannot copy %q and %d more files to the queue directory %q: %v", a.refused[0], len(a.refused)-1, a.Instance.QueueDir, a.refusal)
 	}
 	a.remove()
 	a.k.Pending = false

@@ -12,7 +12,8 @@
 //   - main.cf or master.cf cannot be read, or a value that decides about the chroot cannot be worked out
 //   - myorigin is debian.org or ubuntu.com, which belong to others (as in Debian's scripts)
 //   - the queue directory cannot be opened, or another run does not let go of it
-//   - a file of the table essential exists on the host, cannot be copied, and the chroot has not even an old copy
+//   - a file of the table essential exists on the host, cannot be copied, and the chroot has not even an old copy; not so if it is
+//     a directory, say, as container engines make of a missing one: the host's own programs cannot use that either
 //
 // All else is a warning, and the rest goes on: one unreadable certificate must not stop the mail (failure C06).
 package chroot

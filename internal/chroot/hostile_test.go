@@ -104,11 +104,12 @@ func TestPipesHoldNobody(t *testing.T) {
 func TestEssentialFiles(t *testing.T) {
 	t.Parallel()
 	root := host(t, nil)
-	for _, name := range []string{"etc/hosts", "etc/localtime"} {
-		put(t, root, name, "")
-		if err := os.Mkdir(filepath.Join(root.Dir(), name), 0o755); err != nil {
-			t.Fatal(err)
-		}
+	put(t, root, "etc/localtime", "")
+	if err := os.Mkdir(filepath.Join(root.Dir(), "etc/localtime"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(root.Dir(), "etc/hosts"), maxFile+1); err != nil { // sparse
+		t.Fatal(err)
 	}
 	if _, err := plan(t, root).Apply(); err == nil || !strings.Contains(err.Error(), `"/etc/hosts"`) {
 		t.Errorf("got %v", err)
@@ -117,6 +118,28 @@ func TestEssentialFiles(t *testing.T) {
 	warned(t, apply(t, root), `"/etc/localtime": not a regular file`, `"/etc/hosts" to "etc/hosts"`)
 	if got := get(t, root, queueDir+"/etc/hosts"); got != "old\n" {
 		t.Errorf("hosts holds %q", got)
+	}
+}
+
+// What is no file to the host's own programs either does not stop a start: an engine that mounts a missing resolv.conf makes a directory.
+func TestUselessEssentialFiles(t *testing.T) {
+	t.Parallel()
+	for name, broken := range map[string]func(name string) error{
+		"a directory":  func(name string) error { return os.Mkdir(name, 0o755) },
+		"a named pipe": func(name string) error { return unix.Mkfifo(name, 0o644) },
+		"a loop":       func(name string) error { return os.Symlink("resolv.conf", name) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := host(t, map[string]string{"etc/resolv.conf": ""})
+			if err := broken(filepath.Join(root.Dir(), "etc/resolv.conf")); err != nil {
+				t.Fatal(err)
+			}
+			r := apply(t, root)
+			if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], `"/etc/resolv.conf"`) {
+				t.Errorf("got %q", r.Warnings)
+			}
+		})
 	}
 }
 
@@ -264,9 +287,12 @@ func TestMountsNeedsRoot(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = unix.Unmount(to, unix.MNT_DETACH) })
-		_, err := plan(t, root).Apply()
+		r, err := plan(t, root).Apply()
 		if err == nil || !strings.Contains(err.Error(), "/etc/resolv.conf") && !strings.Contains(err.Error(), "/etc/hosts") {
 			t.Errorf("got %v", err)
+		}
+		if said := strings.Count(strings.Join(r.Warnings, "\n"), "no space left"); said != 1 {
+			t.Errorf("said %d times: %q", said, r.Warnings)
 		}
 	})
 }

@@ -132,14 +132,15 @@ func (p *Plan) addFile(source, to, why string, convert func([]byte) []byte) erro
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return fs.ErrNotExist
 	}
+	useless := errors.Is(err, syscall.ELOOP) // to the host's own programs as well
 	if err == nil && !fi.Mode().IsRegular() {
-		err = errors.New("not a regular file")
+		err, useless = errors.New("not a regular file"), true
 	}
 	e := Entry{Path: to, Source: source, Why: why, convert: convert, source: untrusted}
 	switch {
 	case err == nil:
 		e.source = signatureOf(fi)
-	case !essential[to]: // else Apply finds out whether there is an old copy at least
+	case useless || !essential[to]: // else Apply finds out whether there is an old copy at least
 		p.warnf("cannot copy %q: %v", source, err)
 		p.held = append(p.held, to)
 		return nil
