@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -93,6 +94,12 @@ func TestUnits(t *testing.T) {
 		for _, bad := range []string{"postfix-fifo", "postfix-large", "postfix-loop", "/srv/unnamed", "/srv/garbage", "relative", "/etc/none", "exit 1"} {
 			if err != nil || !strings.Contains(said, bad) {
 				t.Errorf("the log does not name %s: %v: %s", bad, err, said)
+			}
+		}
+		log := sh(ctx, t, h, "journalctl -q --no-pager -o cat _SYSTEMD_INVOCATION_ID=$(systemctl show -P InvocationID postfix)")
+		for _, bad := range []string{"postfix-fifo", "postfix-large", "postfix-loop", "/srv/unnamed", "/srv/garbage", `"relative"`, "/etc/none", `"/etc/postfix"`} {
+			if lines := len(regexp.MustCompile("(?m)^cannot .*"+bad+".*$").FindAllString(log, -1)); lines != 1 {
+				t.Errorf("postfix.service names %s in %d lines:\n%s", bad, lines, log)
 			}
 		}
 		sh(ctx, t, h, words+"systemctl stop postfix; refuse pgrep -x master; down postfix "+all+"; systemctl start postfix")

@@ -17,6 +17,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"postfix-maint/internal/generator"
 	"postfix-maint/internal/paths"
@@ -62,6 +63,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if *dryrun {
 		show(stdout, units)
 	} else {
+		if len(errs) > 0 {
+			units = append(units, generator.File{Path: generator.Complaints, Text: list(errs, "")})
+		}
 		errs = append(errs, generator.Write(flags.Arg(0), units)...)
 		if *root == "" {
 			if kmsg, err := os.OpenFile(paths.Kmsg, os.O_WRONLY, 0); err == nil { // else standard error has to do
@@ -70,17 +74,26 @@ func run(args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
-	for n, err := range errs {
-		if n == maxReports {
-			fmt.Fprintf(logTo, "%spostfix-instance-generator[%d]: and %d more\n", level, os.Getpid(), len(errs)-n)
-			break
-		}
-		fmt.Fprintf(logTo, "%spostfix-instance-generator[%d]: %v\n", level, os.Getpid(), err)
+	for line := range strings.Lines(list(errs, fmt.Sprintf("%spostfix-instance-generator[%d]: ", level, os.Getpid()))) {
+		io.WriteString(logTo, line) // one call for each: /dev/kmsg takes it as one message
 	}
 	if len(errs) > 0 {
 		return 1
 	}
 	return 0
+}
+
+// list gives a line for each error, but not for thousands.
+func list(errs []error, prefix string) string {
+	var b strings.Builder
+	for n, err := range errs {
+		if n == maxReports {
+			fmt.Fprintf(&b, "%sand %d more\n", prefix, len(errs)-n)
+			break
+		}
+		fmt.Fprintf(&b, "%s%v\n", prefix, err)
+	}
+	return b.String()
 }
 
 // show prints each unit under a line with its name.

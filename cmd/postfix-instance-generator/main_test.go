@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
+	"postfix-maint/internal/generator"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -101,9 +103,17 @@ func TestRunBadInstances(t *testing.T) {
 	if code := run([]string{"-root", root, out}, &stdout, &stderr); code != 1 {
 		t.Errorf("exit %d, want 1", code)
 	}
+	said, err := os.ReadFile(filepath.Join(out, generator.Complaints))
+	if err != nil {
+		t.Error(err)
+	}
 	for n := range 7 {
-		if bad := filepath.Base(filepath.Dir(main(n))); !strings.Contains(stderr.String(), bad) {
+		bad := filepath.Base(filepath.Dir(main(n)))
+		if !strings.Contains(stderr.String(), bad) {
 			t.Errorf("nothing is said of %s:\n%s", bad, &stderr)
+		}
+		if lines := len(regexp.MustCompile("(?m)^.*"+bad+".*$").FindAllString(string(said), -1)); lines != 1 {
+			t.Errorf("postfix.service would name %s %d times:\n%s", bad, lines, said)
 		}
 	}
 	wants(t, out, "postfix@-.service", "postfix@postfix-007.service")

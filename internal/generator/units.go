@@ -18,6 +18,10 @@ const Umbrella = "postfix.service"
 // Table is the name of the file with one line for each instance, its unit and its queue directory.
 const Table = "postfix-instances"
 
+// Complaints is the name of the file with one line for each instance that cannot be used, for postfix.service to say: a container has
+// no kernel log. It is there only if there is one.
+const Complaints = Table + ".bad"
+
 // DropIn is the name of the file that gives an instance's unit its configuration directory.
 const DropIn = "50-instance.conf"
 
