@@ -105,6 +105,8 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addMaps(conf)
 	p.addLogins(conf)
 	p.checkLog(conf)
+	// A queue on a file system of its own may have been made without it; the syslog daemon does not make it.
+	p.Entries = append(p.Entries, Entry{Path: path.Dir(rel(paths.DevLog)), Why: "directory for the syslog daemon's socket"})
 	// libsasl2 looks for its plugins' directory at each start of a connection: Debian bug #426338.
 	p.Entries = append(p.Entries, Entry{Path: rel(paths.SASLPlugins), Why: "directory that libsasl2 looks for"})
 	return p, nil

@@ -165,7 +165,7 @@ func (s *Systemd) ActAll(ctx context.Context, action string) error {
 // check runs "postfix check"; its complaints are in the error.
 func check(ctx context.Context, r Runner) error {
 	if err := r.Run(ctx, paths.Postfix, "check"); err != nil {
-		return fmt.Errorf("the running mail system is kept, its configuration does not pass the check: %w", err)
+		return fmt.Errorf("the running mail system is kept, its configuration does not pass the check (\"postfix check\" on a terminal says why): %w", err)
 	}
 	return nil
 }
