@@ -54,6 +54,12 @@ var upgrades = []life{
 		says: "WARNING.*main.cf", check: "kept\nsame_master\npgrep -x qmgr",
 	},
 	{
+		name: "Postfix would refuse to start: the old daemon goes on", start: ours, end: asChecked,
+		do: `postconf -MX postlog/unix-dgram; postconf -e maillog_file=/var/log/postfix.log; master > /tmp/master; keep
+			dpkg -i /debs/o1b/postfix.deb`,
+		says: "WARNING.*running mail system is kept", check: "kept\nsame_master\npgrep -x qmgr",
+	},
+	{
 		name: "main.cf is a link to a file of an odd mode", start: ours, end: asChecked,
 		do: `mkdir /srv/cf; mv /etc/postfix/main.cf /srv/cf/; ln -s /srv/cf/main.cf /etc/postfix/main.cf; chmod 640 /srv/cf/main.cf; chgrp mail /srv/cf/main.cf
 			answer relayhost '[relay.example.test]'; $reconfigure; dpkg -i /debs/o1b/postfix.deb`,
