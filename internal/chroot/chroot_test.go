@@ -334,6 +334,11 @@ func TestWhatIsPlanned(t *testing.T) {
 			more:   []string{"etc/x", "etc/y.d/a.pem", "srv/ca/22222222.10"},
 			warned: []string{`"/none" of chroot_extra_files`, `"/private/z": its place`},
 		},
+		"services that find nothing in there": {
+			files: map[string]string{"etc/postfix/main.cf": cf(""), "etc/postfix/master.cf": "smtp inet n - y - - smtpd\nlocal unix - n y - - local\n" +
+				"lists unix - n y - - pipe\n user=x argv=/x\npolicy unix - n n - - spawn\n"},
+			warned: []string{`"postconf -F local/unix/chroot=n"`, `"postconf -F lists/unix/chroot=n"`},
+		},
 		"accounts for a chrooted smtpd": {
 			files: map[string]string{"etc/postfix/main.cf": cf("local_recipient_maps = hash:/x, unix:passwd.byname\n")},
 			more:  []string{"etc/passwd"},

@@ -98,6 +98,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 		p.held = nil // whatever the settings say, nobody needs a chroot
 		return p, nil
 	}
+	p.checkServices(conf)
 	p.addHostFiles(set.files)
 	p.addLibraries(conf)
 	p.addCADirs(conf, set.caDirs)

@@ -156,6 +156,16 @@ func (p *Plan) checkOrigin(conf *config) error {
 	return nil
 }
 
+// checkServices says which chrooted services cannot do their work, whatever is copied: they defer all mail. local(8) asks for the users
+// of the host and delivers to their homes, pipe(8) and spawn(8) run the host's programs.
+func (p *Plan) checkServices(conf *config) {
+	for _, s := range conf.chrooted {
+		if slices.Contains([]string{"local", "pipe", "spawn"}, s.Command) {
+			p.warnf("master.cf runs %s chrooted, where it finds neither users nor programs: \"postconf -F %s/%s/chroot=n\"", s.Name, s.Name, s.Type)
+		}
+	}
+}
+
 // checkLog says where nobody would take a line of the log, as in a container without a syslog daemon: users debug blind there (L03). With
 // maillog_file Postfix logs by itself, through the service postlog of master.cf (postlogd(8)).
 func (p *Plan) checkLog(conf *config) {
