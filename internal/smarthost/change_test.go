@@ -188,6 +188,10 @@ func TestTheTypeOfTheTables(t *testing.T) {
 		if got := value(t, d, "smtp_sasl_password_maps"); !strings.Contains(got, "lmdb:/etc/postfix/sasl_passwd") {
 			t.Errorf("without the type hash the table is %q", got)
 		}
+		state := "var/lib/postfix-maint/smarthost/postfix@-.json" // as it is where the run is killed right before it clears up
+		write(t, d, state, strings.Replace(read(t, d, "/"+state), `"smtp_sasl_password_maps": [`, `"smtp_sasl_password_maps": ["hash:/etc/postfix/sasl_passwd",`, 1))
+		write(t, d, "etc/postfix/sasl_passwd.db", "index "+secret)
+		set(t, d, o)
 		for name, want := range map[string]bool{"sasl_passwd.db": false, "sasl_passwd.lmdb": true, "generic.db": false} {
 			if there, err := d.Root.Exists("/etc/postfix/" + name); there != want || err != nil {
 				t.Errorf("%s is there: %v, %v", name, there, err)

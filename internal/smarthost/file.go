@@ -131,10 +131,15 @@ func (p *Plan) addFile(f file) error {
 }
 
 // stale tells whether the index of a table in use is missing or older than the text, or either is open to others that must not
-// be: somebody edited one of them.
+// be: somebody edited one of them. Or it has an index of another type as well.
 func (p *Plan) stale(f file) (bool, error) {
 	if f.new == nil || f.old == nil || !f.used || p.h.staged(path.Base(f.stage)) {
 		return false, nil
+	}
+	for _, name := range p.outdated(f) { // left by a run that was killed
+		if there, err := p.h.d.Root.Exists(name); there || err != nil {
+			return true, err
+		}
 	}
 	text, err := p.h.d.Root.Stat(f.path)
 	if err != nil {
