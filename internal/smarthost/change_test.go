@@ -160,6 +160,9 @@ func TestHandEditsStayWhereTheyAre(t *testing.T) {
 	text := strings.NewReplacer("# mine", "smtp_helo_timeout = 10s\n# mine", "smtp_generic_maps = ", "smtp_generic_maps =\n   ").
 		Replace(read(t, d, "/etc/postfix/main.cf"))
 	write(t, d, "etc/postfix/main.cf", text+"smtp_connect_timeout = 10s\n")
+	table := "[other.example.net]:587 x:y\n" + read(t, d, "/etc/postfix/sasl_passwd") + "[third.example.net]:587 x:y\n"
+	write(t, d, "etc/postfix/sasl_passwd", table)
+	write(t, d, "etc/postfix/sasl_passwd.db", "index "+table)
 	if p := set(t, d, options()); len(p.Changes) > 0 {
 		t.Errorf("the same set again: %+v", p.Changes)
 	}

@@ -77,6 +77,9 @@ func (p *Plan) addTable(t content) error {
 	if f.new, err = table.Put(base, t.entries, t.keyed); err != nil {
 		return fmt.Errorf("%q: %w", f.path, err)
 	}
+	if t.keyed && table.Same(f.old, f.new, t.entries) {
+		f.new = f.old // the order does not count
+	}
 	f.referenced, f.used = mains(h.live, f.path), mains(p.after, f.path)
 	if !f.used && table.Empty(f.new) {
 		f.new = nil

@@ -88,6 +88,25 @@ func Put(text []byte, entries []Entry, keyed bool) ([]byte, error) {
 	return []byte(strings.Join(all, "")), nil
 }
 
+// Same tells whether two texts of an indexed table with our entries differ at most in where our block stands. A line of somebody
+// else's behind it that begins with white space would make an entry another one.
+func Same(a, b []byte, entries []Entry) bool {
+	restA, errA := Strip(a)
+	restB, errB := Strip(b)
+	return errA == nil && errB == nil && string(restA) == string(restB) && block(a) == block(b) && !slices.ContainsFunc(entries, func(e Entry) bool {
+		inA, _ := Lookup(a, e.Key)
+		inB, _ := Lookup(b, e.Key)
+		return inA != inB
+	})
+}
+
+// block is what stands in our block, "" without one.
+func block(text []byte) string {
+	_, inside, _ := strings.Cut(string(text), begin+"\n")
+	inside, _, _ = strings.Cut(inside, end+"\n")
+	return inside
+}
+
 // Lookup finds a key as an indexed table finds it: case folded; of several the first one counts (mkmap_append(3)).
 func Lookup(text []byte, key string) (value string, ok bool) {
 	all, err := lines.Split(text)

@@ -55,6 +55,26 @@ func TestPutAndStrip(t *testing.T) {
 	}
 }
 
+func TestSame(t *testing.T) {
+	entries := []table.Entry{{"[r.example]:587", "u:p"}}
+	put, err := table.Put([]byte(admin), entries, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := strings.TrimPrefix(string(put), admin)
+	for text, want := range map[string]bool{
+		string(put): true, block + admin: true, "": false, admin: false, block: false, strings.Replace(block, "u:p", "u:q", 1) + admin: false,
+		block + "new.example x:y\n" + admin: false,
+	} {
+		if got := table.Same([]byte(text), put, entries); got != want {
+			t.Errorf("%v for\n%s", got, text)
+		}
+	}
+	if a, b := " more\n", "# mine\n"; table.Same([]byte(block+a+b), []byte(a+b+block), entries) {
+		t.Error("an entry goes on behind our block")
+	}
+}
+
 func TestStripGivesTheFileBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		line := rapid.SampledFrom([]string{"", "# c", "a b", "a  c:d", "B x y", " cont", "\tmore", "#", `"q q"@x y`})
