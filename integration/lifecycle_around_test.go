@@ -50,6 +50,15 @@ var surroundings = []life{
 			! find / -xdev -newer /tmp/before -type f ! -path '/tmp/*' ! -path '/tree/*' ! -path '/var/cache/debconf/*' ! -path '/proc/*' ! -path '/sys/*' ! -path '/run/*' ! -path /complaints ! -path '/var/log/*' ! -path '/dev/*' | grep .`,
 	},
 	{
+		name: "purged from an image with DPKG_ROOT", start: nothing, end: asChecked, off: true,
+		do: `mkdir /tmp/up /tmp/work /tree; mount -t overlay tree -o lowerdir=/,upperdir=/tmp/up,workdir=/tmp/work /tree
+			dpkg --root=/tree --force-script-chrootless -i /debs/m1/postfix-maint.deb /debs/o1/postfix.deb; ls /tree/etc/rc2.d/*postfix
+			dpkg --root=/tree --force-script-chrootless -P postfix`,
+		check: `[ ! -e /tree/etc/postfix ] && [ ! -e /tree/var/spool/postfix ] && [ ! -e /tree/var/lib/postfix-maint ]
+			! find /tree/etc/systemd /tree/etc/rc*.d /tree/var/lib/systemd -name '*postfix*' | grep .
+			! grep postdrop /tree/var/lib/dpkg/statoverride`,
+	},
+	{
 		name: "sysv init: the whole way", start: nothing, end: asChecked, off: true,
 		do: `rm -f /sbin/runlevel; printf '#!/bin/sh\necho N 2\n' > /sbin/runlevel; chmod +x /sbin/runlevel # all that invoke-rc.d asks of sysv init
 ` + sysvWay,

@@ -354,7 +354,7 @@ func TestPurge(t *testing.T) {
 					t.Errorf("tree (-want +got):\n%s", d)
 				}
 			}
-			if c := h.calls(); strings.Contains(c, "update-rc.d") || !strings.Contains(c, "deb-systemd-helper purge postfix.service") {
+			if c := h.calls(); !strings.Contains(c, "update-rc.d postfix remove") || !strings.Contains(c, "deb-systemd-helper purge postfix.service") {
 				t.Errorf("programs called: %s", c)
 			}
 		})
