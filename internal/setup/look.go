@@ -41,7 +41,7 @@ func (p *Plan) look(ctx context.Context) error {
 	root := p.d.Root
 	var err error
 	if p.h.main, err = readMainCF(root); errors.As(err, new(*brokenError)) {
-		p.h.broken = true
+		p.h.broken, p.Held = true, true
 		p.warn("%v; the configuration is left alone", err)
 	} else if err != nil {
 		return err

@@ -52,7 +52,8 @@ type Change struct {
 type Plan struct {
 	Changes  []Change
 	Warnings []string
-	// Held is set where an answer is invalid and so no setting is touched. The wishes then stay noted in the database.
+	// Held is set where an answer is invalid, or main.cf can't be read, and so no setting is touched. The wishes then stay noted in the
+	// database.
 	Held bool
 	// Refused is set where an answer is invalid on a new host, which gets guesses and local mail instead. The answers stay in the
 	// database then, a password as well.

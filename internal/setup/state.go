@@ -170,6 +170,11 @@ func (p *Plan) applied() (State, error) {
 			s.Answers[string(q)] = v
 		}
 	}
+	if root := answers.RootAddress; p.h.unread { // the wish about it waits
+		if delete(s.Answers, string(root)); p.h.state.Base()[root] != "" {
+			s.Answers[string(root)] = p.h.state.Base()[root]
+		}
+	}
 	settled, err := p.Settled()
 	for q, v := range settled {
 		s.Answers[string(q)] = v
