@@ -108,7 +108,7 @@ func (a *applier) compare(e Entry) (kind uint16) {
 		a.fail(e, err)
 		return st.kind()
 	}
-	if regular && st.perm() == c.attr.Mode && st.owner == [2]int{c.attr.UID, c.attr.GID} && a.holdsData(e.Path, st, c.data) {
+	if regular && st.perm() == c.attr.Mode.Perm() && st.owner == [2]int{c.attr.UID, c.attr.GID} && a.holdsData(e.Path, st, c.data) {
 		a.inStep(c, st)
 		return st.kind()
 	}
@@ -142,7 +142,7 @@ func (a *applier) load(e Entry) (change, error) {
 		}
 	}
 	c.source = signatureOf(fi)
-	c.attr = sysroot.Attr{Mode: fi.Mode().Perm(), Force: true}
+	c.attr = sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), Force: true}
 	c.attr.UID, c.attr.GID = a.owner()
 	if c.attr.Mode&0o004 == 0 { // not for everybody: then the owner and group matter (failure C05)
 		c.attr.UID, c.attr.GID = sysroot.Owner(fi)

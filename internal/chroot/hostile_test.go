@@ -145,8 +145,8 @@ func TestUselessEssentialFiles(t *testing.T) {
 
 func TestModesOfCopies(t *testing.T) {
 	t.Parallel()
-	root := host(t, map[string]string{"etc/default/postfix": "chroot_extra_files='etc/key etc/tool'\n", "etc/key": "secret", "etc/tool": "x"})
-	for name, mode := range map[string]os.FileMode{"etc/key": 0o600, "etc/tool": 0o755 | os.ModeSetuid} {
+	root := host(t, map[string]string{"etc/default/postfix": "chroot_extra_files='etc/key etc/root etc/tool'\n", "etc/key": "secret", "etc/root": "secret", "etc/tool": "x"})
+	for name, mode := range map[string]os.FileMode{"etc/key": 0o600, "etc/root": 0, "etc/tool": 0o755 | os.ModeSetuid} {
 		if err := os.Chmod(filepath.Join(root.Dir(), name), mode); err != nil {
 			t.Fatal(err)
 		}
@@ -159,6 +159,7 @@ func TestModesOfCopies(t *testing.T) {
 	}
 	apply(t, root)
 	check("etc/key", 0o600)
+	check("etc/root", 0)     // for root alone; an unset mode is another thing
 	check("etc/tool", 0o755) // no copy gets more rights than to be run
 	for name, mode := range map[string]os.FileMode{"etc/key": 0o640, queueDir + "/etc/tool": 0o777} {
 		if err := os.Chmod(filepath.Join(root.Dir(), name), mode); err != nil {

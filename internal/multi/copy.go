@@ -161,6 +161,6 @@ func (h *Host) write(f copyFile) error {
 	if _, err := h.Root.MkdirAll(path.Dir(f.to), sysroot.Attr{}); err != nil {
 		return err
 	}
-	_, err = h.Root.WriteFile(f.to, f.data, sysroot.Attr{Mode: fi.Mode().Perm(), UID: uid, GID: gid})
+	_, err = h.Root.WriteFile(f.to, f.data, sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), UID: uid, GID: gid})
 	return err
 }

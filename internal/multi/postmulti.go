@@ -27,7 +27,7 @@ func (h *Host) postmulti(ctx context.Context, s *site, dir, action string, args 
 		if err != nil {
 			return fmt.Errorf("cannot look at %q: %w", name, err)
 		}
-		attr := sysroot.Attr{Mode: fi.Mode() &^ fs.ModeType, Force: true}
+		attr := sysroot.Attr{Mode: sysroot.Exact(fi.Mode()), Force: true}
 		attr.UID, attr.GID = sysroot.Owner(fi)
 		kept = append(kept, func() error {
 			data, err := h.Root.ReadFile(name)

@@ -327,7 +327,7 @@ func (h *host) snapshot(name string) (placed, error) {
 		return placed{}, err
 	}
 	uid, gid := sysroot.Owner(fi)
-	return placed{name, text, sysroot.Attr{Mode: fi.Mode().Perm(), UID: uid, GID: gid, Force: true}}, nil
+	return placed{name, text, sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), UID: uid, GID: gid, Force: true}}, nil
 }
 
 func (h *host) writeMain(f *maincf.File) error {

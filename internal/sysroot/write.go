@@ -17,7 +17,7 @@ import (
 // Attr is the mode and owner of a file or directory. An existing file keeps its own unless Force is set, so that an
 // administrator's "chmod 0640 main.cf" survives every edit of ours (Debian's postconf -e makes it 0644 again).
 type Attr struct {
-	Mode     fs.FileMode // permission bits, setuid, setgid and sticky; 0 means 0644, for a directory 0755
+	Mode     fs.FileMode // permission bits, setuid, setgid and sticky; 0 means 0644, for a directory 0755; see Exact
 	UID, GID int
 	Force    bool
 }
@@ -26,7 +26,18 @@ func (a Attr) mode(fallback fs.FileMode) fs.FileMode {
 	if a.Mode == 0 {
 		return fallback
 	}
-	return a.Mode
+	return a.Mode & modeBits
+}
+
+// modeBits are the bits that chmod(2) sets.
+const modeBits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
+
+// Exact gives the mode of an existing file for Attr: a file that nobody but root may read (0000) must not become one of the default mode.
+func Exact(mode fs.FileMode) fs.FileMode {
+	if mode &= modeBits; mode == 0 {
+		return fs.ModeIrregular // stands for no bit at all
+	}
+	return mode
 }
 
 // WriteFile makes p hold data. Where it already does (and with Force has the wanted attributes) nothing is touched and changed is
@@ -64,7 +75,7 @@ func Replace(dir *os.Root, name string, data []byte, attr Attr) (changed bool, e
 		return false, &fs.PathError{Op: "write", Path: name, Err: unix.EISDIR}
 	case old.Mode().IsRegular():
 		if !attr.Force {
-			attr.Mode = old.Mode() & (fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky)
+			attr.Mode = Exact(old.Mode())
 			attr.UID, attr.GID = Owner(old)
 		}
 		if same, err := holds(dir, name, old, data); err != nil {
@@ -87,7 +98,6 @@ func holds(dir *os.Root, name string, old fs.FileInfo, data []byte) (bool, error
 
 func setAttr(dir *os.Root, name string, old fs.FileInfo, attr Attr, fallback fs.FileMode) (bool, error) {
 	want := attr.mode(fallback)
-	mask := fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	uid, gid := Owner(old)
 	owner := uid != attr.UID || gid != attr.GID
 	if owner {
@@ -95,7 +105,7 @@ func setAttr(dir *os.Root, name string, old fs.FileInfo, attr Attr, fallback fs.
 			return false, err
 		}
 	}
-	if owner || old.Mode()&mask != want { // chown(2) clears setuid and setgid
+	if owner || old.Mode()&modeBits != want { // chown(2) clears setuid and setgid
 		return true, dir.Chmod(name, want)
 	}
 	return false, nil
