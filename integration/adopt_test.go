@@ -100,6 +100,8 @@ func TestAdoptInstall(t *testing.T) {
 			{"a dry run changes nothing", `apt-get install -y -q /ours/postfix-maint_*.deb; state > /tmp/before
 				postfix-maint adopt --install --dry-run; postfix-maint adopt --status; state | diff /tmp/before -; is STOCK`,
 				`adopt: postfix STOCK\n(.*\n)*.*apt: install postfix STOCK\+maint1\n(.*\n)*postfix: STOCK, Debian's own\n`, ""},
+			{"on hold it stays as it is", `apt-mark hold postfix; if postfix-maint adopt --install; then exit 1; fi; [ -z "$(traces)" ]; apt-mark unhold postfix; is STOCK`,
+				`apt-mark unhold`, ""},
 			{"Debian's package is taken over", `postfix-maint adopt --install; is STOCK+maint1`, "", "WARNING|W:"},
 			{"a second run does nothing", `state > /tmp/before; postfix-maint adopt --install; state | diff /tmp/before -
 				apt-get update; apt-get -s dist-upgrade; postfix-maint adopt --status; postfix-maint adopt --status --json`,

@@ -58,7 +58,8 @@ type hostFake struct {
 	installed string
 	status    string // dpkg's; "" is a package that is installed as a whole
 	fail      string // the command that fails
-	lost      int64  // bytes of a package that do not arrive
+	hold      bool
+	lost      int64 // bytes of a package that do not arrive
 	said      []string
 }
 
@@ -103,6 +104,8 @@ func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]b
 			_, err = f.host.Root.WriteFile(paths.ArchiveList+"Release", data, own(0))
 		}
 		return nil, err
+	case strings.Contains(line, "Status-Want"):
+		return []byte(map[bool]string{true: "hold", false: "install"}[f.hold]), nil
 	case name == "dpkg-query":
 		if f.status != "" {
 			return fmt.Appendf(nil, "%s\n%s\n", f.status, f.installed), nil
@@ -172,6 +175,32 @@ func TestHostIsAdoptedAndGoesBack(t *testing.T) {
 	must(t, err)
 	if len(report.Changes) != 0 {
 		t.Errorf("a second revert does %q", report.Changes)
+	}
+}
+
+func TestAPackageOnHoldStays(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	f.installed, f.hold = bookwormVersion, true
+	before := sysroottest.Dump(t, f.host.Root.Dir(), false)
+	if _, err := f.host.Install(ctx); err == nil || !strings.Contains(err.Error(), "apt-mark unhold") {
+		t.Errorf("it is adopted: %v", err)
+	}
+	if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" || f.installed != bookwormVersion {
+		t.Errorf("%s is installed, and this is changed:\n%s", f.installed, diff)
+	}
+	f.hold = false
+	_, err := f.host.Install(ctx)
+	must(t, err)
+	f.hold = true
+	before = sysroottest.Dump(t, f.host.Root.Dir(), false)
+	_, err = f.host.Install(ctx) // nothing to do, so nothing to refuse
+	must(t, err)
+	if _, err := f.host.Revert(ctx); err == nil || !strings.Contains(err.Error(), "apt-mark unhold") {
+		t.Errorf("it goes back: %v", err)
+	}
+	if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" {
+		t.Errorf("this is changed:\n%s", diff)
 	}
 }
 

@@ -29,6 +29,11 @@ func (h Host) Install(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if !w.current(ctx, target) {
+		if err := w.held(ctx); err != nil {
+			return Report{}, err
+		}
+	}
 	for _, do := range []func() error{
 		w.store, w.pin,
 		func() error { return w.ensure(paths.AptSource, sourceText()) },
@@ -79,11 +84,25 @@ func (w *work) ensure(p, text string) error {
 
 // install has apt install a version of postfix, unless it is installed, by this layer, already.
 func (w *work) install(ctx context.Context, version string) error {
-	whole, have, depends := w.dpkg(ctx)
-	if whole && have == version && strings.Contains(depends, dependency(w.archive.Layer)) {
+	if w.current(ctx, version) {
 		return nil
 	}
 	return w.apt(ctx, version)
+}
+
+// current tells whether a version of postfix is installed as a whole, by this layer.
+func (w *work) current(ctx context.Context, version string) bool {
+	whole, have, depends := w.dpkg(ctx)
+	return whole && have == version && strings.Contains(depends, dependency(w.archive.Layer))
+}
+
+// held refuses beforehand what apt would refuse at the end: to change a package that somebody put on hold.
+func (w *work) held(ctx context.Context) error {
+	said, err := w.Runner.Output(ctx, "dpkg-query", "--show", "--showformat", "${db:Status-Want}", "postfix")
+	if err == nil && string(said) == "hold" {
+		return errors.New("postfix is on hold: \"apt-mark unhold postfix\" releases it")
+	}
+	return nil // not known to dpkg: nothing holds it
 }
 
 // dpkg gives what dpkg knows of postfix: whether it is installed as a whole (on hold or not), version and Depends.
@@ -134,6 +153,9 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 		}
 		if base == nil {
 			return Report{}, errNoDebian
+		}
+		if err := w.held(ctx); err != nil {
+			return Report{}, err
 		}
 		if err := w.apt(ctx, base.version); err != nil {
 			return Report{}, err
