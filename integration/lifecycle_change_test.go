@@ -114,6 +114,11 @@ var changes = []life{
 		check: `line() { grep -nE -m 1 "$1" /tmp/trace | cut -d: -f1; }; [ "$(line '"STOP.n"')" -lt "$(line 'ReloadOr')" ]`,
 	},
 	{
+		name: "the caller's environment names another instance", start: ours, end: works,
+		do:    "export MAIL_CONFIG=/nowhere; answer root_address bert; $reconfigure; dpkg -i /debs/o1b/postfix.deb; unset MAIL_CONFIG",
+		never: "WARNING", check: "[ \"$(postmap -q root hash:/etc/aliases)\" = bert ]",
+	},
+	{
 		name: "several relay hosts", start: ours, end: works,
 		do: "answer relayhost '[r1.example.test]:587, r2.example.test'; $reconfigure; $reconfigure", never: "WARNING",
 		check: "has relayhost '[r1.example.test]:587, r2.example.test'",

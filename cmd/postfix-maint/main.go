@@ -22,6 +22,7 @@ var version = "unreleased"
 const limit = 15 * time.Minute
 
 func main() {
+	_ = os.Unsetenv("MAIL_CONFIG") // a caller's other instance: Postfix's programs must mean the one that we mean
 	// dpkg must read no signal's exit status as an answer; 128+n means nothing to it or to debconf.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	ctx, cancel := context.WithTimeout(ctx, limit)
