@@ -183,7 +183,7 @@ func writeConfig(root *sysroot.Root, dir string, c *notes.Config, dry bool, stdo
 		if string(old) == string(data) {
 			continue
 		}
-		fmt.Fprint(stdout, maincf.Diff(path, old, data))
+		fmt.Fprint(stdout, maincf.Diff(path, maincf.Mask(old), maincf.Mask(data)))
 		if dry {
 			continue
 		}

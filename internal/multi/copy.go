@@ -62,7 +62,7 @@ func (h *Host) draftCopy(s *site, d *draft, from string) error {
 	add := func(name string, old, data []byte) {
 		d.files = append(d.files, copyFile{
 			from: path.Join(src.ConfigDir, name), to: path.Join(d.ConfigDir, name), data: data,
-			diff: maincf.Diff(path.Join(d.ConfigDir, name), old, data),
+			diff: maincf.Diff(path.Join(d.ConfigDir, name), maincf.Mask(old), maincf.Mask(data)),
 		})
 	}
 	add(path.Base(paths.MainCF), src.main.Bytes(), d.main.Bytes())

@@ -9,6 +9,7 @@ import (
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -171,6 +172,9 @@ func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, 
 		what = "create " + path
 	}
 	diff := maincf.Diff(path, old, data)
+	if path == paths.MainCF {
+		diff = maincf.Diff(path, maincf.Mask(old), maincf.Mask(data))
+	}
 	if fi, err := p.d.Root.Stat(path); err == nil && fi.Mode().Perm()&0o004 == 0 {
 		diff = "" // what its owner hides from users must not come into logs either
 	}

@@ -240,6 +240,22 @@ func TestAnInvalidWishHoldsAllOfThem(t *testing.T) {
 	}
 }
 
+func TestNoSecretIsShown(t *testing.T) {
+	root := host(t, map[string]string{"etc/postfix/main.cf": "smtp_sasl_password_maps = static:u:geheim\nrelayhost = a.example\n"})
+	given := answers.Answers{answers.MailerType: {Value: "Internet with smarthost"}, answers.RelayHost: {Value: "b.example", Answered: true, Changed: true}}
+	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{Answers: given, Reconfigure: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := ""
+	for _, c := range p.Changes {
+		shown += c.Diff
+	}
+	if !strings.Contains(shown, "+relayhost = b.example") || strings.Contains(shown, "geheim") {
+		t.Errorf("shown:\n%s", shown)
+	}
+}
+
 func TestABrokenMainCFIsLeftAlone(t *testing.T) {
 	broken := "myhostname = a\x00\n"
 	root := host(t, map[string]string{"etc/postfix/main.cf": broken})

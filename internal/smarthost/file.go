@@ -7,7 +7,6 @@ import (
 	"path"
 	"regexp"
 	"slices"
-	"strings"
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
@@ -166,28 +165,4 @@ func (p *Plan) stale(f file) (bool, error) {
 		return false, err
 	}
 	return index.ModTime().Before(text.ModTime()) || secret && index.Mode().Perm() != f.mode, nil
-}
-
-// inline are the tables that hold their content in main.cf itself.
-var inline = regexp.MustCompile(`\b(static|inline):.*`)
-
-// maskMain hides what passwords stand in a main.cf itself: smtp_sasl_password_maps = static:USER:PASSWORD and the like, in
-// comments as well.
-func maskMain(text []byte) []byte {
-	var out strings.Builder
-	passwords, hidden := false, false
-	for line := range strings.Lines(string(text)) {
-		if strings.TrimLeft(line, " \t") == line {
-			passwords, hidden = strings.Contains(line, "password_maps"), false
-		}
-		bare := strings.TrimRight(line, "\r\n")
-		switch {
-		case hidden:
-			line = " " + table.Stars + "\n"
-		case passwords && inline.MatchString(bare):
-			line, hidden = inline.ReplaceAllString(bare, "$1:"+table.Stars)+"\n", true
-		}
-		out.WriteString(line)
-	}
-	return []byte(out.String())
 }

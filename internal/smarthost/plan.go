@@ -217,7 +217,7 @@ func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
 	}
 	if string(p.h.disk) != string(p.after.Bytes()) {
 		name := p.h.file("main.cf")
-		diff := maincf.Diff(name, maskMain(p.h.disk), maskMain(p.after.Bytes()))
+		diff := maincf.Diff(name, maincf.Mask(p.h.disk), maincf.Mask(p.after.Bytes()))
 		p.Changes = append(p.Changes, Change{What: "change " + name, Path: name, Diff: diff})
 	}
 	if p.h.d.Reload != nil && (len(p.Changes) > 0 || p.old.Reload) {

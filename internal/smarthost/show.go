@@ -44,7 +44,7 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 	}
 	if h.effective["smtp_sasl_auth_enable"] == "yes" {
 		text := "smtp_sasl_password_maps = " + h.effective["smtp_sasl_password_maps"]
-		_, masked, _ := strings.Cut(strings.TrimSpace(string(maskMain([]byte(text+"\n")))), " = ")
+		_, masked, _ := strings.Cut(strings.TrimSpace(string(maincf.Mask([]byte(text+"\n")))), " = ")
 		s.Tables = maincf.SplitList(masked)
 		if s.Account, err = h.account(s.Relay); err != nil {
 			return s, err

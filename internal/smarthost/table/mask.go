@@ -3,11 +3,12 @@ package table
 import (
 	"strings"
 
+	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/maincf/lines"
 )
 
 // Stars stand for a secret.
-const Stars = "***"
+const Stars = maincf.Stars
 
 // Mask is a password table with every secret replaced, for a diff: the part of each value behind the account, and all of
 // each comment, since an old password may stand in one. A continuation line is replaced as a whole.
