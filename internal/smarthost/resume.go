@@ -8,6 +8,7 @@ import (
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -18,8 +19,10 @@ func Recover(ctx context.Context, d Deps, inst instance.Instance) error {
 	if err != nil {
 		return err
 	}
-	if _, err := d.Root.SweepTemp(statePath(inst)); err != nil { // the state is written when the stage is gone
-		return err
+	for _, name := range []string{paths.SmarthostState, statePath(inst)} { // the state is written when the stage is gone
+		if _, err := d.Root.SweepTemp(name); err != nil {
+			return err
+		}
 	}
 	left, err := d.Root.Exists(h.stage(""))
 	if err != nil || !left {

@@ -404,6 +404,12 @@ func TestRecover(t *testing.T) {
 			write(t, d, stage+"/sasl_passwd.db", secret)
 			return read(t, d, "/etc/postfix/main.cf")
 		},
+		"at the first time": func(t *testing.T, d smarthost.Deps) string {
+			if err := os.Mkdir(d.Root.Dir()+"/var/lib/postfix-maint/.smarthost1234567", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			return read(t, d, "/etc/postfix/main.cf")
+		},
 		"at the end": func(t *testing.T, d smarthost.Deps) string {
 			write(t, d, "/var/lib/postfix-maint/smarthost/.postfix@-.json1234567", "{}")
 			if err := os.Remove(d.Root.Dir() + stage); err != nil {
