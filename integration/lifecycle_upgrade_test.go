@@ -75,6 +75,7 @@ var upgrades = []life{
 		name: "an alias file that can't be read is no reason to fail", start: ours, end: works,
 		do: `cp /etc/aliases /tmp; for how in 'mkdir' 'mkfifo' 'ln -s /srv/none'; do
 				rm -r /etc/aliases; $how /etc/aliases; dpkg -i /debs/o1b/postfix.deb; dpkg -i /debs/o1/postfix.deb
+				systemctl reset-failed rsyslog # its own trigger restarts it each time, which systemd allows five times in ten seconds
 			done; rm /etc/aliases; printf 'x: y\0\n' > /etc/aliases; dpkg -i /debs/o1b/postfix.deb; rm /etc/aliases; cp /tmp/aliases /etc`,
 		says: "WARNING.*/etc/aliases.*the aliases are left alone",
 	},
