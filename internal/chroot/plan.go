@@ -75,6 +75,11 @@ func rel(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }
 // It reads only.
 func NewPlan(d Deps, inst instance.Instance) (*Plan, error) { return newPlan(d, inst, nil) }
 
+// NewEmptyPlan is a plan of nothing: Apply takes away what is ours, also of an instance whose configuration is gone.
+func NewEmptyPlan(d Deps, inst instance.Instance) *Plan {
+	return &Plan{Instance: inst, deps: d.complete()}
+}
+
 // newPlan is NewPlan with the text of a master.cf that is not written yet.
 func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p := &Plan{Instance: inst, deps: d.complete(), caDir: map[string]string{}}

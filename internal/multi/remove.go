@@ -151,17 +151,9 @@ func (h *Host) stay(ctx context.Context, j *journal, cause error) error {
 	return errors.Join(cause, err, e)
 }
 
-// clear takes our files out of the chroot: a plan that wants nothing.
+// clear takes our files out of the chroot.
 func (h *Host) clear(inst instance.Instance) error {
-	p, err := chroot.NewPlan(chroot.Deps{Root: h.Root}, inst)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	p.Entries, p.Off = nil, false
-	res, err := p.Apply()
+	res, err := chroot.NewEmptyPlan(chroot.Deps{Root: h.Root}, inst).Apply()
 	for _, w := range res.Warnings {
 		h.warn("chroot: %s", w)
 	}
@@ -180,6 +172,10 @@ func (h *Host) empty(j *journal, gone bool) error {
 func (h *Host) finish(j *journal) error {
 	inst := j.Instance
 	if err := h.unlist(inst.ConfigDir, nil); err != nil {
+		return err
+	}
+	// As long as it was listed, a change of resolv.conf may have filled its chroot once more.
+	if err := h.clear(inst); err != nil {
 		return err
 	}
 	if err := h.empty(j, true); err != nil {

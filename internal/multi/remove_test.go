@@ -9,6 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/instance"
 )
 
 // made is a host with a running instance that an administrator has added a table to.
@@ -106,6 +109,36 @@ func TestRemoveMeetsMail(t *testing.T) {
 	}
 	if j, err := f.host().loadJournal(); j != nil || err != nil {
 		t.Errorf("journal %v, %v", j, err)
+	}
+}
+
+// A change of /etc/resolv.conf may fill the chroot again while the instance is still listed.
+func TestRemoveMeetsTheResolver(t *testing.T) {
+	t.Parallel()
+	f, before := made(t)
+	h := f.host()
+	show := h.Show
+	h.Show = func(c Change) {
+		if strings.Contains(c.What, "destroy") {
+			inst, err := instance.Find(f.root, "postfix-in")
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := chroot.NewResolverPlan(chroot.Deps{Root: f.root}, inst)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res, err := p.Apply(); err != nil || len(res.Changed) == 0 {
+				t.Errorf("changed %q, %v", res.Changed, err)
+			}
+		}
+		show(c)
+	}
+	if err := h.Remove(context.Background(), "in", false); err != nil || len(f.warned) > 0 {
+		t.Errorf("%v, warnings %q", err, f.warned)
+	}
+	if diff := cmp.Diff(before, f.tree()); diff != "" {
+		t.Errorf("left behind:\n%s", diff)
 	}
 }
 
