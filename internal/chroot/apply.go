@@ -168,7 +168,7 @@ func (a *applier) actOnFiles() {
 		a.write(c)
 	}
 	if len(a.refused) > 0 {
-		a.warn("cannot copy %q and %d more files to the queue directory %q: %v", a.refused[0], len(a.refused)-1, a.Instance.QueueDir, a.refusal)
+		a.warn("cannot copy to the queue directory %q (%d files, %q first): %v", a.Instance.QueueDir, len(a.refused), a.refused[0], a.refusal)
 	}
 	a.remove()
 	a.k.Pending = false
