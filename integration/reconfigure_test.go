@@ -97,16 +97,23 @@ func TestReconfigureRelay(t *testing.T) {
 	})
 }
 
+// upgradable boots a healthy host of our layer that has the next versions in /new.
+func upgradable(ctx context.Context, t *testing.T, release string) *hosts.Host {
+	t.Helper()
+	opt, err := product.Upgradable(ctx, session, release, product.Ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := boot(ctx, t, "host", opt)
+	healthy(ctx, t, h)
+	return h
+}
+
 // TestServiceGoesOn changes an answer and upgrades postfix-maint: the one is a reload, the other nothing at all, so that every connect to
 // port 25 is answered by the same daemon.
 func TestServiceGoesOn(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
-		opt, err := product.Upgradable(ctx, session, release, product.Ours)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := boot(ctx, t, "host", opt)
-		healthy(ctx, t, h)
+		h := upgradable(ctx, t, release)
 		master := sh(ctx, t, h, "cat /var/spool/postfix/pid/master.pid")
 		for name, script := range map[string]string{
 			"another relay host": "debconf-set-selections <<< 'postfix postfix/relayhost string [relay.example.test]'; " +

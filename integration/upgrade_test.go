@@ -8,19 +8,13 @@ import (
 	"testing"
 
 	"postfix-maint/integration/measure"
-	"postfix-maint/integration/product"
 )
 
 // TestUpgradePrograms counts the programs that dpkg and the scripts execute for the next version. Debian's are 164 on Debian 12, and 67
 // on Debian 13; more than half of ours are Postfix's own check before the restart, which Debian's do not run.
 func TestUpgradePrograms(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
-		opt, err := product.Upgradable(ctx, session, release, product.Ours)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := boot(ctx, t, "host", opt)
-		healthy(ctx, t, h)
+		h := upgradable(ctx, t, release)
 		programs, err := measure.Execs(ctx, h, "dpkg", "-i", "/new/postfix.deb")
 		if err != nil {
 			t.Fatal(err)

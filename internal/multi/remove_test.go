@@ -89,18 +89,24 @@ func TestRemoveWithMail(t *testing.T) {
 	}
 }
 
+// hostWhere is the host on which something happens just before the change whose line begins so.
+func (f *fake) hostWhere(what string, happens func()) *Host {
+	h := f.host()
+	show := h.Show
+	h.Show = func(c Change) {
+		if strings.HasPrefix(c.What, what) {
+			happens()
+		}
+		show(c)
+	}
+	return h
+}
+
 // Mail that comes in until the instance is stopped calls the remove off.
 func TestRemoveMeetsMail(t *testing.T) {
 	t.Parallel()
 	f, _ := made(t)
-	h := f.host()
-	show := h.Show
-	h.Show = func(c Change) {
-		if strings.HasPrefix(c.What, "make sure") {
-			f.put(f.path("/var/spool/postfix-in/maildrop/A1"), []byte("mail"))
-		}
-		show(c)
-	}
+	h := f.hostWhere("make sure", func() { f.put(f.path("/var/spool/postfix-in/maildrop/A1"), []byte("mail")) })
 	if err := h.Remove(context.Background(), "in", false); err == nil || !strings.Contains(err.Error(), "1 messages") {
 		t.Errorf("the error is %v", err)
 	}
@@ -116,24 +122,19 @@ func TestRemoveMeetsMail(t *testing.T) {
 func TestRemoveMeetsTheResolver(t *testing.T) {
 	t.Parallel()
 	f, before := made(t)
-	h := f.host()
-	show := h.Show
-	h.Show = func(c Change) {
-		if strings.Contains(c.What, "destroy") {
-			inst, err := instance.Find(f.root, "postfix-in")
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := chroot.NewResolverPlan(chroot.Deps{Root: f.root}, inst)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if res, err := p.Apply(); err != nil || len(res.Changed) == 0 {
-				t.Errorf("changed %q, %v", res.Changed, err)
-			}
+	h := f.hostWhere("run postmulti -e destroy", func() {
+		inst, err := instance.Find(f.root, "postfix-in")
+		if err != nil {
+			t.Fatal(err)
 		}
-		show(c)
-	}
+		p, err := chroot.NewResolverPlan(chroot.Deps{Root: f.root}, inst)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := p.Apply(); err != nil || len(res.Changed) == 0 {
+			t.Errorf("changed %q, %v", res.Changed, err)
+		}
+	})
 	if err := h.Remove(context.Background(), "in", false); err != nil || len(f.warned) > 0 {
 		t.Errorf("%v, warnings %q", err, f.warned)
 	}
