@@ -21,8 +21,8 @@ const module = "postfix-maint/"
 
 // rings, as design and package comments name them. A package that stands here not, or twice, fails the test.
 var rings = map[string][]string{
-	"format": {"aliases", "answers", "dynamicmaps", "maincf", "mastercf", "merge", "notes", "paths"},
-	"port":   {"debconf", "elfdep", "lock", "procs", "run", "sysroot", "systemd"},
+	"format": {"aliases", "answers", "dynamicmaps", "inventory", "maincf", "mastercf", "merge", "notes", "paths", "pattern", "version"},
+	"port":   {"debconf", "elfdep", "lock", "procs", "run", "sysroot", "systemd", "watch"},
 	"flow":   {"adopt", "ask", "chroot", "generator", "instance", "multi", "setup", "smarthost", "syslogd"},
 }
 
@@ -108,7 +108,8 @@ func TestLeanBinaries(t *testing.T) {
 	} {
 		p := list(t, "./cmd/"+binary)[0]
 		for _, dep := range p.Deps {
-			if regexp.MustCompile(refused).MatchString(dep) && !strings.HasPrefix(dep, "vendor/") {
+			// The diff of internal/maincf needs the standard library only, and the linker leaves out what nobody calls.
+			if regexp.MustCompile(refused).MatchString(dep) && !strings.HasPrefix(dep, "vendor/") && dep != "github.com/rogpeppe/go-internal/diff" {
 				t.Errorf("cmd/%s reaches %s", binary, dep)
 			}
 		}
@@ -156,12 +157,134 @@ func TestPathsStandInPaths(t *testing.T) {
 	})
 }
 
+// No program is waited for without an end: whoever starts one does so with a context, and does not wait for what it left behind holding its
+// output (os/exec, Cmd.WaitDelay).
+func TestEveryProgramEnds(t *testing.T) {
+	each(t, func(path string, set *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "test/") || strings.HasPrefix(path, "integration/") {
+			return
+		}
+		for _, d := range f.Decls {
+			started, bounded := token.NoPos, false
+			ast.Inspect(d, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok {
+					switch x, _ := s.X.(*ast.Ident); {
+					case x != nil && x.Name == "exec" && s.Sel.Name == "Command":
+						t.Errorf("%s: a program without a context", set.Position(n.Pos()))
+					case x != nil && x.Name == "exec" && s.Sel.Name == "CommandContext":
+						started = n.Pos()
+					case s.Sel.Name == "WaitDelay":
+						bounded = true
+					}
+				}
+				return true
+			})
+			if started != token.NoPos && !bounded && path != "internal/run/run.go" { // there its callers set it
+				t.Errorf("%s: a program without WaitDelay", set.Position(started))
+			}
+		}
+	})
+}
+
+// A panic in a goroutine ends the process, whatever its caller recovers: each begins with a defer that recovers.
+func TestEveryGoroutineRecovers(t *testing.T) {
+	each(t, func(path string, set *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "test/") || strings.HasPrefix(path, "integration/") {
+			return
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			g, ok := n.(*ast.GoStmt)
+			if !ok {
+				return true
+			}
+			recovers := false
+			if fn, ok := g.Call.Fun.(*ast.FuncLit); ok {
+				for _, s := range fn.Body.List[:min(2, len(fn.Body.List))] { // the first may declare what is sent
+					if d, ok := s.(*ast.DeferStmt); ok {
+						ast.Inspect(d, func(n ast.Node) bool {
+							id, ok := n.(*ast.Ident)
+							recovers = recovers || ok && id.Name == "recover"
+							return true
+						})
+					}
+				}
+			}
+			if !recovers {
+				t.Errorf("%s: a goroutine without a defer that recovers", set.Position(n.Pos()))
+			}
+			return true
+		})
+	})
+}
+
+// What shows a line of a configuration file masks it (maincf.Diff): no other code writes a diff, runs a program for one or imports a
+// library that makes them, and whatever is called a diff comes from there.
+func TestEveryDiffIsMasked(t *testing.T) {
+	isDiff := func(name string) bool { return name == "Diff" || name == "diff" }
+	named := func(e ast.Expr) (name string) {
+		switch e := e.(type) {
+		case *ast.Ident:
+			name = e.Name
+		case *ast.SelectorExpr:
+			name = e.Sel.Name
+		}
+		return name
+	}
+	masked := func(value ast.Expr) bool {
+		switch v := value.(type) {
+		case *ast.CallExpr:
+			return isDiff(named(v.Fun))
+		case *ast.FuncLit: // what it assigns is looked at by itself
+			return true
+		case *ast.BasicLit:
+			return v.Value == `""`
+		}
+		return isDiff(named(value))
+	}
+	each(t, func(path string, set *token.FileSet, f *ast.File) {
+		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "test/") || strings.HasPrefix(path, "integration/") ||
+			path == "internal/maincf/diff.go" {
+			return
+		}
+		bad := func(n ast.Node) { t.Errorf("%s: a diff that goes around maincf.Diff's mask", set.Position(n.Pos())) }
+		for _, i := range f.Imports {
+			if strings.Contains(strings.ToLower(i.Path.Value), "diff") {
+				bad(i)
+			}
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.BasicLit:
+				if n.Value == `"diff"` || strings.Contains(n.Value, "+++ ") || strings.Contains(n.Value, "@@ -") {
+					bad(n)
+				}
+			case *ast.KeyValueExpr:
+				if isDiff(named(n.Key)) && !masked(n.Value) {
+					bad(n)
+				}
+			case *ast.AssignStmt:
+				for i, to := range n.Lhs {
+					from := n.Rhs[min(i, len(n.Rhs)-1)]
+					if isDiff(named(to)) && !masked(from) {
+						bad(n)
+					}
+				}
+			}
+			return true
+		})
+	})
+}
+
 // One function writes files, and only commands decide about the process.
 func TestCallsInTheirRooms(t *testing.T) {
 	for call, room := range map[string]string{
 		"os.WriteFile": "internal/sysroot/", "os.Rename": "internal/sysroot/", "os.Create": "internal/sysroot/",
-		"os.Exit": "cmd/", "os.Args": "cmd/", "os.Getenv": "cmd/ internal/debconf/open.go", "os.Stdout": "cmd/",
+		"os.OpenRoot": "internal/sysroot/opendir.go", // a named pipe in its place would be waited for
+		"os.Exit":     "cmd/", "os.Args": "cmd/", "os.Getenv": "cmd/ internal/debconf/open.go", "os.Stdout": "cmd/",
 		"log.Fatal": "nowhere",
+		// Programs run in the locale that internal/run gives them. The others read no words: a lean helper, a talk in debconf's protocol, a message
+		// that is handed in.
+		"exec.Command": "nowhere", "exec.CommandContext": "internal/run/ cmd/configure-instance/ cmd/postfix-maint/database.go cmd/postfix-maint/smarthost.go",
 	} {
 		pkgName, fn, _ := strings.Cut(call, ".")
 		each(t, func(path string, set *token.FileSet, f *ast.File) {

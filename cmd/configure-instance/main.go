@@ -1,19 +1,30 @@
 // Command configure-instance brings the chroot of one Postfix instance up to date with the host:
 //
-//	configure-instance [--root DIR] [--dry-run] [INSTANCE]
+//	configure-instance [--root DIR] [--dry-run] [--again] [INSTANCE]
 //	configure-instance [--root DIR] [--dry-run] --all | --resolver
+//	configure-instance --watch
 //	configure-instance --binds [INSTANCE]
+//	configure-instance --place PATH
+//	configure-instance --master QUEUE_DIRECTORY|-
+//	configure-instance --strays
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
 // "postfix check" calls it; without that too, it is the primary instance. The dpkg trigger runs --all: every instance; the hooks of
-// the network run --resolver: the files of name lookup of every instance. There, a host without a configuration has nothing to do.
+// the network run --resolver: the files of name lookup of every instance. --watch does that whenever one of these files changes. There, a host without a configuration has nothing to do.
 //
 // The init script runs --binds, which lists instead of what was changed the directories of the host's sockets that chrooted services
 // need, a line "DIRECTORY PLACE" each: to be bind-mounted there, where no systemd makes a relay.
 //
+// systemd runs --place before it makes a socket: it exits 1 and says why if anybody but root decides what that name means.
+// The scripts that stop, take over or look for a Postfix ask --master for the number of the master process, which a file of the queue
+// directory only claims; it exits 1 if none runs there. "-" is the queue directory of the instance; it exits 3 if files do not tell that.
+// --strays starts the unit of each instance that runs outside of it.
+//
+// A start and a reload take a socket out of what the syslog daemon is told, where a directory on the way has changed hands.
+//
 // What was changed goes to standard output, a line each; what went wrong to standard error. It exits 1 only for what keeps
-// chrooted services from working: see package chroot.
+// chrooted services from working: see package chroot. With --within TIME it ends then at the latest, as if it was killed, and exits 1.
 package main
 
 import (
@@ -27,66 +38,92 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/syslogd"
 	"postfix-maint/internal/sysroot"
 )
 
 func main() {
+	debug.SetGCPercent(400) // a run is short, and its heap some megabytes
 	os.Exit(run(os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
 }
 
-// run is the program without its process; it returns the exit code.
-func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
+// parse reads the arguments; ok is false for a call that is not understood.
+func parse(args []string, env func(string) string, stderr io.Writer) (t task, ok bool) {
 	flags := flag.NewFlagSet("configure-instance", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	t := task{mailConfig: env("MAIL_CONFIG")}
+	t = task{mailConfig: env("MAIL_CONFIG"), shared: &chroot.Shared{}}
 	flags.StringVar(&t.dir, "root", env("DPKG_ROOT"), "work on the system below this directory")
 	flags.BoolVar(&t.dry, "dry-run", false, "only say what would be done")
 	flags.BoolVar(&t.all, "all", false, "all instances")
 	flags.BoolVar(&t.resolver, "resolver", false, "only the files of name lookup, of all instances")
+	flags.BoolVar(&t.again, "again", false, "do not say once more what the run before has said")
 	flags.BoolVar(&t.binds, "binds", false, "list the directories to be mounted in the chroot where systemd does not run")
+	flags.BoolVar(&t.watch, "watch", false, "run --resolver whenever one of the files of name lookup changes, until ended")
+	flags.StringVar(&t.place, "place", "", "only tell whether nobody but root decides what this path means")
+	flags.StringVar(&t.master, "master", "", "only print the number of the master process that works in this queue directory, - for the instance's")
+	flags.DurationVar(&t.within, "within", 0, "end after so long at the latest, with exit status 1")
+	flags.BoolVar(&t.strays, "strays", false, "only start the unit of each instance that runs outside of it")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--binds] [--all | --resolver | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --master DIR | --strays | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
-		return 2
+		return t, false
 	}
 	t.names = flags.Args()
-	t.all = t.all || t.resolver
+	t.all = t.all || t.resolver || t.watch
 	if len(t.names) > 1 || t.all && len(t.names) > 0 {
 		flags.Usage()
+		return t, false
+	}
+	return t, true
+}
+
+// run is the program without its process; it returns the exit code.
+func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
+	t, ok := parse(args, env, stderr)
+	if !ok {
 		return 2
+	}
+	if t.within > 0 {
+		time.AfterFunc(t.within, func() {
+			fmt.Fprintln(stderr, "configure-instance: not done within", t.within)
+			os.Exit(1)
+		})
 	}
 	root, err := sysroot.Open(t.dir)
 	if err != nil {
 		fmt.Fprintln(stderr, "configure-instance:", err)
 		return 1
 	}
-	insts, errs := t.instances(root)
+	if t.watch && len(t.names) == 0 {
+		return follow(root, lookEvery, func() error { return refresh(stdout, stderr) }, stderr)
+	}
+	if t.place != "" || t.master != "" || t.strays {
+		return t.answer(root, stdout, stderr)
+	}
+	var insts []instance.Instance
+	var errs []error
+	for _, w := range shielded("every instance", func() { insts, errs = t.instances(root) }) {
+		fmt.Fprintln(stderr, "configure-instance: warning:", w)
+	}
+	if t.all {
+		t.insts = insts
+	}
 	for _, inst := range insts {
-		result, err := t.configure(root, inst, stdout)
-		prefix := ""
-		if t.all && !inst.IsPrimary() {
-			prefix = inst.QueueDir + ": "
-		}
-		verbs := map[bool][2]string{false: {"updated", "removed"}, true: {"would update", "would remove"}}[t.dry]
-		if !t.binds {
-			report(stdout, prefix+verbs[0], result.Changed, t.dry)
-			report(stdout, prefix+verbs[1], result.Removed, t.dry)
-		}
-		if t.resolver && !t.dry {
-			result.Warnings = append(result.Warnings, retire(root, inst, stdout)...)
-		}
-		for _, w := range result.Warnings {
-			fmt.Fprintln(stderr, "configure-instance: warning:", w)
-		}
-		errs = append(errs, err)
+		errs = append(errs, t.one(root, inst, stdout, stderr))
+	}
+	if !t.dry && !t.resolver && !t.binds {
+		withdraw(root, stderr)
 	}
 	code := 0
 	for _, err := range errs {
@@ -98,23 +135,103 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// report prints what was done: a line for each file, but one line for a directory with many of them, unless all is asked for. A
-// first start copies hundreds of certificates, and this goes to the journal.
-func report(w io.Writer, verb string, names []string, all bool) {
-	const many = 8
-	in := map[string]int{}
-	for _, name := range names {
-		in[path.Dir(name)]++
-	}
-	for _, name := range names {
-		dir := path.Dir(name)
-		switch n := in[dir]; {
-		case all || 0 < n && n <= many:
-			fmt.Fprintln(w, verb, name)
-		case n > many:
-			fmt.Fprintf(w, "%s %d files in %s\n", verb, n, dir)
-			in[dir] = 0
+// answer only tells something about a name.
+func (t task) answer(root *sysroot.Root, stdout, stderr io.Writer) int {
+	if t.strays {
+		if run := systemd(root); run != nil {
+			newSearch(root, run).strays(stderr)
 		}
+		return 0
+	}
+	if t.master != "" {
+		if t.master == "-" {
+			insts, errs := t.instances(root)
+			if len(insts) == 0 {
+				fmt.Fprintln(stderr, "configure-instance:", errors.Join(errs...))
+				return 3
+			}
+			t.master = insts[0].QueueDir
+		}
+		pid := chroot.Master(chroot.Deps{Root: root}, t.master)
+		if pid == 0 {
+			return 1
+		}
+		fmt.Fprintln(stdout, pid)
+		return 0
+	}
+	if err := root.TrustedPlace(t.place); err != nil {
+		fmt.Fprintln(stderr, "configure-instance:", err)
+		return 1
+	}
+	return 0
+}
+
+// one brings one instance up to date and prints what was done.
+func (t task) one(root *sysroot.Root, inst instance.Instance, stdout, stderr io.Writer) error {
+	var result chroot.Result
+	var err error
+	fault := shielded("instance "+inst.Name, func() { result, err = t.configure(root, inst, stdout) })
+	result.Warnings = append(result.Warnings, fault...)
+	prefix := ""
+	if t.all && !inst.IsPrimary() {
+		prefix = inst.QueueDir + ": "
+	}
+	verbs, list := [2]string{"updated", "removed"}, chroot.Summary // for the journal
+	if t.dry {
+		verbs, list = [2]string{"would update", "would remove"}, func(names []string) []string { return names }
+	}
+	if !t.binds {
+		for _, line := range list(result.Changed) {
+			fmt.Fprintln(stdout, prefix+verbs[0], line)
+		}
+		for _, line := range list(result.Removed) {
+			fmt.Fprintln(stdout, prefix+verbs[1], line)
+		}
+	}
+	if t.resolver && !t.dry {
+		fault := shielded("instance "+inst.Name, func() { result.Warnings = append(result.Warnings, retire(root, inst, stdout)...) })
+		result.Warnings = append(result.Warnings, fault...)
+	}
+	if root.IsHost() && !t.all && !t.dry && !t.binds {
+		result.Warnings = t.unsaid(root, inst, result.Warnings)
+	}
+	for _, w := range result.Warnings {
+		fmt.Fprintln(stderr, "configure-instance: warning:", w)
+	}
+	if n := len(result.Undone); err == nil && n > 0 && t.all { // a start goes on
+		err = fmt.Errorf("the chroot of instance %s is not up to date: files that could not be brought up to date: %d", inst.Name, n)
+	}
+	return err
+}
+
+// unsaid drops what the run before this one has said: at a start the unit runs this program, and then "postfix start" does. What was said
+// counts once, so that a later start by hand says it again.
+func (t task) unsaid(root *sysroot.Root, inst instance.Instance, warnings []string) []string {
+	name := path.Join(paths.ChrootLocks, inst.Unit()+".said")
+	if t.again {
+		said, _ := root.ReadFile(name) // none: there was no run before
+		_, _ = root.Remove(name)
+		return slices.DeleteFunc(warnings, func(w string) bool { return strings.Contains("\n"+string(said), "\n"+w+"\n") })
+	}
+	if len(warnings) == 0 {
+		_, _ = root.Remove(name)
+	} else {
+		_, _ = root.WriteFile(name, []byte(strings.Join(warnings, "\n")+"\n"), sysroot.Attr{Mode: 0o600})
+	}
+	return warnings
+}
+
+// withdraw takes what the syslog daemon must not make by its name any longer out of what it is told. "chroot sync" puts it back.
+func withdraw(root *sysroot.Root, stderr io.Writer) {
+	var said []string
+	fault := shielded("the syslog daemon", func() {
+		var err error
+		if said, err = (syslogd.Host{Root: root}).Withdraw(context.Background()); err != nil {
+			said = append(said, err.Error())
+		}
+	})
+	for _, w := range append(said, fault...) {
+		fmt.Fprintln(stderr, "configure-instance: warning:", w)
 	}
 }
 
@@ -122,8 +239,12 @@ func report(w io.Writer, verb string, names []string, all bool) {
 type task struct {
 	dir, mailConfig string
 	names           []string
+	place, master   string
+	within          time.Duration
+	insts           []instance.Instance // with all, those of the host
+	shared          *chroot.Shared
 
-	dry, all, resolver, binds bool
+	dry, all, resolver, binds, again, watch, strays bool
 }
 
 // instances are those that the task is about.
@@ -151,25 +272,55 @@ func (t task) instances(root *sysroot.Root) ([]instance.Instance, []error) {
 	return []instance.Instance{inst}, nil
 }
 
+// shielded does one thing for what; a panic of ours is a warning: an old chroot is better than no mail.
+func shielded(what string, do func()) (warnings []string) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			warnings = []string{fmt.Sprintf("the chroot of %s stays as it is, please report this: %v in %s", what, fault, ourFrames())}
+		}
+	}()
+	do()
+	return nil
+}
+
+// ourFrames are the functions of ours that a panic came through, the innermost first.
+func ourFrames() string {
+	pcs := make([]uintptr, 50)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	var names []string
+	for {
+		f, more := frames.Next()
+		if strings.HasPrefix(f.Function, "postfix-maint/internal/") {
+			names = append(names, fmt.Sprintf("%s:%d", path.Base(f.Function), f.Line))
+		}
+		if !more {
+			return strings.Join(names, " ")
+		}
+	}
+}
+
 // configure brings one instance up to date.
 func (t task) configure(root *sysroot.Root, inst instance.Instance, stdout io.Writer) (chroot.Result, error) {
 	newPlan := chroot.NewPlan
 	if t.resolver {
 		newPlan = chroot.NewResolverPlan
 	}
-	plan, err := newPlan(chroot.Deps{Root: root, Run: systemd(root)}, inst)
+	plan, err := newPlan(chroot.Deps{Root: root, Run: systemd(root), Instances: t.insts, Shared: t.shared}, inst)
 	if err != nil {
 		return chroot.Result{}, err
-	}
-	if t.binds && systemd(root) == nil {
-		for _, r := range plan.Relays {
-			fmt.Fprintln(stdout, path.Dir(r.Target), path.Join(inst.QueueDir, path.Dir(r.Path)))
-		}
 	}
 	if t.dry {
 		return plan.Check()
 	}
-	return plan.Apply()
+	result, err := plan.Apply()
+	if t.binds && systemd(root) == nil {
+		binds, warnings := plan.Binds() // of what is there now
+		for _, b := range binds {
+			fmt.Fprintln(stdout, b[0], b[1])
+		}
+		result.Warnings = append(result.Warnings, warnings...)
+	}
+	return result, err
 }
 
 // systemd runs a program of systemd's; it is nil where that does not run the system: sd_booted(3).
@@ -180,7 +331,9 @@ func systemd(root *sysroot.Root) func(name string, args ...string) error {
 	return func(name string, args ...string) error {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.WaitDelay = time.Second
+		out, err := cmd.CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%s: %w: %s", path.Base(name), err, bytes.TrimSpace(out))
 		}

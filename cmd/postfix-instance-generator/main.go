@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"postfix-maint/internal/generator"
 	"postfix-maint/internal/paths"
@@ -68,14 +69,15 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		errs = append(errs, generator.Write(flags.Arg(0), units)...)
 		if *root == "" {
-			if kmsg, err := os.OpenFile(paths.Kmsg, os.O_WRONLY, 0); err == nil { // else standard error has to do
+			// In a container it may be a terminal or a named pipe.
+			if kmsg, err := os.OpenFile(paths.Kmsg, os.O_WRONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0); err == nil { // else standard error has to do
 				defer kmsg.Close()
 				logTo, level = kmsg, "<3>" // as an error, printk's way
 			}
 		}
 	}
 	for line := range strings.Lines(list(errs, fmt.Sprintf("%spostfix-instance-generator[%d]: ", level, os.Getpid()))) {
-		io.WriteString(logTo, line) // one call for each: /dev/kmsg takes it as one message
+		_, _ = io.WriteString(logTo, line) // one call for each: /dev/kmsg takes it as one message
 	}
 	if len(errs) > 0 {
 		return 1

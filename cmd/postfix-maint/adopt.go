@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,110 +21,111 @@ import (
 // nested is in the environment of programs that adopt starts: an "apt-get update" of ours runs our own hook as well.
 const nested = "POSTFIX_MAINT_ADOPT"
 
-func adoptCommand(stdout, stderr io.Writer) *cli.Command {
-	return &cli.Command{
-		Name: "adopt", ArgsUsage: "[DEB]",
-		Usage: "write Debian's package postfix out again with this layer; without DEB the version that apt would install is fetched",
-		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "output", Value: ".", Usage: "write the package into `DIR`"},
-			&cli.StringFlag{Name: "layer", Usage: "take the layer's files from `DIR`", DefaultText: "the installed ones"},
-			&cli.BoolFlag{Name: "install", Usage: "install the adopted package on this host, and keep adopting what apt update brings"},
-			&cli.BoolFlag{Name: "revert", Usage: "take back what --install did: Debian's own package again"},
-			&cli.BoolFlag{Name: "status", Usage: "say what is in force"},
-			&cli.BoolFlag{Name: "refresh", Usage: "adopt what apt knows since; apt runs this after each update"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "with --install or --revert: show what would be done, and do nothing"},
-			&cli.BoolFlag{Name: "json", Usage: "with --install, --revert or --status: print for machines"},
-		},
-		Action: func(c *cli.Context) error {
-			var modes []string
-			for _, m := range []string{"install", "revert", "status", "refresh"} {
-				if c.Bool(m) {
-					modes = append(modes, m)
-				}
-			}
-			switch {
-			case len(modes) > 1:
-				return fmt.Errorf("adopt takes one of --%s at a time", strings.Join(modes, ", --"))
-			case c.NArg() > 1 || len(modes) > 0 && c.NArg() > 0:
-				return usageError{errors.New("adopt takes one package at a time, and none with --install, --revert, --status and --refresh")}
-			case len(modes) == 1:
-				return adoptHost(c, modes[0], stdout, stderr)
-			case c.Bool("dry-run") || c.Bool("json"):
-				return fmt.Errorf("--dry-run and --json belong to --install, --revert and --status")
-			}
-			return adoptOne(c, stdout)
-		},
+func adoptFlags() flags {
+	return flags{
+		&cli.StringFlag{Name: "output", Value: ".", Usage: "write the package into `DIR`"},
+		&cli.StringFlag{Name: "layer", Usage: "take the layer's files from `DIR`", DefaultText: "the installed ones"},
+		&cli.BoolFlag{Name: "install", Usage: "install the adopted package on this host, and keep adopting what apt update brings"},
+		&cli.BoolFlag{Name: "revert", Usage: "take back what --install did: Debian's own package again"},
+		&cli.BoolFlag{Name: "status", Usage: "say what is in force"},
+		&cli.BoolFlag{Name: "refresh", Usage: "adopt what apt knows since; apt runs this after each update"},
+		&cli.BoolFlag{Name: "hand-over", Hidden: true, Usage: "give the instances to Debian's own units; its maintainer script's call"},
+		&cli.StringFlag{Name: "drop-ins", Usage: "with --install: `move|leave` systemd's drop-ins for units that are no daemons with this layer"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "with --install or --revert: show what would be done, and do nothing"},
+		&cli.BoolFlag{Name: "json", Usage: "with --install, --revert or --status: print for machines"},
 	}
 }
 
-// adoptOne writes one adopted package.
-func adoptOne(c *cli.Context, stdout io.Writer) error {
-	res, err := adopt.Run(c.Context, adopt.Options{Deb: c.Args().First(), Output: c.String("output"), Layer: c.String("layer"), Runner: run.Runner{}})
-	if err != nil {
-		return err
+// adoptOptions refuses options that do not go together.
+func adoptOptions(_ context.Context, c *call) error {
+	var modes []string
+	for _, m := range []string{"install", "revert", "status", "refresh", "hand-over"} {
+		if c.Bool(m) {
+			modes = append(modes, m)
+		}
 	}
-	for _, line := range res.Changes {
-		fmt.Fprintln(stdout, line)
+	switch {
+	case c.IsSet("drop-ins") && (!c.Bool("install") || !slices.Contains([]string{adopt.MoveDropIns, adopt.LeaveDropIns}, c.String("drop-ins"))):
+		return refuse("--drop-ins takes \"move\" or \"leave\", and belongs to --install")
+	case len(modes) > 1:
+		return refuse("adopt takes one of --%s at a time", strings.Join(modes, ", --"))
+	case len(modes) > 0 && (c.NArg() > 0 || c.IsSet("output")):
+		return refuse("a package and --output do not go with --%s", modes[0])
+	case c.dry() && (c.Bool("refresh") || c.Bool("hand-over")):
+		return refuse("--dry-run does not go with --%s, which takes no notice of it", modes[0])
+	case len(modes) == 0 && (c.dry() || c.Bool("json")):
+		return refuse("--dry-run and --json belong to --install, --revert and --status")
 	}
-	fmt.Fprintln(stdout, res.Path)
 	return nil
 }
 
-// adoptHost changes this host, or says how it is.
-func adoptHost(c *cli.Context, mode string, stdout, stderr io.Writer) error {
-	root, err := openRoot()
+// adoptOne writes one adopted package.
+func adoptOne(ctx context.Context, c *call) (*adopt.Result, error) {
+	res, err := adopt.Run(ctx, adopt.Options{Deb: c.Args().First(), Output: c.String("output"), Layer: c.String("layer"), Runner: run.Runner{}})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if !root.IsHost() {
-		return fmt.Errorf("cannot adopt below DPKG_ROOT: apt works on the running system")
+	return &res, nil
+}
+
+func printAdopted(c *call, res *adopt.Result) error {
+	for _, line := range append(res.Changes, res.Path) {
+		fmt.Fprintln(c.stdout, line)
 	}
-	if mode == "refresh" && os.Getenv(nested) != "" {
-		return nil
+	return nil
+}
+
+// adopting is a flow that changes this host, or says how it is.
+func adopting(do func(adopt.Host, context.Context) (adopt.Report, error)) func(context.Context, *call) (*adopt.Report, error) {
+	return func(ctx context.Context, c *call) (*adopt.Report, error) {
+		return report(do(host(c, progress(c)), ctx))
 	}
-	if mode != "status" && !c.Bool("dry-run") {
-		if os.Geteuid() != 0 {
-			return fmt.Errorf("cannot change this host's packages: only root can")
-		}
-		held, err := takeLock(root, "adopt --"+mode)
-		if busy := (*lock.BusyError)(nil); errors.As(err, &busy) && mode == "refresh" {
-			fmt.Fprintf(stderr, "postfix-maint: no look for a newer Postfix to adopt this time: %v\n", busy)
-			return nil
-		} else if err != nil {
-			return err
-		}
-		defer held.Release()
+}
+
+// report gives nothing to show of what failed.
+func report(r adopt.Report, err error) (*adopt.Report, error) {
+	if err != nil {
+		return nil, err
 	}
-	words := stdout
-	if c.Bool("json") || mode == "refresh" { // the output is somebody else's
-		words = stderr
+	return &r, nil
+}
+
+// progress is where words go while work is done: with JSON the output is for the machine alone.
+func progress(c *call) io.Writer {
+	if c.Bool("json") {
+		return c.stderr
 	}
-	h := host(c, root, words)
-	if mode == "refresh" {
-		h.Say = alsoLogged(c.Context, h)
+	return c.stdout
+}
+
+func revert(ctx context.Context, c *call) (*adopt.Report, error) {
+	h := host(c, progress(c))
+	if err := leaveStrict(ctx, c.root, h, progress(c)); err != nil {
+		return nil, err
 	}
-	do := map[string]func(context.Context) (adopt.Report, error){
-		"install": h.Install, "revert": h.Revert, "status": h.Status, "refresh": h.Refresh,
-	}[mode]
-	if mode == "revert" {
-		if err := leaveStrict(c.Context, root, h, words); err != nil {
-			return err
-		}
+	return report(h.Revert(ctx))
+}
+
+// refresh runs after each update of apt's, whose output is not ours.
+func refresh(ctx context.Context, c *call) (*adopt.Report, error) {
+	if os.Getenv(nested) != "" {
+		return nil, nil
 	}
-	report, err := do(c.Context)
-	switch {
-	case err != nil:
-		return err
-	case c.Bool("json"):
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "\t")
-		return enc.Encode(report)
-	case mode == "refresh":
-	case mode == "status":
-		showAdoption(stdout, report)
-	case len(report.Changes) == 0:
-		fmt.Fprintln(stdout, "nothing to do")
+	held, err := c.lock()
+	if busy := (*lock.BusyError)(nil); errors.As(err, &busy) {
+		fmt.Fprintf(c.stderr, "postfix-maint: no look for a newer Postfix to adopt this time: %v\n", busy)
+		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
+	defer held.Release()
+	h := host(c, c.stderr)
+	h.Say = alsoLogged(ctx, h)
+	return report(h.Refresh(ctx))
+}
+
+func printAdoption(c *call, r *adopt.Report) error {
+	printIfNone(c, len(r.Changes))
 	return nil
 }
 
@@ -146,14 +146,18 @@ func leaveStrict(ctx context.Context, root *sysroot.Root, h adopt.Host, words io
 		h.Say("the sandbox profile would become default")
 		return nil
 	}
-	return switchSandbox(ctx, root, "default", words)
+	p, err := switchSandbox(ctx, root, "default")
+	if p != nil {
+		p.print(words)
+	}
+	return err
 }
 
 // host is this host, as adopt sees it; what it does and what apt says go to w.
-func host(c *cli.Context, root *sysroot.Root, w io.Writer) adopt.Host {
+func host(c *call, w io.Writer) adopt.Host {
 	r := run.Runner{Env: []string{nested + "=1"}}
 	return adopt.Host{
-		Root: root, Layer: c.String("layer"), Runner: r, DryRun: c.Bool("dry-run"),
+		Root: c.root, Layer: c.String("layer"), Runner: r, DryRun: c.dry(), DropIns: c.String("drop-ins"),
 		Attach: func(ctx context.Context, name string, args ...string) error {
 			return r.Attached(ctx, os.Stdin, w, os.Stderr, name, args...)
 		},
@@ -161,8 +165,9 @@ func host(c *cli.Context, root *sysroot.Root, w io.Writer) adopt.Host {
 	}
 }
 
-// showAdoption prints what is in force for people.
-func showAdoption(w io.Writer, r adopt.Report) {
+// printAdoptionStatus prints what is in force.
+func printAdoptionStatus(c *call, r *adopt.Report) error {
+	w := c.stdout
 	whose := map[bool]string{true: "this layer's", false: "Debian's own"}[r.Adopted]
 	if r.Installed == "" {
 		fmt.Fprintln(w, "postfix: not installed")
@@ -170,10 +175,14 @@ func showAdoption(w io.Writer, r adopt.Report) {
 		fmt.Fprintf(w, "postfix: %s, %s\n", r.Installed, whose)
 	}
 	fmt.Fprintf(w, "newer versions are adopted: %s\n", map[bool]string{true: "yes, after each apt-get update", false: "no"}[r.InForce])
+	for _, i := range r.Instances {
+		fmt.Fprintf(w, "instance %s: %s, %s\n", i.Name, i.Unit, i.State)
+	}
 	if len(r.Ready) > 0 {
 		fmt.Fprintf(w, "ready for apt: %s\n", strings.Join(r.Ready, ", "))
 	}
 	for _, version := range slices.Sorted(maps.Keys(r.Refused)) {
 		fmt.Fprintf(w, "cannot be adopted: %s: %s\n", version, strings.Join(r.Refused[version], "; "))
 	}
+	return nil
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -15,41 +17,49 @@ import (
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/notes"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot"
 )
 
-func checkConfigCommand(stdout, stderr io.Writer) *cli.Command {
-	return &cli.Command{
-		Name: "check-config", Usage: "find outdated settings and say what to write instead",
-		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NAME`, and show it as a diff; nothing is edited without"},
-			&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show the diff"},
-			&cli.BoolFlag{Name: "json", Usage: "print for machines"},
-		},
-		Action: func(c *cli.Context) error {
-			root, err := openRoot()
-			if err != nil {
-				return err
-			}
-			if names := c.StringSlice("fix"); len(names) > 0 {
-				return fixConfig(root, names, c.Bool("dry-run"), stdout, stderr)
-			}
-			found, warnings := checkConfigs(root)
-			warn(stderr, warnings)
-			if c.Bool("json") {
-				enc := json.NewEncoder(stdout)
-				enc.SetIndent("", "\t")
-				return enc.Encode(append([]placedNote{}, found...))
-			}
-			for _, n := range found {
-				n.print(stdout)
-			}
-			if len(found) == 0 {
-				fmt.Fprintln(stdout, "nothing is outdated")
-			}
-			return nil
-		},
+func fixFlags() flags {
+	return flags{
+		&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NAME`, and show it as a diff; nothing is edited without"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show the diff"},
+		jsonFlag(),
 	}
+}
+
+// fixOptions refuses options that do not go together.
+func fixOptions(_ context.Context, c *call) error {
+	fix := len(c.StringSlice("fix")) > 0
+	switch {
+	case !fix && c.dry():
+		return refuse("--dry-run belongs to --fix: without it nothing is edited")
+	case fix && c.Bool("json"):
+		return refuse("--json does not go with --fix, which shows its edits as diffs")
+	}
+	return nil
+}
+
+func checkConfig(ctx context.Context, c *call) (*[]placedNote, error) {
+	found, warnings := checkConfigs(c.root, setup.Renamed(c.root, facts(ctx, c.root, "").FQDN))
+	warn(c.stderr, warnings)
+	found = append([]placedNote{}, found...)
+	return &found, nil
+}
+
+func printNotes(c *call, found *[]placedNote) error {
+	for _, n := range *found {
+		n.print(c.stdout)
+	}
+	if len(*found) == 0 {
+		fmt.Fprintln(c.stdout, "nothing is outdated")
+	}
+	return nil
+}
+
+func fixConfigs(_ context.Context, c *call) error {
+	return fixConfig(c.root, c.StringSlice("fix"), c.dry(), c.stdout, c.stderr)
 }
 
 // placedNote is a note about one instance's files.
@@ -70,8 +80,8 @@ func (n placedNote) print(w io.Writer) {
 	}
 }
 
-// checkConfigs looks at every instance. One that can't be read is a warning.
-func checkConfigs(root *sysroot.Root) (found []placedNote, warnings []string) {
+// checkConfigs looks at every instance; host is the primary one's. One that can't be read is a warning.
+func checkConfigs(root *sysroot.Root, host notes.Rename) (found []placedNote, warnings []string) {
 	insts, errs := instance.List(root)
 	for _, err := range errs {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -84,8 +94,15 @@ func checkConfigs(root *sysroot.Root) (found []placedNote, warnings []string) {
 			warnings = append(warnings, err.Error())
 			continue
 		}
+		if i.IsPrimary() {
+			c.Host = host
+		}
 		for _, n := range notes.Check(c) {
-			found = append(found, placedNote{Instance: i.Name, Path: i.ConfigDir + "/" + n.File, Note: n})
+			place := n.File
+			if !path.IsAbs(place) {
+				place = path.Join(i.ConfigDir, place)
+			}
+			found = append(found, placedNote{Instance: i.Name, Path: place, Note: n})
 		}
 	}
 	return found, warnings
@@ -115,81 +132,94 @@ func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
 		}
 	}
 	var err error
-	c.NIS, err = root.Exists(paths.Ypcat)
+	if c.NIS, err = root.Exists(paths.Ypcat); err != nil {
+		return nil, err
+	}
+	c.KeyPair, err = setup.KeyPair(root)
 	return c, err
 }
 
-// fixConfig makes the edits of the given names in every instance that has such a note.
+// fixConfig makes the edits of the given names in every instance that has such a note. All is worked out before the first byte is written:
+// a name that is none stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
 func fixConfig(root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
-	held, err := takeLock(root, "check-config --fix")
-	if err != nil {
-		return err
-	}
-	defer held.Release()
-	insts, errs := instance.List(root)
-	for _, err := range errs {
-		warn(stderr, []string{err.Error()})
-	}
-	done := map[string]bool{}
+	insts, broken := instance.List(root)
+	known := map[string]bool{}
+	var files []fixedFile
 	for _, i := range insts {
-		c, err := readConfig(root, i.ConfigDir)
+		some, err := planFix(root, i.ConfigDir, names, known, stderr)
 		if err != nil {
-			return err
+			broken = append(broken, err)
 		}
-		for _, n := range notes.Check(c) {
-			switch {
-			case !slices.Contains(names, n.Name):
-			case n.Offer == "":
-				warn(stderr, []string{fmt.Sprintf("%s: %s: only you can decide what to write instead: %s", i.ConfigDir, n.Setting, n.Reason)})
-				done[n.Name] = true
-			default:
-				if err := n.Apply(c); err != nil {
-					return fmt.Errorf("cannot edit %q: %w", i.ConfigDir, err)
-				}
-				done[n.Name] = true
-			}
-		}
-		if err := writeConfig(root, i.ConfigDir, c, dry, stdout); err != nil {
-			return err
-		}
+		files = append(files, some...)
 	}
+	var unknown []string
 	for _, name := range names {
-		if !done[name] {
-			return fmt.Errorf("there is no note %q about this configuration", name)
+		if !known[name] {
+			unknown = append(unknown, fmt.Sprintf("there is no note %q about this configuration", name))
 		}
 	}
-	if !dry {
+	if len(unknown) > 0 {
+		return errors.Join(errors.New(strings.Join(unknown, "; ")+"; nothing is edited"), errors.Join(broken...))
+	}
+	for _, f := range files {
+		fmt.Fprint(stdout, f.diff)
+		if dry {
+			continue
+		}
+		if _, err := root.WriteFile(f.path, f.data, sysroot.Attr{Mode: 0o644, Settled: true, Seen: f.seen}); err != nil {
+			broken = append(broken, fmt.Errorf("cannot write %q: %w", f.path, err))
+		}
+	}
+	if !dry && len(files) > 0 {
 		fmt.Fprintln(stdout, "Postfix takes it up with \"systemctl reload postfix\"")
+	}
+	if len(broken) > 0 {
+		return fmt.Errorf("not every instance was looked after: %w", errors.Join(broken...))
 	}
 	return nil
 }
 
-// writeConfig writes what differs from the files, master.cf first: a setting may need a service, no service needs a setting.
-func writeConfig(root *sysroot.Root, dir string, c *notes.Config, dry bool, stdout io.Writer) error {
-	files := map[string][]byte{"main.cf": c.Main.Bytes()}
+// fixedFile is a file as an edit makes it.
+type fixedFile struct {
+	path, diff string
+	seen       *sysroot.Seen
+	data       []byte
+}
+
+// planFix works out the edits of one instance, master.cf first: a setting may need a service, no service needs a setting. known gets the
+// names that are notes here.
+func planFix(root *sysroot.Root, dir string, names []string, known map[string]bool, stderr io.Writer) (files []fixedFile, err error) {
+	c, err := readConfig(root, dir)
+	if err != nil {
+		return nil, err
+	}
+	seen := map[string][]byte{"main.cf": c.Main.Bytes()}
 	if c.Master != nil {
-		files["master.cf"] = c.Master.Bytes()
+		seen["master.cf"] = c.Master.Bytes()
+	}
+	for _, n := range notes.Check(c) {
+		if !slices.Contains(names, n.Name) {
+			continue
+		}
+		known[n.Name] = true
+		if n.Offer == "" {
+			warn(stderr, []string{fmt.Sprintf("%s: %s: only you can decide what to write instead: %s", dir, n.Setting, n.Reason)})
+		} else if err := n.Apply(c); err != nil {
+			return nil, fmt.Errorf("cannot edit %q: %w", dir, err)
+		}
+	}
+	now := map[string][]byte{"main.cf": c.Main.Bytes()}
+	if c.Master != nil {
+		now["master.cf"] = c.Master.Bytes()
 	}
 	for _, name := range []string{"master.cf", "main.cf"} {
-		data, ok := files[name]
-		if !ok {
+		if string(now[name]) == string(seen[name]) {
 			continue
 		}
-		path := dir + "/" + name
-		old, err := root.ReadFile(path)
-		if err != nil {
-			return fmt.Errorf("cannot read %q: %w", path, err)
-		}
-		if string(old) == string(data) {
-			continue
-		}
-		fmt.Fprint(stdout, maincf.Diff(path, maincf.Mask(old), maincf.Mask(data)))
-		if dry {
-			continue
-		}
-		if _, err := root.WriteFile(path, data, sysroot.Attr{Mode: 0o644}); err != nil {
-			return fmt.Errorf("cannot write %q: %w", path, err)
-		}
+		files = append(files, fixedFile{
+			path: dir + "/" + name, seen: &sysroot.Seen{Data: seen[name]}, data: now[name],
+			diff: maincf.Diff(dir+"/"+name, seen[name], now[name], now["main.cf"], now["master.cf"]),
+		})
 	}
-	return nil
+	return files, nil
 }

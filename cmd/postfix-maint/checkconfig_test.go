@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
+	"postfix-maint/internal/notes"
+	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -16,7 +19,7 @@ func TestCheckConfig(t *testing.T) {
 		"etc/postfix-out/main.cf": "compatibility_level = 3.6\nalias_maps =\nmulti_instance_name = out\nsmtpd_use_tls = yes\n",
 		"run/":                    "",
 	})
-	found, warnings := checkConfigs(root)
+	found, warnings := checkConfigs(root, notes.Rename{})
 	if len(warnings) > 0 || len(found) != 2 || found[0].Path != "/etc/postfix/main.cf" || found[0].Line != 5 || found[1].Instance != "out" {
 		t.Fatalf("notes %+v, warnings %q", found, warnings)
 	}
@@ -33,10 +36,69 @@ func TestCheckConfig(t *testing.T) {
 	if data, _ := root.ReadFile("/etc/postfix/main.cf"); string(data) != strings.Replace(main, "milter_protocol = 2 \n", "", 1) {
 		t.Errorf("the edit made it %q", data)
 	}
-	if found, _ := checkConfigs(root); len(found) != 1 || found[0].Name != "smtpd-tls-level" {
+	if found, _ := checkConfigs(root, notes.Rename{}); len(found) != 1 || found[0].Name != "smtpd-tls-level" {
 		t.Errorf("afterwards: %+v", found)
 	}
 	if err := fixConfig(root, []string{"milter-protocol"}, false, &out, &errs); err == nil {
 		t.Error("an edit that nobody needs is no error")
+	}
+}
+
+// What holds the name that the host had when it was configured is told with its place, of the primary instance alone.
+func TestCheckConfigTellsOldNames(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{
+		"etc/postfix/main.cf":                "compatibility_level = 3.6\nalias_maps =\nmyhostname = Old.example.org\nmydestination = localhost, old.example.org\nmulti_instance_directories = /etc/postfix-out\n",
+		"etc/postfix-out/main.cf":            "compatibility_level = 3.6\nalias_maps =\nmulti_instance_name = out\nmyhostname = old.example.org\n",
+		"etc/mailname":                       "old.example.org\n",
+		"var/lib/postfix-maint/applied.json": `{"answers":{},"host":"old.example.org"}`,
+	})
+	for now, want := range map[string]string{
+		"new.example.org": "/etc/mailname:1 /etc/postfix/main.cf:3 /etc/postfix/main.cf:4", "old.example.org": "", "old": "", "": "",
+	} {
+		found, warnings := checkConfigs(root, setup.Renamed(root, now))
+		var got []string
+		for _, n := range found {
+			got = append(got, fmt.Sprintf("%s:%d", n.Path, n.Line))
+		}
+		if strings.Join(got, " ") != want || len(warnings) > 0 {
+			t.Errorf("now %q: notes %q, want %q; warnings %q", now, got, want, warnings)
+		}
+	}
+}
+
+// One instance that cannot be read, or a name that is none, leaves nothing half done and nothing unsaid.
+func TestFixWithABrokenNeighbour(t *testing.T) {
+	const good, fixed = "compatibility_level = 3.6\nalias_maps =\nmilter_protocol = 2\n", "compatibility_level = 3.6\nalias_maps =\n"
+	for name, c := range map[string]struct {
+		broken, names string
+		edited        bool
+		says          string
+	}{
+		"a neighbour that is no configuration": {"this is none\n", "milter-protocol", true, "/etc/postfix-bad"},
+		"a neighbour with a broken master.cf":  {"multi_instance_name = bad\n", "milter-protocol", true, "/etc/postfix-bad/master.cf"},
+		"a name that is none":                  {"multi_instance_name = bad\n", "milter-protocol milter-protocoll", false, "milter-protocoll"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, map[string]string{
+				"etc/postfix/main.cf":       good + "multi_instance_directories = /etc/postfix-bad /etc/postfix-out\n",
+				"etc/postfix-bad/main.cf":   c.broken,
+				"etc/postfix-bad/master.cf": "broken\n",
+				"etc/postfix-out/main.cf":   good + "multi_instance_name = out\n",
+				"run/":                      "",
+			})
+			for _, dry := range []bool{true, false} {
+				var out, errs bytes.Buffer
+				err := fixConfig(root, strings.Fields(c.names), dry, &out, &errs)
+				if err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("dry %v: %v, want an error about %s", dry, err, c.says)
+				}
+				for _, dir := range []string{"/etc/postfix", "/etc/postfix-out"} {
+					data, _ := root.ReadFile(dir + "/main.cf")
+					if got := strings.HasPrefix(string(data), fixed+"multi"); got != (c.edited && !dry) {
+						t.Errorf("dry %v: %s is %q", dry, dir, data)
+					}
+				}
+			}
+		})
 	}
 }

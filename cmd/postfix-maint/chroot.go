@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-
-	"github.com/urfave/cli/v2"
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
@@ -31,7 +28,8 @@ type chrootReport struct {
 	Missing  []string `json:"missing"`
 	Stale    []string `json:"stale"`
 	Foreign  []string `json:"foreign"`
-	Syslog   []string `json:"syslog"` // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
+	Unreach  []string `json:"unreachable"` // sentences: sockets that a chrooted service is led to and cannot reach
+	Syslog   []string `json:"syslog"`      // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
 	Warnings []string `json:"warnings"`
 	Error    string   `json:"error,omitempty"`
 
@@ -40,109 +38,82 @@ type chrootReport struct {
 }
 
 // chrootAction does one command for one instance and fills in the report.
-type chrootAction func(c *cli.Context, d chroot.Deps, inst instance.Instance, r *chrootReport) error
-
-func chrootCommand(stdout, stderr io.Writer) *cli.Command {
-	asJSON := &cli.BoolFlag{Name: "json", Usage: "print for machines"}
-	dry := &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"}
-	sub := func(name, usage string, do chrootAction, print func(io.Writer, chrootReport), flags ...cli.Flag) *cli.Command {
-		return &cli.Command{
-			Name: name, ArgsUsage: "[INSTANCE]", Usage: usage, Flags: append(flags, asJSON),
-			Action: func(c *cli.Context) error { return runChroot(c, do, print, stdout, stderr) },
-		}
-	}
-	return &cli.Command{
-		Name: "chroot", Usage: "run the services chrooted or not, and keep the chroot right",
-		Subcommands: []*cli.Command{
-			sub("on", "run Postfix's services chrooted", switchTo(true), printChange, dry),
-			sub("off", "run no service chrooted, and take our files out of the queue directory", switchTo(false), printChange, dry),
-			sub("status", "say which services run chrooted", statusChroot, printStatus),
-			sub("sync", "bring the chroot up to date", syncChroot, printChange, dry),
-			sub("check", "list what is missing, stale or foreign; exit status 1 if anything is missing or stale, not for warnings", checkChroot, printCheck),
-		},
-	}
-}
+type chrootAction func(ctx context.Context, c *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error
 
 // errNotInStep is the result of a check that found something; the report has it all.
 var errNotInStep = errors.New("a chroot is not in step with the host; \"postfix-maint chroot sync\" mends that")
 
-// runChroot does one command for the named instance, or for all of them.
-func runChroot(c *cli.Context, do chrootAction, print func(io.Writer, chrootReport), stdout, stderr io.Writer) error {
-	names, err := operands(c)
-	if err == nil && len(names) > 1 {
-		err = usageError{fmt.Errorf("chroot %s takes one INSTANCE", c.Command.Name)}
-	}
-	if err != nil {
-		return err
-	}
-	root, err := openRoot()
-	if err != nil {
-		return err
-	}
-	if c.Command.Name != "status" && c.Command.Name != "check" && !c.Bool("dry-run") {
-		held, err := takeLock(root, "chroot "+c.Command.Name)
-		if err != nil {
-			return err
-		}
-		defer held.Release()
-	}
-	insts, errs := chosen(root, names)
-	reports := []chrootReport{}
-	for _, inst := range insts {
-		r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.Bool("dry-run")}
-		if err := do(c, chrootDeps(c.Context, root), inst, &r); err != nil {
-			if !errors.Is(err, errNotInStep) {
-				r.Error = err.Error()
+// errUnreachable is the result of a check that found only what a refresh does not mend.
+var errUnreachable = errors.New("a chrooted service cannot reach what its configuration names")
+
+// syslogAction cares for the syslog daemon, which has one configuration for all chroots.
+type syslogAction func(context.Context, *call) (files, warnings []string, err error)
+
+// chroots is a flow for the named instance, or for all of them, and how one instance's report is shown.
+func chroots(do chrootAction, syslog syslogAction, print func(io.Writer, chrootReport)) action {
+	return shown(func(ctx context.Context, c *call) (*[]chrootReport, error) {
+		insts, errs := chosen(c.root, c.Args().Slice())
+		reports := []chrootReport{}
+		for _, inst := range insts {
+			r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.dry()}
+			if err := do(ctx, c, chrootDeps(ctx, c.root), inst, &r); err != nil {
+				if !errors.Is(err, errNotInStep) && !errors.Is(err, errUnreachable) {
+					r.Error = err.Error()
+				}
+				errs = append(errs, err)
 			}
-			errs = append(errs, err)
+			reports = append(reports, r)
 		}
-		reports = append(reports, r)
-	}
-	if c.Command.Name != "status" {
-		files, warnings := careForSyslog(c, root, stderr)
+		files, warnings, err := syslog(ctx, c)
 		for i := range reports {
 			reports[i].Syslog, reports[i].Warnings = files, append(reports[i].Warnings, warnings...)
 		}
-		if c.Command.Name == "check" && len(files) > 0 {
-			errs = append(errs, errNotInStep)
-		}
-	}
-	if c.Bool("json") {
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "\t")
-		errs = append(errs, enc.Encode(filled(reports)))
-		return distinct(errs)
-	}
-	printAll(reports, print, stdout, stderr)
-	return distinct(errs)
+		reports = filled(reports)
+		return &reports, distinct(append(errs, err))
+	}, printChroots(print))
 }
 
-// careForSyslog makes the syslog daemon listen in all chroots, or only looks, as the command says.
-func careForSyslog(c *cli.Context, root *sysroot.Root, stderr io.Writer) (files, warnings []string) {
-	if c.Command.Name == "check" || c.Bool("dry-run") {
-		return syslogDue(root)
+func noSyslog(context.Context, *call) (files, warnings []string, err error) { return nil, nil, nil }
+
+// syncAllSyslog makes the syslog daemon listen in all chroots.
+func syncAllSyslog(ctx context.Context, c *call) (files, warnings []string, err error) {
+	if c.dry() {
+		files, warnings = syslogDue(c.root)
+	} else {
+		files, warnings = changeSyslog(ctx, c.root, chrootQueues(c.root), c.stderr)
 	}
-	return changeSyslog(c.Context, root, chrootQueues(root), stderr)
+	return files, warnings, nil
 }
 
-// printAll prints for people; what several instances share is printed once.
-func printAll(reports []chrootReport, print func(io.Writer, chrootReport), stdout, stderr io.Writer) {
-	var warnings []string
-	for i, r := range reports {
-		if i > 0 {
-			r.Syslog = nil
-		}
-		if len(reports) > 1 {
-			fmt.Fprintf(stdout, "instance %s in %s:\n", r.Instance, r.Queue)
-		}
-		print(stdout, r)
-		for _, text := range r.Warnings {
-			if !slices.Contains(warnings, text) {
-				warnings = append(warnings, text)
+// checkSyslog only looks.
+func checkSyslog(_ context.Context, c *call) (files, warnings []string, err error) {
+	if files, warnings = syslogDue(c.root); len(files) > 0 {
+		err = errNotInStep
+	}
+	return files, warnings, err
+}
+
+// printChroots prints for people; what several instances share is printed once.
+func printChroots(print func(io.Writer, chrootReport)) func(*call, *[]chrootReport) error {
+	return func(c *call, reports *[]chrootReport) error {
+		var warnings []string
+		for i, r := range *reports {
+			if i > 0 {
+				r.Syslog = nil
+			}
+			if len(*reports) > 1 {
+				fmt.Fprintf(c.stdout, "instance %s in %s:\n", r.Instance, r.Queue)
+			}
+			print(c.stdout, r)
+			for _, text := range r.Warnings {
+				if !slices.Contains(warnings, text) {
+					warnings = append(warnings, text)
+				}
 			}
 		}
+		warn(c.stderr, warnings)
+		return nil
 	}
-	warn(stderr, warnings)
 }
 
 // chrootDeps is what package chroot works with.
@@ -181,7 +152,7 @@ func distinct(errs []error) error {
 func filled(reports []chrootReport) []chrootReport {
 	for i := range reports {
 		r := &reports[i]
-		for _, list := range []*[]string{&r.Chrooted, &r.Outside, &r.Switched, &r.Missing, &r.Stale, &r.Foreign, &r.Syslog, &r.Warnings} {
+		for _, list := range []*[]string{&r.Chrooted, &r.Outside, &r.Switched, &r.Missing, &r.Stale, &r.Foreign, &r.Unreach, &r.Syslog, &r.Warnings} {
 			if *list == nil {
 				*list = []string{}
 			}
@@ -192,44 +163,58 @@ func filled(reports []chrootReport) []chrootReport {
 
 // take notes the result of a plan.
 func (r *chrootReport) take(res chroot.Result) {
-	r.Updated, r.Removed, r.Foreign, r.Missing = res.Changed, res.Removed, res.Foreign, res.Missing
+	r.Updated, r.Removed, r.Foreign, r.Missing, r.Unreach = res.Changed, res.Removed, res.Foreign, res.Missing, res.Unreachable
 	r.Warnings = append(r.Warnings, res.Warnings...)
 }
 
+// undone is the error of a run that could not do all its work; the warnings say why.
+func undone(inst instance.Instance, res chroot.Result) error {
+	if len(res.Undone) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the chroot of instance %s is not up to date: %d files could not be brought up to date", inst.Name, len(res.Undone))
+}
+
 func switchTo(on bool) chrootAction {
-	return func(c *cli.Context, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
+	return func(ctx context.Context, c *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
 		s, err := chroot.NewSwitch(d, inst, on)
 		if err != nil {
 			return err
 		}
-		r.Switched, r.diff = s.Services, s.Diff
 		var res chroot.Result
-		if c.Bool("dry-run") {
+		if c.dry() {
 			res, err = s.Check()
 		} else {
-			res, err = s.Apply(c.Context, reloadInstance)
+			res, err = s.Apply(ctx, reloadInstance)
 		}
+		r.Switched, r.diff = s.Services, s.Diff // as it was planned last
 		r.take(res)
+		if err == nil {
+			err = undone(inst, res)
+		}
 		return errors.Join(err, r.services(d, inst))
 	}
 }
 
-func syncChroot(c *cli.Context, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
+func syncChroot(_ context.Context, c *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
 	plan, err := chroot.NewPlan(d, inst)
 	if err != nil {
 		return err
 	}
 	r.Synced = !plan.Off
 	do := plan.Apply
-	if c.Bool("dry-run") {
+	if c.dry() {
 		do = plan.Check
 	}
 	res, err := do()
 	r.take(res)
+	if err == nil {
+		err = undone(inst, res)
+	}
 	return errors.Join(err, r.services(d, inst))
 }
 
-func checkChroot(_ *cli.Context, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
+func checkChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
 	plan, err := chroot.NewPlan(d, inst)
 	if err != nil {
 		return err
@@ -242,13 +227,20 @@ func checkChroot(_ *cli.Context, d chroot.Deps, inst instance.Instance, r *chroo
 		}
 	}
 	r.Updated, r.Removed = nil, nil
-	if err == nil && len(r.Missing)+len(r.Stale) > 0 {
+	if err == nil {
+		err = undone(inst, res)
+	}
+	switch {
+	case err != nil:
+	case len(r.Missing)+len(r.Stale) > 0:
 		err = errNotInStep
+	case len(r.Unreach) > 0:
+		err = errUnreachable
 	}
 	return errors.Join(err, r.services(d, inst))
 }
 
-func statusChroot(_ *cli.Context, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
+func statusChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
 	return r.services(d, inst)
 }
 
@@ -265,11 +257,11 @@ func printChange(w io.Writer, r chrootReport) {
 	if r.dry {
 		updated, removed = "would update", "would remove"
 	}
-	for _, name := range slices.Concat(r.Updated, r.Syslog) {
-		fmt.Fprintln(w, updated, name)
+	for _, line := range chroot.Summary(slices.Concat(r.Updated, r.Syslog)) {
+		fmt.Fprintln(w, updated, line)
 	}
-	for _, name := range r.Removed {
-		fmt.Fprintln(w, removed, name)
+	for _, line := range chroot.Summary(r.Removed) {
+		fmt.Fprintln(w, removed, line)
 	}
 	if r.diff == "" && len(r.Updated)+len(r.Removed)+len(r.Syslog) == 0 && r.Error == "" {
 		fmt.Fprintln(w, "nothing to do")
@@ -296,8 +288,11 @@ func printCheck(w io.Writer, r chrootReport) {
 		word  string
 		names []string
 	}{{"missing", r.Missing}, {"stale", slices.Concat(r.Stale, r.Syslog)}, {"foreign", r.Foreign}} {
-		for _, name := range group.names {
-			fmt.Fprintln(w, group.word, name)
+		for _, line := range chroot.Summary(group.names) {
+			fmt.Fprintln(w, group.word, line)
 		}
+	}
+	for _, text := range r.Unreach {
+		fmt.Fprintln(w, text)
 	}
 }

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -51,13 +53,30 @@ func takeLock(root *sysroot.Root, command string) (*lock.Lock, error) {
 	return lock.Take(path, command)
 }
 
-// facts looks at the host. The host's own name is that of the running system, below DPKG_ROOT the tree's /etc/hostname.
+// running tells whether this tree is that of the running system. In a chroot that an image is built in it is not, and the kernel's name
+// is the builder's: the first process has another root then, which ischroot(1) compares as well, or there is no /proc.
+func running(root *sysroot.Root) bool {
+	if !root.IsHost() {
+		return false
+	}
+	here, err := os.Stat("/")
+	if err != nil {
+		return false
+	}
+	first, err := os.Stat("/proc/1/root")
+	if errors.Is(err, fs.ErrPermission) { // a container that may not look
+		return systemd.Booted("/")
+	}
+	return err == nil && os.SameFile(here, first)
+}
+
+// facts looks at the host. The host's own name is that of the running system, in a tree that is not running its /etc/hostname.
 func facts(ctx context.Context, root *sysroot.Root, version string) answers.Facts {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
 	name := ""
 	var res setup.Resolver
-	if root.IsHost() {
+	if running(root) {
 		name, _ = os.Hostname()
 		res = &net.Resolver{PreferGo: true}
 	}
@@ -94,7 +113,7 @@ func installedVersion(root *sysroot.Root) (version string) {
 // service is the init system of root.
 func service(root *sysroot.Root) (setup.Service, func()) {
 	r := run.Runner{}
-	links := setup.SysV{Run: r, Root: root}
+	links := setup.SysV{Run: r, Root: root, Check: r}
 	record := systemd.Helper{Run: run.Runner{Env: []string{"DPKG_MAINTSCRIPT_PACKAGE=postfix"}}} // "apply" is no maintainer script
 	switch {
 	case !root.IsHost(): // deb-systemd-helper(1) and update-rc.d(8) obey DPKG_ROOT, which is in the environment
@@ -103,20 +122,6 @@ func service(root *sysroot.Root) (setup.Service, func()) {
 	case !systemd.Booted("/"):
 		return setup.Offline{SysV: links, Record: record}, func() {}
 	}
-	s := &setup.Systemd{Run: r, Links: links, Record: record}
+	s := &setup.Systemd{Run: r, Links: links, Record: record, Dial: systemd.Dial}
 	return s, s.Close
-}
-
-// show prints a change as it is done.
-func show(w io.Writer) func(setup.Change) {
-	return func(c setup.Change) {
-		fmt.Fprintf(w, "%s: %s\n", c.Step, c.What)
-		fmt.Fprint(w, c.Diff)
-	}
-}
-
-func warn(w io.Writer, warnings []string) {
-	for _, text := range warnings {
-		fmt.Fprintf(w, "WARNING: %s\n", text)
-	}
 }

@@ -18,36 +18,67 @@ import (
 // version is set by the package build.
 var version = "unreleased"
 
-// limit bounds every run: a maintainer script must not hang for ever. A restart of many instances takes its time.
-const limit = 15 * time.Minute
+// limit bounds every run: a maintainer script must not hang for ever. A restart of many instances takes its time; and config asks a person
+// questions, who may leave the screen for as long as they like: what it waits for besides has limits of its own.
+func limit(args []string) time.Duration {
+	if len(args) > 1 && args[1] == "config" {
+		return 31 * 24 * time.Hour
+	}
+	return 15 * time.Minute
+}
+
+// grace is the time that a command has to end by itself when it is told to: none of ours needs as long for what it must not leave
+// half done, and every file is whole at any moment anyway.
+const grace = 10 * time.Second
 
 func main() {
 	_ = os.Unsetenv("MAIL_CONFIG") // a caller's other instance: Postfix's programs must mean the one that we mean
 	// dpkg must read no signal's exit status as an answer; 128+n means nothing to it or to debconf.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, limit(os.Args))
+	endFor(ctx, grace, stop, func() {
+		fmt.Fprintf(os.Stderr, "postfix-maint: told to end, but this would not: what it did so far is completed or taken back by the next run\n")
+		os.Exit(1)
+	})
 	code := execute(ctx, os.Args, os.Stdout, os.Stderr)
 	cancel()
 	stop()
 	os.Exit(code)
 }
 
-// usageError is a call that is not understood.
-type usageError struct{ error }
+// endFor ends what does not look at ctx: some time after a signal, or the limit, have ended that. stop comes first, so that a second
+// signal ends us at once.
+func endFor(ctx context.Context, wait time.Duration, stop, end func()) {
+	context.AfterFunc(ctx, func() {
+		stop()
+		time.AfterFunc(wait, end)
+	})
+}
 
 // execute is the whole program but for the process around it: 0 if all went well, 1 if not, 2 for a call that is not understood.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	return executeRows(ctx, table(), args, stdout, stderr)
+}
+
+func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			code = afterPanic(fault, args, stderr)
+		}
+	}()
 	app := &cli.App{
 		Name: "postfix-maint", Usage: "set up and care for Debian's Postfix", Version: version,
 		Writer: stdout, ErrWriter: stderr, HideHelpCommand: true,
-		Commands: commands(stdout, stderr),
+		Commands: commands(rows, stdout, stderr),
 		// The library must never choose the exit status: it takes a failed child's for its own, and debconf reads 30 as "back".
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   notUnderstood,
 		Action:         noCommand,
 	}
-	strict(app.Commands)
-	err := app.RunContext(ctx, args)
+	args, err := understand(app.Commands, args)
+	if err == nil {
+		err = app.RunContext(ctx, args)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "postfix-maint: %v\n", err)
 	}
@@ -60,26 +91,15 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// strict makes commands refuse options and subcommands that they do not have.
-func strict(commands []*cli.Command) {
-	for _, c := range commands {
-		c.OnUsageError = notUnderstood
-		if len(c.Subcommands) > 0 {
-			c.Action = noCommand
-			strict(c.Subcommands)
-		}
-	}
-}
-
 func notUnderstood(_ *cli.Context, err error, _ bool) error { return usageError{err} }
 
 // noCommand is what a command with subcommands does if none of them is named.
 func noCommand(c *cli.Context) error {
-	if c.NArg() > 0 {
-		return usageError{fmt.Errorf("unknown command %q", c.Args().First())}
+	if c.NArg() > 0 { // understand has looked already
+		return refuse("unknown command %q", c.Args().First())
 	}
 	if err := cli.ShowSubcommandHelp(c); err != nil {
 		return err
 	}
-	return usageError{errors.New("a command is missing")}
+	return refuse("a command is missing")
 }

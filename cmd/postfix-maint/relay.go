@@ -7,14 +7,12 @@ import (
 	"io"
 	"io/fs"
 	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/debconf"
 	"postfix-maint/internal/instance"
-	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
@@ -43,65 +41,24 @@ func relayPassword(db *debconf.Client) (smarthost.Secret, error) {
 	return smarthost.Secret(text), err
 }
 
-// relay lets setup do with the smarthost of the primary instance what the answers say.
-func relay(d smarthost.Deps, password smarthost.Secret) (*setup.Relay, error) {
-	root := d.Root
-	inst, err := primaryInstance(root)
-	if err != nil {
-		return nil, nil // main.cf can't be understood: setup says so, and leaves it alone
+// relay lets setup do with the smarthost of the primary instance what the answers say; nil where main.cf can't be understood: setup says
+// so, and leaves it alone.
+func relay(d smarthost.Deps, password smarthost.Secret) setup.Relay {
+	inst, err := primaryInstance(d.Root)
+	switch {
+	case err != nil:
+		return nil
+	case !d.Root.IsHost():
+		return belowRoot{smarthost.ForAnswers(d, inst, password)}
 	}
-	r := &setup.Relay{Given: password != "", Plain: smarthost.Plain}
-	if exists, err := root.Exists(paths.MainCF); err != nil {
-		return nil, err
-	} else if exists {
-		if r.Live, r.InForce, err = smarthost.Live(root, inst); err != nil {
-			return nil, err
-		}
-	}
-	r.Now = func() (map[answers.Question]string, error) {
-		now, _, err := smarthost.Live(root, inst)
-		return now, err
-	}
-	plan := func(ctx context.Context, a answers.Answers, others []maincf.Edit) (*smarthost.Plan, error) {
-		if a == nil {
-			return smarthost.Unset(ctx, d, inst, others...)
-		}
-		return smarthost.SetAnswers(ctx, d, inst, a, password, others...)
-	}
-	r.Check = func(ctx context.Context, a answers.Answers) []answers.Problem {
-		problems := smarthost.CheckAnswers(ctx, d, inst, a, password, true)
-		if len(problems) > 0 || r.Live == nil {
-			return problems
-		}
-		if _, err := plan(ctx, a, nil); err != nil { // what is in force beside it stands in the way
-			problems = append(problems, answers.Problem{Question: answers.RelayHost, Value: a.Relay(), Text: err.Error()})
-		}
-		return problems
-	}
-	r.Diff = func(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error) {
-		p, err := plan(ctx, a, others)
-		if err != nil {
-			return "", false, err
-		}
-		var text strings.Builder
-		for _, c := range p.Changes {
-			text.WriteString(c.Diff)
-		}
-		return text.String(), len(p.Changes) > 0, nil
-	}
-	r.Apply = func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(setup.Change)) ([]string, error) {
-		p, err := plan(ctx, a, others)
-		if err != nil {
-			return nil, err
-		}
-		err = p.Apply(ctx, func(c smarthost.Change) { show(setup.Change{Step: "relay", What: c.What, Path: c.Path, Diff: c.Diff}) })
-		return p.Warnings, err
-	}
-	return r, nil
+	return smarthost.ForAnswers(d, inst, password)
 }
 
-// refuseBelowRoot is Relay.Check below DPKG_ROOT.
-func refuseBelowRoot(_ context.Context, a answers.Answers) []answers.Problem {
+// belowRoot is the relay below DPKG_ROOT.
+type belowRoot struct{ setup.Relay }
+
+// Check refuses all.
+func (belowRoot) Check(_ context.Context, a answers.Answers) []answers.Problem {
 	return []answers.Problem{{Question: answers.RelayHost, Value: a[answers.RelayHost].Value,
 		Text: "a relay with TLS or a login is set up where Postfix's own programs run: run dpkg-reconfigure on the booted host"}}
 }
@@ -113,7 +70,9 @@ func recoverRelay(ctx context.Context, root *sysroot.Root, stderr io.Writer) {
 	if err != nil {
 		return // main.cf can't be understood: setup says so
 	}
-	if err := smarthost.Recover(ctx, smarthost.Deps{Root: root, Run: run.Runner{}}, inst); err != nil {
+	warnings, err := smarthost.Recover(ctx, smarthost.Deps{Root: root, Run: run.Runner{}}, inst)
+	warn(stderr, warnings)
+	if err != nil {
 		warn(stderr, []string{fmt.Sprintf("cannot clear away what an interrupted change of the smarthost left: %v", err)})
 	}
 }

@@ -79,9 +79,9 @@ func configureOnce(t *testing.T, root *sysroot.Root, f *debconftest.Frontend, ol
 	if live != nil {
 		maps.Copy(live, about)
 	}
-	state, err := setup.LoadState(root, old)
-	if err != nil {
-		t.Fatal(err)
+	state, damaged := setup.LoadState(root, old)
+	if len(damaged) > 0 {
+		t.Fatal(damaged)
 	}
 	facts := answers.Facts{FQDN: "box.example.test", Domain: "example.test", Computed: "box.example.test", HasMainCF: live != nil}
 	if err := f.Run(func(r io.Reader, w io.Writer) error {
@@ -99,10 +99,11 @@ func configureOnce(t *testing.T, root *sysroot.Root, f *debconftest.Frontend, ol
 		if err != nil {
 			return err
 		}
-		about, err := relay(smarthost.Deps{Root: root, Run: postfix{root}}, password)
+		inst, err := primaryInstance(root)
 		if err != nil {
 			return err
 		}
+		about := smarthost.ForAnswers(smarthost.Deps{Root: root, Run: postfix{root}}, inst, password)
 		plan, err := setup.NewPlan(ctx, setup.Deps{Root: root, Run: postfix{root}, Relay: about},
 			setup.Request{Answers: given, Facts: facts, Package: "3.7.11-0+deb12u1+maint1", Old: old, Reconfigure: old != ""})
 		if err != nil {
@@ -222,7 +223,7 @@ func TestRelayBelowRoot(t *testing.T) {
 				t.Fatal(err)
 			}
 			main, err := root.ReadFile(paths.MainCF)
-			if text := string(main); err != nil || !strings.Contains(text, "\ndefault_transport = error\n") || strings.Contains(text, "r.example") {
+			if text := string(main); err != nil || !strings.Contains(text, "\ndefault_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}\n") || strings.Contains(text, "r.example") {
 				t.Errorf("main.cf is %s, %v", text, err)
 			}
 			if there, err := root.Exists("/etc/postfix/sasl_passwd"); there || err != nil {
@@ -261,6 +262,41 @@ func settles(t *testing.T, f *debconftest.Frontend, root *sysroot.Root, preseed 
 		}
 		if diff := cmp.Diff(files, sysroottest.Dump(t, root.Dir(), true)); diff != "" {
 			t.Errorf("run %d changed files:\n%s", i, diff)
+		}
+	}
+}
+
+// A table of passwords or a state that cannot be read ends neither config nor postinst.
+func TestWhatCannotBeReadStopsNoPackage(t *testing.T) {
+	for name, want := range map[string]string{
+		"/etc/postfix/sasl_passwd":                        "cannot tell which account logs in at the relay",
+		"/var/lib/postfix-maint/smarthost/postfix@-.json": "",
+	} {
+		f, root := debconftest.New(relayTemplates()), unpackedHost(t, "")
+		main := "compatibility_level = 3.6\nrelayhost = [r.example]:587\nsmtp_sasl_auth_enable = yes\n"
+		if _, err := root.WriteFile(paths.MainCF, []byte(main), sysroot.Attr{Mode: 0o644}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := root.MkdirAll(name, sysroot.Attr{Mode: 0o755}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Run(func(r io.Reader, w io.Writer) error {
+			live, err := setup.Live(root)
+			if err != nil {
+				return err
+			}
+			return askQuestions(context.Background(), root, debconf.New(r, w), live, configuredVersion)
+		}); err != nil {
+			t.Errorf("%s: config: %v", name, err)
+		}
+		if err := f.Run(func(r io.Reader, w io.Writer) error {
+			plan, _, err := planSetup(context.Background(), root, debconf.New(r, w), nil, setup.Request{Old: configuredVersion})
+			if err == nil && !strings.Contains(strings.Join(plan.Warnings, "\n"), want) {
+				t.Errorf("%s: it warns: %q", name, plan.Warnings)
+			}
+			return err
+		}); err != nil {
+			t.Errorf("%s: postinst: %v", name, err)
 		}
 	}
 }

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-
-	"github.com/urfave/cli/v2"
 
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
@@ -15,37 +12,39 @@ import (
 	"postfix-maint/internal/systemd"
 )
 
-func sandboxCommand(stdout io.Writer) *cli.Command {
-	return &cli.Command{
-		Name: "sandbox", ArgsUsage: "default|strict|status",
-		Usage: "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)",
-		Action: func(c *cli.Context) error {
-			root, err := openRoot()
-			if err != nil {
-				return err
-			}
-			profile := c.Args().First()
-			if c.NArg() != 1 {
-				return usageError{errors.New("sandbox needs one of: default, strict, status")}
-			}
-			return switchSandbox(c.Context, root, profile, stdout)
-		},
-	}
+// profile is what a choice of the sandbox came to.
+type profile struct {
+	strict, changed bool
+	waits           bool // for a restart
+}
+
+func chooseSandbox(ctx context.Context, c *call) (*profile, error) {
+	return switchSandbox(ctx, c.root, c.Args().First())
 }
 
 // switchSandbox is sandbox with what systemd has to know of it.
-func switchSandbox(ctx context.Context, root *sysroot.Root, profile string, stdout io.Writer) error {
-	changed, err := sandbox(root, profile, stdout)
-	if err != nil || !changed || !root.IsHost() || !systemd.Booted("/") {
-		return err
+func switchSandbox(ctx context.Context, root *sysroot.Root, choice string) (*profile, error) {
+	p, err := sandbox(root, choice)
+	if err != nil || !p.changed || !root.IsHost() || !systemd.Booted("/") {
+		return p, err
 	}
-	s := &setup.Systemd{Run: run.Runner{}}
+	s := &setup.Systemd{Run: run.Runner{}, Dial: systemd.Dial}
 	defer s.Close()
-	if err := s.Reload(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintln(stdout, "a running instance takes the profile up at its next restart")
+	err = s.Reload(ctx)
+	p.waits = err == nil
+	return p, err
+}
+
+func printSandbox(c *call, p *profile) error {
+	p.print(c.stdout)
 	return nil
+}
+
+func (p *profile) print(w io.Writer) {
+	fmt.Fprintf(w, "sandbox profile: %s\n", map[bool]string{true: "strict", false: "default"}[p.strict])
+	if p.waits {
+		fmt.Fprintln(w, "a running instance takes the profile up at its next restart")
+	}
 }
 
 // isStrict tells whether the strict profile was chosen here.
@@ -56,33 +55,29 @@ func isStrict(root *sysroot.Root) bool {
 
 // sandbox makes or removes the link to the strict drop-in (systemd.unit(5)). A file of the administrator's in its place is
 // not touched.
-func sandbox(root *sysroot.Root, profile string, stdout io.Writer) (changed bool, err error) {
-	strict := isStrict(root)
-	_, statErr := root.Lstat(paths.StrictDropIn)
-	if foreign := statErr == nil && !strict; foreign && profile != "status" {
-		return false, fmt.Errorf("cannot choose a profile: %q is not ours; move it away first", paths.StrictDropIn)
+func sandbox(root *sysroot.Root, choice string) (*profile, error) {
+	p := &profile{strict: isStrict(root)}
+	_, err := root.Lstat(paths.StrictDropIn)
+	if foreign := err == nil && !p.strict; foreign && choice != "status" {
+		return nil, fmt.Errorf("cannot choose a profile: %q is not ours; move it away first", paths.StrictDropIn)
 	}
-	switch profile {
-	case "status":
+	switch choice {
 	case "strict":
 		if _, err := root.MkdirAll(paths.StrictDropInDir, sysroot.Attr{}); err != nil {
-			return false, err
+			return nil, err
 		}
-		if changed, err = root.Symlink(paths.StrictProfile, paths.StrictDropIn); err != nil {
-			return false, err
+		if p.changed, err = root.Symlink(paths.StrictProfile, paths.StrictDropIn); err != nil {
+			return nil, err
 		}
-		strict = true
+		p.strict = true
 	case "default":
-		if strict {
-			if changed, err = root.Remove(paths.StrictDropIn); err != nil {
-				return false, err
+		if p.strict {
+			if p.changed, err = root.Remove(paths.StrictDropIn); err != nil {
+				return nil, err
 			}
+			_, _ = root.Remove(paths.StrictDropInDir) // it stays where somebody has a drop-in there
 		}
-		strict = false
-	default:
-		return false, fmt.Errorf("unknown sandbox profile %q: use default, strict or status", profile)
+		p.strict = false
 	}
-	name := map[bool]string{true: "strict", false: "default"}[strict]
-	fmt.Fprintf(stdout, "sandbox profile: %s\n", name)
-	return changed, nil
+	return p, nil
 }

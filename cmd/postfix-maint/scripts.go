@@ -8,16 +8,22 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
+	"postfix-maint/internal/adopt"
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/ask"
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/debconf"
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/notes"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/procs"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/systemd"
 )
 
 // reconfiguring tells whether dpkg-reconfigure(8) runs the scripts: nothing was unpacked then.
@@ -29,41 +35,56 @@ func config(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	intent, err := setup.Intent(root)
-	if err != nil {
-		return err
-	}
-	if intent != nil && !reconfiguring() {
+	if intent := setup.Intent(root); intent != nil && !reconfiguring() {
 		return resume(intent, stderr)
+	}
+	configured := "" // dpkg and debconf give the version that was configured last
+	if len(args) > 1 {
+		configured = args[1]
+	}
+	if setup.Upgrading(root, configured, reconfiguring()) {
+		return nil
 	}
 	live, err := setup.Live(root)
 	if err != nil { // postinst says so as well, and leaves the configuration alone
 		fmt.Fprintf(stderr, "postfix-maint: no questions are asked: %v\n", err)
 		return nil
 	}
-	configured := "" // dpkg and debconf give the version that was configured last
-	if len(args) > 1 {
-		configured = args[1]
-	}
-	state, err := setup.LoadState(root, configured)
-	if err != nil {
-		return err
-	}
-	if inst, err := primaryInstance(root); err == nil && live != nil {
-		about, _, err := smarthost.Live(root, inst)
-		if err != nil {
-			return err
-		}
-		maps.Copy(live, about)
-	}
 	client, err := debconf.Open()
 	if err != nil {
 		return err
 	}
-	return ask.Run(client, ask.Input{
-		Facts: facts(ctx, root, installedVersion(root)), Live: live, Base: state.Base(), Reconfigure: reconfiguring(),
+	return askQuestions(ctx, root, client, live, configured)
+}
+
+// askQuestions asks, and notes which answers in the database are nobody's.
+func askQuestions(ctx context.Context, root *sysroot.Root, client *debconf.Client, live map[answers.Question]string, configured string) error {
+	if inst, err := primaryInstance(root); err == nil && live != nil {
+		about, _, err := smarthost.Live(root, inst)
+		if about == nil {
+			return err
+		}
+		maps.Copy(live, about) // what cannot be told is not asked; postinst warns of it
+	}
+	if _, err := client.Capb("escape"); err != nil {
+		return err
+	}
+	given, err := answers.Load(client)
+	if err != nil {
+		return err
+	}
+	state, _ := setup.LoadState(root, configured) // postinst says what is damaged, and sets it aside
+	if err := ask.Run(client, ask.Input{
+		Facts: facts(ctx, root, installedVersion(root)), Live: live, Base: state.BaseOf(given), Reconfigure: reconfiguring(),
 		Check: checkRelayAnswer(ctx, root),
-	})
+	}); err != nil {
+		return err
+	}
+	now, err := answers.Load(client)
+	if err != nil {
+		return err
+	}
+	return setup.Fill(root, state, now)
 }
 
 // resume asks nothing: an interrupted postinst goes on with the answers that it noted. The frontend that died with it has not
@@ -131,26 +152,30 @@ func configure(ctx context.Context, root *sysroot.Root, args []string, stderr io
 	}
 	defer lockForScript(ctx, root, "postinst", stderr).Release()
 	recoverRelay(ctx, root, stderr)
+	takeOver(root, old, stderr)
 	svc, done := service(root)
 	defer done()
-	plan, settle, err := planSetup(ctx, root, client, svc, setup.Request{Old: old, Reconfigure: reconfiguring()})
+	plan, err := setup.Configure(ctx, func() (*setup.Plan, func() error, error) {
+		plan, settle, err := planSetup(ctx, root, client, svc, setup.Request{Old: old, Reconfigure: reconfiguring()})
+		return plan, func() error {
+			if err := settle(); err != nil {
+				return err
+			}
+			return client.Stop()
+		}, err
+	}, show(stderr))
+	if plan != nil {
+		sayPlan(stderr, plan)
+	}
+	// Whatever went wrong: the conffile of an earlier version, which named the socket, has gone by now.
+	syncSyslog(ctx, root, chrootQueues(root), stderr)
 	if err != nil {
 		return err
 	}
-	err = plan.Apply(ctx, show(stderr), func() error {
-		if err := settle(); err != nil {
-			return err
-		}
-		return client.Stop()
-	})
-	warn(stderr, plan.Warnings)
-	if err != nil {
-		return err
-	}
+	forgetPassword(root, plan, stderr)
 	if old != "" && !reconfiguring() {
 		sayNotes(root, stderr)
 	}
-	syncSyslog(ctx, root, chrootQueues(root), stderr)
 	return nil
 }
 
@@ -164,16 +189,14 @@ func planSetup(ctx context.Context, root *sysroot.Root, db *debconf.Client, svc 
 	if err != nil {
 		return nil, nil, err
 	}
-	relay, err := relay(smarthost.Deps{Root: root, Run: run.Runner{}}, password)
-	if err != nil {
-		return nil, nil, err
-	}
-	if relay != nil && !root.IsHost() {
-		relay.Check = refuseBelowRoot
-	}
 	req.Package = installedVersion(root)
 	req.Facts = facts(ctx, root, req.Package)
-	plan, err = setup.NewPlan(ctx, setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay}, req)
+	deps := setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay(smarthost.Deps{Root: root, Run: run.Runner{}}, password)}
+	if root.IsHost() {
+		probe := setup.Prober{Root: root, Run: run.Runner{}}
+		deps.Probe, deps.Table = probe.MainCF, probe.Table
+	}
+	plan, err = setup.NewPlan(ctx, deps, req)
 	return plan, func() error { return settleAnswers(db, plan, req.Answers, password != "") }, err
 }
 
@@ -183,8 +206,12 @@ func settleAnswers(db *debconf.Client, plan *setup.Plan, given answers.Answers, 
 		return nil
 	}
 	for q, a := range given {
-		if a.Changed {
-			if err := db.SetFlag(string(q), answers.ChangedFlag, false); err != nil {
+		flags := map[string]bool{answers.ChangedFlag: a.Changed, answers.TypedFlag: a.Typed}
+		for flag, set := range flags {
+			if !set || plan.Refused[q] || slices.Contains(plan.Waiting, q) {
+				continue
+			}
+			if err := db.SetFlag(string(q), flag, false); err != nil {
 				return err
 			}
 		}
@@ -194,22 +221,33 @@ func settleAnswers(db *debconf.Client, plan *setup.Plan, given answers.Answers, 
 		return err
 	}
 	for q, v := range now {
-		if _, known := given[q]; !known {
+		if _, known := given[q]; !known || plan.Refused[q] {
 			continue
 		}
 		if err := db.Set(string(q), v); err != nil {
 			return err
 		}
 	}
-	if !password || plan.Refused {
+	if !password || plan.RelayRefused() || plan.Upgrade() {
 		return nil
 	}
 	return db.Reset(string(answers.RelayPassword))
 }
 
+// forgetPassword takes a password that is stored by now out of all files of debconf's. It is the last thing of a run, and done by each: one
+// that was killed before it has nothing else that would tell of it.
+func forgetPassword(root *sysroot.Root, plan *setup.Plan, stderr io.Writer) {
+	if plan.Held || plan.RelayRefused() || plan.Upgrade() {
+		return // it waits there
+	}
+	if err := debconf.Forget(root.Dir(), string(answers.RelayPassword)); err != nil {
+		warn(stderr, []string{err.Error()})
+	}
+}
+
 // sayNotes tells on an upgrade which settings are outdated. None is changed for that (Debian policy 10.7.3).
 func sayNotes(root *sysroot.Root, stderr io.Writer) {
-	found, _ := checkConfigs(root)
+	found, _ := checkConfigs(root, notes.Rename{}) // the plan has told of another name
 	for _, n := range found {
 		fmt.Fprint(stderr, "NOTE: ")
 		n.print(stderr)
@@ -242,14 +280,22 @@ func triggered(ctx context.Context, root *sysroot.Root, names []string, stderr i
 	if err := svc.ActAll(ctx, action); err != nil {
 		warn(stderr, []string{fmt.Sprintf("cannot %s Postfix: %v", action, err)})
 	}
+	if !has(setup.FlushTrigger) {
+		return nil
+	}
+	if err := setup.Flush(ctx, root, run.Runner{}); err != nil {
+		warn(stderr, []string{err.Error()})
+	}
 	return nil
 }
 
 // refreshChroots brings all chroots up to date and says what that changed.
 func refreshChroots(ctx context.Context, root *sysroot.Root, stderr io.Writer) (warnings []string) {
 	insts, _ := instance.List(root) // what is wrong with an instance is said when it starts
+	deps := chrootDeps(ctx, root)
+	deps.Instances, deps.Shared = insts, &chroot.Shared{}
 	for _, inst := range insts {
-		plan, err := chroot.NewPlan(chrootDeps(ctx, root), inst)
+		plan, err := chroot.NewPlan(deps, inst)
 		if err != nil {
 			continue
 		}
@@ -259,6 +305,9 @@ func refreshChroots(ctx context.Context, root *sysroot.Root, stderr io.Writer) (
 		}
 		if err != nil {
 			warnings = append(warnings, err.Error())
+		}
+		if len(res.Undone) > 0 {
+			warnings = append(warnings, res.Warnings...)
 		}
 	}
 	return warnings
@@ -290,17 +339,38 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 	if err := svc.Act(ctx, "stop"); err != nil { // a removal goes on: the daemons end without their files
 		warn(stderr, []string{fmt.Sprintf("Postfix was not stopped: %v", err)})
 	}
+	warn(stderr, endStrays(ctx, root))
+	warn(stderr, queued(ctx, root))
 	warn(stderr, clearChroots(root))
 	recoverRelay(ctx, root, stderr)
 	syncSyslog(ctx, root, nil, stderr)
 	return nil
 }
 
+// strayLimit is how long a master(8) may take to end.
+const strayLimit = 5 * time.Second
+
+// endStrays ends what runs outside of the units that were just stopped: it would go on without its files.
+func endStrays(ctx context.Context, root *sysroot.Root) (warnings []string) {
+	allowed, err := systemd.Allowed(ctx, run.Runner{}, root.Dir(), "postfix", "stop")
+	if err != nil || !allowed {
+		return nil // said where the units were to be stopped
+	}
+	for _, pid := range procs.Running(paths.Master) {
+		if err := procs.End(ctx, pid, strayLimit); err != nil {
+			warnings = append(warnings, err.Error())
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("a Postfix that was started by hand was ended (process %d)", pid))
+	}
+	return warnings
+}
+
 // clearChroots takes out of every instance's queue directory what we put there, now that nothing runs in it. An
 // installation later on brings it back.
 func clearChroots(root *sysroot.Root) (warnings []string) {
 	insts, _ := instance.List(root) // without a configuration that can be read nobody knows where the chroots are
-	for _, inst := range insts {
+	for _, inst := range append(insts, adopt.Unlisted(root)...) {
 		res, err := chroot.Clear(chroot.Deps{Root: root}, inst)
 		warnings = append(warnings, res.Warnings...)
 		if err != nil {

@@ -24,11 +24,22 @@ func syslogHost(root *sysroot.Root, say func(string)) syslogd.Host {
 	r := run.Runner{}
 	h.Run = func(ctx context.Context, name string, args ...string) error { return r.Run(ctx, name, args...) }
 	h.Restart = func(ctx context.Context, service string) error {
-		runs, err := serviceRuns(ctx, service)
-		if err != nil || !runs {
-			return err
+		unit := service + ".service"
+		restart := func() error { return r.Run(ctx, "invoke-rc.d", service, "restart") }
+		if systemd.Booted("/") {
+			m, err := systemd.Dial(ctx)
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			if st, err := m.State(ctx, unit); err != nil || st.Active != "active" {
+				return err
+			}
+			restart = func() error { return restartUnit(ctx, m, unit) }
+		} else if r.Run(ctx, "invoke-rc.d", "--quiet", service, "status") != nil {
+			return nil
 		}
-		allowed, err := systemd.Allowed(ctx, r, root.Dir(), service+".service", "restart")
+		allowed, err := systemd.Allowed(ctx, r, root.Dir(), unit, "restart")
 		if err != nil {
 			return err
 		}
@@ -36,31 +47,45 @@ func syslogHost(root *sysroot.Root, say func(string)) syslogd.Host {
 			say(fmt.Sprintf("the local policy (policy-rc.d) forbids to restart %s: its new sockets come with its next start", service))
 			return nil
 		}
-		return r.Run(ctx, "invoke-rc.d", service, "restart") // of every init system
+		return restart()
 	}
 	return h
 }
 
-// serviceRuns asks the init system.
-func serviceRuns(ctx context.Context, service string) (bool, error) {
-	if !systemd.Booted("/") {
-		return run.Runner{}.Run(ctx, "invoke-rc.d", "--quiet", service, "status") == nil, nil
+// restartUnit restarts a unit. Some instances made in a row are more restarts of the syslog daemon than systemd's limit of starts
+// allows (StartLimitBurst= in systemd.unit(5)), which would leave it stopped: the count begins anew then, once. It begins anew after a
+// restart of ours as well, which must not use up those that rsyslog's own trigger makes for a file in /etc/rsyslog.d.
+func restartUnit(ctx context.Context, m *systemd.Manager, unit string) error {
+	err := m.Restart(ctx, unit)
+	if resetErr := m.ResetFailed(ctx, unit); err == nil || resetErr != nil {
+		return err
 	}
-	m, err := systemd.Dial(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer m.Close()
-	st, err := m.State(ctx, service+".service")
-	return st.Active == "active", err
+	return m.Restart(ctx, unit)
 }
 
-// chrootQueues are the queue directories of the instances with chrooted services. Those that cannot be read do not count.
+// chrootQueues are the queue directories of the instances with chrooted services. Where one cannot be read, or its queue directory is refused,
+// it may run all the same, so what the syslog daemon was told before stays.
 func chrootQueues(root *sysroot.Root) (queues []string) {
-	insts, _ := instance.List(root)
+	insts, errs := instance.List(root)
+	unknown := len(errs) > 0
+	d := chroot.Deps{Root: root, Instances: insts, Shared: &chroot.Shared{}}
 	for _, inst := range insts {
-		if st, err := chroot.NewStatus(chroot.Deps{Root: root}, inst); err == nil && len(st.Chrooted) > 0 {
+		switch st, err := chroot.NewStatus(d, inst); {
+		case err != nil:
+			unknown = true
+		case len(st.Chrooted) == 0:
+		case chroot.CheckQueue(d, inst) != nil:
+			unknown = true // a slip: its daemons work elsewhere
+		default:
 			queues = append(queues, inst.QueueDir)
+		}
+	}
+	if !unknown {
+		return queues
+	}
+	for _, q := range (syslogd.Host{Root: root}).Named() {
+		if !slices.Contains(queues, q) {
+			queues = append(queues, q)
 		}
 	}
 	return queues

@@ -20,6 +20,7 @@ import (
 
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/version"
 )
 
 // DefaultLayer is where the package postfix-maint keeps the layer's files.
@@ -36,6 +37,7 @@ type Options struct {
 	Output string // directory that receives the adopted package
 	Layer  string // folder with debian/, systemd/ and rsyslog/ of this project; "" is DefaultLayer
 	Work   string // directory for the work; "" is the usual one for temporary files
+	Over   string // version of postfix that the adopted one is installed over; "" if that is not known
 	Runner Runner
 }
 
@@ -74,6 +76,8 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 		if deb, err = fetchNewest(ctx, opts.Runner, tmp); err != nil {
 			return Result{}, err
 		}
+	} else if deb, err = take(deb, tmp); err != nil {
+		return Result{}, err
 	}
 	stock, err := readStock(ctx, opts.Runner, deb)
 	if err != nil {
@@ -81,7 +85,7 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	}
 	rel, reasons := examine(stock)
 	if len(reasons) > 0 {
-		return Result{}, &RefusedError{Deb: deb, Reasons: reasons}
+		return Result{}, &RefusedError{Deb: filepath.Base(deb), Reasons: reasons}
 	}
 
 	// 2. our layer for that release
@@ -98,13 +102,13 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	changes, err := tree.lay(stock, lay)
+	changes, err := tree.lay(stock, lay, lay.over(stock.version(), opts.Over))
 	if err != nil {
 		return Result{}, err
 	}
 
 	// 4. the adopted package
-	res := Result{Release: rel.name, Stock: stock.version(), Version: adoptedVersion(stock.version()), Changes: changes}
+	res := Result{Release: rel.name, Stock: stock.version(), Version: lay.over(stock.version(), opts.Over), Changes: changes}
 	built, err := build(ctx, opts.Runner, tree, filepath.Join(tmp, "adopted.deb"), stock.newest)
 	if err != nil {
 		return Result{}, err
@@ -113,23 +117,42 @@ func Run(ctx context.Context, opts Options) (Result, error) {
 	return res, err
 }
 
-// adoptedVersion sorts above Debian's version and below Debian's next one (deb-version(7): at "+maint1" the one ends and
-// the other goes on; "+" sorts before any further revision such as deb12u10 after deb12u1 only because digits are compared
-// as numbers first).
-func adoptedVersion(stock string) string { return stock + "+maint1" }
-
-// stockVersion is Debian's version that an adopted one was made from; another version is Debian's own.
-func stockVersion(version string) (stock string, adopted bool) {
-	stock, _, adopted = strings.Cut(version, "+maint")
-	return stock, adopted
+// take copies a package into a directory of ours, read once. Whoever owns the file or its directory cannot show one package to the check
+// and another one to what unpacks it; and nothing waits for a named pipe.
+func take(deb, dir string) (string, error) {
+	abs, err := filepath.Abs(deb) // a name may begin with a hyphen
+	if err != nil {
+		return "", fmt.Errorf("cannot find package %q: %w", deb, err)
+	}
+	system, err := sysroot.Open("/")
+	if err != nil {
+		return "", err
+	}
+	data, err := system.ReadFile(abs)
+	if err != nil {
+		return "", fmt.Errorf("cannot read package %q: %w", deb, err)
+	}
+	if dir, err = os.MkdirTemp(dir, "taken-"); err != nil {
+		return "", fmt.Errorf("cannot make a work directory: %w", err)
+	}
+	work, err := sysroot.Open(dir)
+	if err != nil {
+		return "", err
+	}
+	if _, err := work.WriteFile("/"+filepath.Base(abs), data, own(0o600)); err != nil {
+		return "", err
+	}
+	return filepath.Join(dir, filepath.Base(abs)), nil
 }
 
-// fileName is the conventional one, without the epoch.
-func fileName(version, arch string) string {
-	if _, rest, ok := strings.Cut(version, ":"); ok {
-		version = rest
-	}
-	return "postfix_" + version + "_" + arch + ".deb"
+// over is the version that the layer gives to Debian's.
+func (l *layer) over(stock, installed string) string {
+	return version.Adopted(stock, l.version, installed)
+}
+
+// fileName is the conventional one.
+func fileName(v, arch string) string {
+	return "postfix_" + version.WithoutEpoch(v) + "_" + arch + ".deb"
 }
 
 // unpack extracts deb to dir, control files in dir/DEBIAN.
@@ -145,10 +168,11 @@ func unpack(ctx context.Context, r Runner, deb, dir string) (*tree, error) {
 }
 
 // build packs the tree. dpkg-deb takes the owner from --root-owner-group and clamps each time stamp to SOURCE_DATE_EPOCH:
-// with Debian's newest one there, its own files keep theirs and ours get that. One thread, since xz splits by threads.
+// with Debian's newest one there, its own files keep theirs and ours get that. gzip, since the package stays on the host: xz takes ten times as
+// long and saves a sixth.
 func build(ctx context.Context, r Runner, t *tree, deb string, epoch int64) ([]byte, error) {
-	_, err := r.Output(ctx, "env", "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch, 10), "DPKG_DEB_THREADS_MAX=1",
-		"dpkg-deb", "--root-owner-group", "-Zxz", "--build", t.root.Dir(), deb)
+	_, err := r.Output(ctx, "env", "SOURCE_DATE_EPOCH="+strconv.FormatInt(epoch, 10),
+		"dpkg-deb", "--root-owner-group", "-Zgzip", "-z6", "--build", t.root.Dir(), deb)
 	if err != nil {
 		return nil, fmt.Errorf("cannot pack %q: %w", filepath.Base(deb), err)
 	}

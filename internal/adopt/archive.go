@@ -29,9 +29,10 @@ type archive struct {
 
 // built is one adopted package.
 type built struct {
-	File   string `json:"file"`
-	Stanza string `json:"stanza"` // of the Packages file
-	data   []byte // only of a package that was just made
+	Version string `json:"version"`
+	File    string `json:"file"`
+	Stanza  string `json:"stanza"` // of the Packages file
+	data    []byte // only of a package that was just made
 }
 
 // own is the attribute of a file of ours.
@@ -143,8 +144,11 @@ func sweep(root *sysroot.Root, keep string) error {
 	}
 	for _, e := range all {
 		name := e.Name()
-		bare := strings.TrimPrefix(name, ".") // with the dot it is one that was about to get its name
-		if name == keep || name == path.Base(paths.Archive) || !strings.HasPrefix(bare, path.Base(paths.Archive)) && !strings.HasPrefix(bare, path.Base(paths.AdoptWork)) {
+		target, temporary := sysroot.Temporary(name)
+		if !temporary {
+			target = name
+		}
+		if name == keep || name == path.Base(paths.Archive) || !strings.HasPrefix(target, path.Base(paths.Archive)) && !strings.HasPrefix(target, path.Base(paths.AdoptWork)) {
 			continue
 		}
 		if err := removeAll(root, path.Join(paths.StateDir, name)); err != nil {

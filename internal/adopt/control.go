@@ -86,11 +86,11 @@ func (c control) also(name, value, after string) control {
 // adopted is the control file of the adopted package. Provides keeps Debian's own map packages installable, which depend
 // on exactly Debian's version (dpkg and apt both honour a versioned Provides of a package's own name). Source keeps the
 // version that security trackers compare. Reports about the layer must not go to Debian's maintainer.
-func (c control) adopted(lay *layer, size int64) control {
+func (c control) adopted(lay *layer, version string, size int64) control {
 	stock := c.get("Version")
 	owner := c.get("Maintainer")
 	c = c.set("Source", "postfix ("+stock+")", "Package")
-	c = c.set("Version", adoptedVersion(stock), "Source")
+	c = c.set("Version", version, "Source")
 	c = c.set("Maintainer", lay.maintainer, "Architecture")
 	c = c.set("Original-Maintainer", owner, "Maintainer")
 	c = c.set("Installed-Size", fmt.Sprint(size), "Original-Maintainer")

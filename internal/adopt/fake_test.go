@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"postfix-maint/internal/run"
+	"postfix-maint/internal/version"
 )
 
 // fake is a small package with the paths of Debian's, "/" at the end for a directory, "-> " before a link's target.
@@ -166,3 +167,6 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// adoptedVersion is what layerFake makes of a version of Debian's.
+func adoptedVersion(stock string) string { return version.Adopted(stock, "1.2", "") }

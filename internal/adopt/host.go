@@ -12,6 +12,7 @@ import (
 
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/version"
 )
 
 // Host is a system whose Postfix is kept adopted: by a local apt source, a pin and a hook of apt's. Every method looks at what
@@ -23,6 +24,8 @@ type Host struct {
 	Attach func(ctx context.Context, name string, args ...string) error // runs apt-get or dpkg before the administrator's eyes
 	Say    func(line string)                                            // takes what is done, as it is done
 	DryRun bool                                                         // only say it
+
+	DropIns string // MoveDropIns or LeaveDropIns; "" refuses to adopt where there are drop-ins for Debian's units
 }
 
 // Report is what a host has, and what was done to it.
@@ -32,7 +35,15 @@ type Report struct {
 	InForce   bool                `json:"inForce"`   // newer versions are adopted as they come
 	Ready     []string            `json:"ready"`     // adopted versions that apt can install
 	Refused   map[string][]string `json:"refused"`   // Debian's versions that cannot be adopted, and why
+	Instances []Further           `json:"instances"` // the enabled ones but the primary
 	Changes   []string            `json:"changes"`
+}
+
+// Further is an instance besides the primary one, under the units that are installed.
+type Further struct {
+	Name  string `json:"name"`
+	Unit  string `json:"unit"`
+	State string `json:"state"` // as "systemctl is-active" has it, or why there can be no unit
 }
 
 // work is one run on a host.
@@ -75,8 +86,8 @@ func (w *work) report(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	inForce, err := w.Root.Exists(paths.AptSource)
-	r := Report{Installed: p.version(), InForce: inForce, Ready: []string{}, Refused: w.archive.Refused, Changes: append([]string{}, w.changes...)}
-	_, r.Adopted = stockVersion(r.Installed)
+	r := Report{Installed: p.version(), InForce: inForce, Ready: []string{}, Refused: w.archive.Refused, Instances: w.further(ctx), Changes: append([]string{}, w.changes...)}
+	_, r.Adopted = version.Stock(r.Installed)
 	for i := range p.offers {
 		if v := p.offers[i].version; w.archive.has(v) {
 			r.Ready = append(r.Ready, v)
@@ -86,10 +97,17 @@ func (w *work) report(ctx context.Context) (Report, error) {
 }
 
 // has tells whether the archive has an adopted version.
-func (a *archive) has(version string) bool {
-	stock, adopted := stockVersion(version)
-	_, there := a.Adopted[stock]
-	return adopted && there
+func (a *archive) has(v string) bool {
+	stock, _ := version.Stock(v)
+	return v != "" && a.Adopted[stock].Version == v
+}
+
+// adoptedAs is the version that one of Debian's has in the archive, or will have.
+func (w *work) adoptedAs(stock string) string {
+	if b, made := w.archive.Adopted[stock]; made {
+		return b.Version
+	}
+	return version.Adopted(stock, w.archive.Layer, w.policy.version())
 }
 
 // Status only looks.
@@ -124,7 +142,7 @@ func (w *work) adoptAll(ctx context.Context) error {
 	base, next := w.policy.wanted()
 	var keep []string
 	if v := w.policy.version(); v != "" { // cannot be made again where Debian's own is no longer to be had
-		stock, _ := stockVersion(v)
+		stock, _ := version.Stock(v)
 		keep = append(keep, stock)
 	}
 	var failed error
@@ -162,7 +180,7 @@ func (w *work) adopt(ctx context.Context, version string) error {
 	if _, err := w.Root.MkdirAll(paths.AdoptWork, own(0o700)); err != nil {
 		return err
 	}
-	defer removeAll(w.Root, paths.AdoptWork)
+	defer func() { _ = removeAll(w.Root, paths.AdoptWork) }() // the next run sweeps it
 	dir, err := w.Root.Path(paths.AdoptWork)
 	if err != nil {
 		return err
@@ -171,10 +189,15 @@ func (w *work) adopt(ctx context.Context, version string) error {
 	if err != nil {
 		return err
 	}
-	res, err := Run(ctx, Options{Deb: deb, Output: dir + "/out", Layer: w.Layer, Work: dir, Runner: w.Runner})
+	res, err := Run(ctx, Options{Deb: deb, Output: dir + "/out", Layer: w.Layer, Work: dir, Over: w.policy.version(), Runner: w.Runner})
 	if no := (*RefusedError)(nil); errors.As(err, &no) {
 		w.archive.Refused[version] = no.Reasons
 		w.Say(refusal(version, no.Reasons))
+		if rel, ok := releaseOf(version); ok {
+			for _, x := range handovers(w.Root, rel.instances) {
+				w.Say(x.String())
+			}
+		}
 		return nil
 	} else if err != nil {
 		return err
@@ -188,7 +211,7 @@ func (w *work) adopt(ctx context.Context, version string) error {
 		return fmt.Errorf("cannot read the adopted package: %w", err)
 	}
 	file := res.Path[strings.LastIndex(res.Path, "/")+1:]
-	w.archive.Adopted[version] = built{File: file, Stanza: stanza(string(control), file, data), data: data}
+	w.archive.Adopted[version] = built{Version: res.Version, File: file, Stanza: stanza(string(control), file, data), data: data}
 	return nil
 }
 
@@ -199,8 +222,12 @@ func refusal(version string, reasons []string) string {
 
 // pin writes the pin file, or brings its priority up to date. One that somebody edited stays.
 func (w *work) pin() error {
-	if have, err := w.Root.ReadFile(paths.AptPin); err == nil {
-		n, ours := pinPriority(string(have))
+	have, err := w.Root.See(paths.AptPin)
+	if err != nil {
+		return err
+	}
+	if !have.Missing {
+		n, ours := pinPriority(string(have.Data))
 		if n == w.policy.priority() {
 			return nil
 		}
@@ -209,13 +236,15 @@ func (w *work) pin() error {
 			return nil
 		}
 	}
-	return w.file(paths.AptPin, pinText(w.policy.priority()))
+	return w.file(paths.AptPin, pinText(w.policy.priority()), have)
 }
 
-// file writes one of apt's files.
-func (w *work) file(p, text string) error {
+// file writes one of apt's files. seen is what it was when that was decided.
+func (w *work) file(p, text string, seen *sysroot.Seen) error {
 	return w.step("write: "+p, func() error {
-		_, err := w.Root.WriteFile(p, []byte(text), own(0))
+		attr := own(0)
+		attr.Seen = seen
+		_, err := w.Root.WriteFile(p, []byte(text), attr)
 		return err
 	})
 }

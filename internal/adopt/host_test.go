@@ -16,6 +16,7 @@ import (
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
+	"postfix-maint/internal/version"
 )
 
 func TestTextsForApt(t *testing.T) {
@@ -118,11 +119,11 @@ func (f *hostFake) Output(ctx context.Context, name string, args ...string) ([]b
 // policy is the version table of Debian's archive and of what is installed.
 func (f *hostFake) policy() string {
 	text, here := "  Version table:\n", " *** "+f.installed+" 100\n        100 /var/lib/dpkg/status\n"
-	if _, adopted := stockVersion(f.installed); adopted && len(f.order) == 0 {
+	if _, adopted := version.Stock(f.installed); adopted && len(f.order) == 0 {
 		return text + here
 	}
 	for _, v := range f.order {
-		if f.installed == adoptedVersion(v) {
+		if stock, adopted := version.Stock(f.installed); adopted && stock == v {
 			text += here
 		}
 		mark := map[bool]string{true: " *** ", false: "     "}[f.installed == v]
@@ -155,7 +156,7 @@ func TestHostIsAdoptedAndGoesBack(t *testing.T) {
 	}
 	report, err = f.host.Install(ctx)
 	must(t, err)
-	if want := bookwormVersion + "+maint1"; f.installed != want || report.Installed != want || !report.Adopted || !report.InForce || len(report.Changes) != 6 {
+	if want := bookwormVersion + "+a1.2"; f.installed != want || report.Installed != want || !report.Adopted || !report.InForce || len(report.Changes) != 6 {
 		t.Errorf("report is %+v", report)
 	}
 	after := sysroottest.Dump(t, f.host.Root.Dir(), true)
@@ -215,7 +216,7 @@ func TestUpdateThatIsRefusedIsNotedOnce(t *testing.T) {
 	f.debs[bad], f.order, f.said = strange.build(t), []string{bad, good}, nil
 	report, err := f.host.Refresh(ctx)
 	must(t, err)
-	if len(report.Refused[bad]) != 1 || strings.Join(report.Ready, " ") != good+"+maint1" {
+	if len(report.Refused[bad]) != 1 || strings.Join(report.Ready, " ") != good+"+a1.2" {
 		t.Errorf("report is %+v", report)
 	}
 	if said := strings.Join(f.said, "\n"); strings.Count(said, "cannot be adopted, so apt installs Debian's own") != 1 {
@@ -341,12 +342,11 @@ func TestWhatInterruptedRunsLeftIsCleared(t *testing.T) {
 	_, err := f.host.Install(ctx)
 	must(t, err)
 	want := sysroottest.Dump(t, f.host.Root.Dir(), false)
-	for _, p := range []string{"adopt.work/tree/x", ".adopt.work12/", "archive-0123456789ab/Packages", ".archive-0123456789ab34/", ".archive56/archive"} {
-		real := filepath.Join(f.host.Root.Dir(), paths.StateDir, p)
-		must(t, os.MkdirAll(filepath.Dir(real), 0o755))
-		if !strings.HasSuffix(p, "/") {
-			must(t, os.WriteFile(real, nil, 0o644))
-		}
+	const temp = ".postfix-maint-tmp."
+	for _, dir := range []string{"adopt.work/tree", temp + "adopt.work.AB", "archive-0123456789ab", temp + "archive-0123456789ab.AB", temp + "archive.AB"} {
+		real := filepath.Join(f.host.Root.Dir(), paths.StateDir, dir)
+		must(t, os.MkdirAll(real, 0o755))
+		must(t, os.WriteFile(filepath.Join(real, "file"), nil, 0o644))
 	}
 	_, err = f.host.Refresh(ctx)
 	must(t, err)
@@ -374,5 +374,31 @@ func TestNewLayerMakesThePackagesAgain(t *testing.T) {
 	f.order = nil // Debian's package is gone: what was made stays
 	if report, err = f.host.Refresh(ctx); err != nil || len(report.Changes) != 0 {
 		t.Errorf("changes are %q, %v", report.Changes, err)
+	}
+}
+
+// A host where the first layer's package is installed: what is made now must be higher, or apt would not go to it.
+func TestTheWayUpFromTheFirstLayer(t *testing.T) {
+	t.Parallel()
+	ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+	f.installed = bookwormVersion + "+maint1"
+	for _, want := range []int{6, 0} {
+		report, err := f.host.Install(ctx)
+		must(t, err)
+		if v := bookwormVersion + "+maint1+a1.2"; f.installed != v || report.Installed != v || !report.Adopted || len(report.Changes) != want {
+			t.Errorf("installed is %s, report %+v, want %d changes", f.installed, report, want)
+		}
+	}
+	next := bookwormVersion + ".1"
+	f.debs[next], f.order = stockFake(next).build(t), []string{next, bookwormVersion}
+	if report, err := f.host.Refresh(ctx); err != nil || len(report.Changes) == 0 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	index, err := f.host.Root.ReadFile(paths.Archive + "/Packages")
+	must(t, err)
+	for _, v := range []string{bookwormVersion + "+maint1+a1.2", next + "+a1.2"} {
+		if !strings.Contains(string(index), "\nVersion: "+v+"\n") {
+			t.Errorf("the archive has no %s:\n%s", v, index)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/version"
 )
 
 // Install adopts the Postfix of this host for good: the local archive, the pin, the source and the hook, in this order, so that apt
@@ -16,6 +17,10 @@ import (
 // says why, and nothing is changed.
 func (h Host) Install(ctx context.Context) (Report, error) {
 	w, err := h.look(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	move, err := w.dropIns()
 	if err != nil {
 		return Report{}, err
 	}
@@ -31,6 +36,11 @@ func (h Host) Install(ctx context.Context) (Report, error) {
 	}
 	if !w.current(ctx, target) {
 		if err := w.held(ctx); err != nil {
+			return Report{}, err
+		}
+	}
+	if move {
+		if err := w.noteMove(); err != nil {
 			return Report{}, err
 		}
 	}
@@ -63,20 +73,20 @@ func (w *work) target() (string, error) {
 			reasons = append(reasons, refusal(o.version, no))
 			continue
 		}
-		return adoptedVersion(o.version), nil
+		return w.adoptedAs(o.version), nil
 	}
 	return "", errors.New(strings.Join(reasons, "; "))
 }
 
 // ensure writes one of apt's files where it is missing. One that somebody edited stays.
 func (w *work) ensure(p, text string) error {
-	have, err := w.Root.ReadFile(p)
+	have, err := w.Root.See(p)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return w.file(p, text)
 	case err != nil:
 		return err
-	case string(have) != text:
+	case have.Missing:
+		return w.file(p, text, have)
+	case string(have.Data) != text:
 		w.Say(fmt.Sprintf("%s was edited and stays as it is", p))
 	}
 	return nil
@@ -115,9 +125,9 @@ func (w *work) dpkg(ctx context.Context) (whole bool, version, depends string) {
 	return lines[0] == "installedok", lines[1], lines[2]
 }
 
-// apt has "apt-get install" put a version of postfix in place, whatever is there now. Files that the administrator edited stay, other packages are not removed for it, and it waits for
-// whoever else runs dpkg. What an interrupted dpkg left is finished first, as apt-get would ask the administrator to do; a package that
-// was half unpacked dpkg can't finish, but apt can, as it installs it.
+// apt has "apt-get install" put a version of postfix in place, whatever is there now. Files that the administrator edited stay, other
+// packages are not removed for it, and it waits for whoever else runs dpkg. What an interrupted dpkg left is finished first, as apt-get
+// would ask the administrator to do; a package that was half unpacked dpkg can't finish, but apt can, as it installs it.
 func (w *work) apt(ctx context.Context, version string) error {
 	pending, err := w.Root.ReadDir(paths.DpkgUpdates)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -145,7 +155,7 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 	if w.policy, err = askPolicy(ctx, w.Runner); err != nil {
 		return Report{}, err
 	}
-	_, adopted := stockVersion(w.policy.version())
+	_, adopted := version.Stock(w.policy.version())
 	if whole, _, _ := w.dpkg(ctx); adopted || !whole && w.policy.version() != "" { // or half unpacked
 		base, next := w.policy.wanted()
 		if base == nil {
@@ -157,7 +167,15 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 		if err := w.held(ctx); err != nil {
 			return Report{}, err
 		}
+		if err := w.returning(base.version); err != nil {
+			return Report{}, err
+		}
 		if err := w.apt(ctx, base.version); err != nil {
+			return Report{}, err
+		}
+	}
+	if _, s, debians := w.units(); debians && s == byDirectory && !w.DryRun { // for good: Debian's units do not know our names
+		if err := w.unlink(func(x handover) string { return x.ours }); err != nil {
 			return Report{}, err
 		}
 	}
@@ -165,7 +183,7 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	for _, p := range append([]string{paths.AptConf, paths.AptSource, paths.AptPin}, lists...) {
+	for _, p := range append([]string{paths.AptConf, paths.AptSource, paths.AptPin, paths.DropInState}, lists...) {
 		_, err := w.Root.Lstat(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

@@ -53,7 +53,7 @@ func layerItems() []item {
 		{"UNITSpostfix-takeover-look.service", put, "systemd/postfix-takeover-look.service", 0o644, ""},
 		{"UNITSpostfix-takeover.service", put, "systemd/postfix-takeover.service", 0o644, ""},
 		{"UNITSpostfix-resolvconf.path", put, "systemd/postfix-resolvconf.path", 0o644, "*"},
-		{"UNITSpostfix-resolvconf-settle.service", put, "systemd/postfix-resolvconf-settle.service", 0o644, ""},
+		{"UNITSpostfix-resolvconf-watch.service", put, "systemd/postfix-resolvconf-watch.service", 0o644, ""},
 		{"UNITSpostfix-resolvconf.service", put, "systemd/postfix-resolvconf.service", 0o644, "*"},
 		{"GENERATORSpostfix-instance-generator", link, paths.InstanceGenerator, 0, "bookworm"},
 		{"etc/init.d/postfix", put, "debian/postfix.init", 0o755, "*"},

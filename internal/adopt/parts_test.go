@@ -82,9 +82,9 @@ func TestWhichVersionIsWanted(t *testing.T) {
 		"two newer ones":                         {"     1-3 500" + mirror + "\n     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-3", 500},
 		"the installed one cannot be had":        {"     1-2 500" + mirror + "\n *** 1-1 100" + dpkg, "", "1-2", 500},
 		"none is installed":                      {"     1-2 500" + mirror + "\n     1-1 990" + mirror, "", "1-1", 990},
-		"adopted, nothing newer":                 {" *** 1-1+maint1 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "", 500},
-		"adopted, a newer one came":              {"     1-2 500" + mirror + "\n *** 1-1+maint1 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "1-2", 500},
-		"the newer one is adopted already":       {"     1-2+maint1 500" + ours + "\n     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
+		"adopted, nothing newer":                 {" *** 1-1+a1.2 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "", 500},
+		"adopted, a newer one came":              {"     1-2 500" + mirror + "\n *** 1-1+a1.2 500" + ours + dpkg + "\n     1-1 500" + mirror, "1-1", "1-2", 500},
+		"the newer one is adopted already":       {"     1-2+a1.2 500" + ours + "\n     1-2 500" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "1-2", 500},
 		"a newer one that apt would not go to":   {"     2-1 100" + mirror + "\n *** 1-1 500" + mirror + dpkg, "1-1", "", 500},
 		"a newer one that is forbidden":          {"     2-1 -1" + mirror, "", "", 500},
 		"our own pin is no measure":              {"     1-2 500" + mirror + "\n *** 1-1+maint1 990" + ours + dpkg, "", "1-2", 500},
@@ -128,7 +128,7 @@ func (a *aptFake) Output(ctx context.Context, name string, args ...string) ([]by
 		return nil, errors.New("no network")
 	case strings.Contains(line, "--print-uris"):
 		return nil, nil
-	case name == "env" && args[1] == "apt-cache":
+	case name == "apt-cache":
 		a.got = append(a.got, line)
 		return []byte("postfix:\n  Version table:\n     " + bookwormVersion + " 500\n        500 http://x bookworm/main\n"), nil
 	case name == "env" && args[0] == "-C" && args[2] == "apt-get":

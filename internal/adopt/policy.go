@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"postfix-maint/internal/version"
 )
 
 // offer is one version of postfix that apt knows.
@@ -22,7 +24,7 @@ type policy struct {
 
 // askPolicy asks apt.
 func askPolicy(ctx context.Context, r Runner) (policy, error) {
-	text, err := r.Output(ctx, "env", "LC_ALL=C", "apt-cache", "policy", "postfix")
+	text, err := r.Output(ctx, "apt-cache", "policy", "postfix")
 	if err != nil {
 		return policy{}, fmt.Errorf("cannot ask apt for postfix: %w", err)
 	}
@@ -84,7 +86,7 @@ func (p policy) find(version string) *offer {
 func (p policy) wanted() (base, next *offer) {
 	least := 1 // nothing below is ever installed
 	if v := p.version(); v != "" {
-		stock, _ := stockVersion(v)
+		stock, _ := version.Stock(v)
 		least = 100 // what is installed has this by itself
 		if base = p.find(stock); base != nil {
 			least = max(least, base.priority)
@@ -92,7 +94,7 @@ func (p policy) wanted() (base, next *offer) {
 	}
 	for i := range p.offers[:p.installed] {
 		o := &p.offers[i]
-		if _, adopted := stockVersion(o.version); adopted || o.priority < least {
+		if _, adopted := version.Stock(o.version); adopted || o.priority < least {
 			continue
 		}
 		if next == nil || o.priority > next.priority {

@@ -1,6 +1,10 @@
 package adopt
 
-import "strings"
+import (
+	"strings"
+
+	"postfix-maint/internal/version"
+)
 
 // release is what this layer knows of the package of one Debian release.
 type release struct {
@@ -9,6 +13,7 @@ type release struct {
 	units      string // where the package keeps systemd's units
 	generators string // where systemd's generators live in that release
 	control    string // the control files that the package has, those of Debian's layer and dpkg's own
+	instances  scheme // how its units find a further instance
 }
 
 // releases are the ones that can be adopted. Everything that differs between them is here and in the table of layer.go.
@@ -17,24 +22,23 @@ func releases() []release {
 		{
 			name: "bookworm", upstream: "3.7.",
 			units: "lib/systemd/system/", generators: "lib/systemd/system-generators/",
-			control: "conffiles config control md5sums postinst postrm preinst prerm templates",
+			control:   "conffiles config control md5sums postinst postrm preinst prerm templates",
+			instances: byName,
 		},
 		{
 			name: "trixie", upstream: "3.10.",
 			// Everything of systemd moved below /usr with trixie (#1059760).
 			units: "usr/lib/systemd/system/", generators: "usr/lib/systemd/system-generators/",
-			control: "conffiles config control md5sums postinst postrm preinst prerm templates triggers",
+			control:   "conffiles config control md5sums postinst postrm preinst prerm templates triggers",
+			instances: byDirectory,
 		},
 	}
 }
 
 // releaseOf finds the release that a Debian version of Postfix belongs to.
-func releaseOf(version string) (release, bool) {
-	if _, rest, ok := strings.Cut(version, ":"); ok {
-		version = rest
-	}
+func releaseOf(v string) (release, bool) {
 	for _, r := range releases() {
-		if strings.HasPrefix(version, r.upstream) {
+		if strings.HasPrefix(version.WithoutEpoch(v), r.upstream) {
 			return r, true
 		}
 	}

@@ -66,8 +66,8 @@ func TestMaintainerScriptsAreShort(t *testing.T) {
 	for _, name := range maintainerScripts {
 		text, err := os.ReadFile(filepath.Join(project, "debian/postfix."+name))
 		must(t, err)
-		if n := strings.Count(string(text), "\n"); n > 25 {
-			t.Errorf("%s has %d lines, more than 25", name, n)
+		if n := strings.Count(string(text), "\n"); n > 60 {
+			t.Errorf("%s has %d lines, more than 60", name, n)
 		}
 		if !strings.HasPrefix(string(text), "#!/bin/sh\n") {
 			t.Errorf("%s is no script of sh", name)
@@ -304,6 +304,22 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// The files of the syslog daemons go although our program is gone: on a removal, and when Debian's own package takes the place of ours.
+func TestSocketsGoWithoutOurProgram(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"remove", "upgrade 3.7.11-2"} {
+		h := newHost(t, map[string]string{"etc/rsyslog.d/postfix.conf": "#\n", "etc/syslog-ng/conf.d/own.conf": ""})
+		before := h.left(t)
+		for _, dir := range []string{"etc/rsyslog.d", "etc/syslog-ng/conf.d"} {
+			must(t, os.WriteFile(filepath.Join(h.root, dir, "postfix-maint.conf"), nil, 0o644))
+		}
+		h.script(t, "postfix.postrm", strings.Fields(call)...)
+		if d := cmp.Diff(before, h.left(t)); d != "" {
+			t.Errorf("%s (-before +after):\n%s", call, d)
+		}
+	}
+}
+
 func TestPurge(t *testing.T) {
 	t.Parallel()
 	own := []string{
@@ -313,10 +329,27 @@ func TestPurge(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		foreign []string
+		text    map[string]string
 		say     string
 		want    []string
 	}{
 		"all of Postfix's and ours goes": {},
+		"further instances stay with their mail, and are named; our links go": {
+			text: map[string]string{
+				"etc/postfix/main.cf":   "multi_instance_directories = /srv/a,\n\t/etc/postfix-b\n# c\nmulti_instance_enable = yes\n",
+				"srv/a/main.cf":         "queue_directory = /srv/q\n",
+				"etc/postfix-b/main.cf": "x = y\nqueue_directory=/none\n",
+				"srv/q/deferred/D/D1":   "mail",
+				"etc/postfix-c/notes":   "no instance",
+				"etc/systemd/system/postfix.service.wants/postfix@a.service":    "-> /lib/systemd/system/postfix@.service",
+				"etc/systemd/system/multi-user.target.wants/postfix@b.service":  "-> /usr/lib/systemd/system/postfix@.service",
+				"etc/systemd/system/multi-user.target.wants/postfix@my.service": "-> /etc/systemd/system/postfix@my.service",
+			},
+			say: "the instance in ROOT/srv/a is kept, with its queue in ROOT/srv/q (messages: 1)",
+			want: []string{"etc/", "etc/postfix-b/", "etc/postfix-b/main.cf", "etc/postfix-c/", "etc/postfix-c/notes", "etc/systemd/", "etc/systemd/system/",
+				"etc/systemd/system/multi-user.target.wants/", "etc/systemd/system/multi-user.target.wants/postfix@my.service",
+				"srv/", "srv/a/", "srv/a/main.cf", "srv/q/", "srv/q/deferred/", "srv/q/deferred/D/", "srv/q/deferred/D/D1", "var/", "var/lib/", "var/spool/"},
+		},
 		"keys, tables and drop-ins stay (G02, G04)": {
 			foreign: []string{"etc/postfix/dkim.key", "etc/postfix/sasl/smtpd.conf", "etc/systemd/system/postfix.service.d/x.conf", "etc/aliases", "etc/mailname"},
 			want: []string{"etc/", "etc/aliases", "etc/mailname", "etc/postfix/", "etc/postfix/dkim.key", "etc/postfix/sasl/", "etc/postfix/sasl/smtpd.conf",
@@ -341,12 +374,19 @@ func TestPurge(t *testing.T) {
 			for _, f := range append(slices.Clone(own), tc.foreign...) {
 				files[f] = ""
 			}
+			maps.Copy(files, tc.text)
 			h := newHost(t, files)
 			if tc.want == nil {
 				tc.want = []string{"etc/", "var/", "var/lib/", "var/spool/"}
 			}
-			for range 2 {
-				out := h.script(t, "postfix.postrm", "purge")
+			for n := range 2 {
+				out := strings.ReplaceAll(h.script(t, "postfix.postrm", "purge"), h.root, "ROOT")
+				if tc.text != nil && n == 0 && strings.Count(out, "ROOT/etc/postfix-b") != 1 {
+					t.Errorf("one instance is not named once: %q", out)
+				}
+				if n == 1 && tc.text != nil {
+					tc.say = "the instance in ROOT/etc/postfix-b is kept" // the list is gone with main.cf
+				}
 				if !strings.Contains(out, tc.say) || tc.say == "" && out != "" {
 					t.Errorf("said %q, want %q", out, tc.say)
 				}
@@ -356,6 +396,33 @@ func TestPurge(t *testing.T) {
 			}
 			if c := h.calls(); !strings.Contains(c, "update-rc.d postfix remove") || !strings.Contains(c, "deb-systemd-helper purge postfix.service") {
 				t.Errorf("programs called: %s", c)
+			}
+		})
+	}
+}
+
+func TestPurgeNamesEveryQueue(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ main, other, want string }{
+		"a queue that main.cf moved":         {main: "queue_directory = /srv/q\n", want: "the queue in ROOT/srv/q is kept (messages: 1)"},
+		"moved, in a continued line":         {main: "queue_directory =\n# c\n  /srv/q\t\nx = y\n", want: "the queue in ROOT/srv/q is kept (messages: 1)"},
+		"a blank behind an instance's queue": {other: "queue_directory = /srv/q \r\n", want: "with its queue in ROOT/srv/q (messages: 1)"},
+		"Debian's own place":                 {main: "queue_directory = /var/spool/postfix/\n"},
+		"a place that is gone":               {main: "queue_directory = /none\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			files := map[string]string{"etc/postfix/main.cf": tc.main, "srv/q/deferred/D/D1": "mail", "var/spool/postfix/pid/": ""}
+			if tc.other != "" {
+				files["etc/postfix-b/main.cf"] = tc.other
+			}
+			h := newHost(t, files)
+			out := strings.ReplaceAll(h.script(t, "postfix.postrm", "purge"), h.root, "ROOT")
+			if !strings.Contains(out, tc.want) || tc.want == "" && out != "" {
+				t.Errorf("said %q, want %q", out, tc.want)
+			}
+			if left := h.left(t); !slices.Contains(left, "srv/q/deferred/D/D1") || slices.Contains(left, "var/spool/postfix/") {
+				t.Errorf("left: %q", left)
 			}
 		})
 	}

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"postfix-maint/internal/version"
 )
 
 // entry is one member of the stock package, as its tar archives describe it.
@@ -98,13 +100,13 @@ var debianMaintainer = regexp.MustCompile(`@([a-z]+\.)?debian\.org>$`)
 
 // examine tells which release the package is of and what about it is not as the tables say.
 func examine(s *stock) (release, []string) {
-	c, version := s.control, s.version()
+	c, v := s.control, s.version()
 	var reasons []string
 	if name := c.get("Package"); name != "postfix" {
 		return release{}, []string{fmt.Sprintf("it is the package %q, not postfix", name)}
 	}
-	if strings.Contains(version, "+maint") {
-		return release{}, []string{fmt.Sprintf("version %q is adopted already", version)}
+	if _, adopted := version.Stock(v); adopted {
+		return release{}, []string{fmt.Sprintf("version %q is adopted already", v)}
 	}
 	if source, _, _ := strings.Cut(c.get("Source"), " "); source != "" && source != "postfix" {
 		reasons = append(reasons, fmt.Sprintf("it is built from the source %q, not postfix", source))
@@ -112,9 +114,9 @@ func examine(s *stock) (release, []string) {
 	if m := c.get("Maintainer"); !debianMaintainer.MatchString(m) {
 		reasons = append(reasons, fmt.Sprintf("its maintainer %q is not Debian", m))
 	}
-	rel, ok := releaseOf(version)
+	rel, ok := releaseOf(v)
 	if !ok {
-		return rel, append(reasons, fmt.Sprintf("version %q is of no known release: %s", version, knownReleases()))
+		return rel, append(reasons, fmt.Sprintf("version %q is of no known release: %s", v, knownReleases()))
 	}
 	reasons = append(reasons, s.strange...)
 	reasons = append(reasons, s.missing(rel)...)

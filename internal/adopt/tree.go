@@ -19,8 +19,8 @@ type tree struct {
 	uid, gid int
 }
 
-// lay makes the unpacked stock package the adopted one and says what it did.
-func (t *tree) lay(s *stock, lay *layer) ([]string, error) {
+// lay makes the unpacked stock package the adopted one, of that version, and says what it did.
+func (t *tree) lay(s *stock, lay *layer, version string) ([]string, error) {
 	var changes []string
 	before, err := t.size()
 	if err != nil {
@@ -50,7 +50,7 @@ func (t *tree) lay(s *stock, lay *layer) ([]string, error) {
 	if err := t.write("DEBIAN/md5sums", []byte(sums), 0o644); err != nil {
 		return nil, err
 	}
-	if err := t.write("DEBIAN/control", []byte(s.control.adopted(lay, size+after-before).String()), 0o644); err != nil {
+	if err := t.write("DEBIAN/control", []byte(s.control.adopted(lay, version, size+after-before).String()), 0o644); err != nil {
 		return nil, err
 	}
 	return changes, t.controlModes(s)

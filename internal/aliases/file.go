@@ -5,7 +5,6 @@ package aliases
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -15,7 +14,13 @@ import (
 // File is one aliases file.
 type File struct {
 	lines   []string
-	entries map[string][]string // by folded key; of several entries for a key postalias keeps the first
+	entries map[string]entry // by folded key; of several entries for a key postalias keeps the first
+}
+
+// entry is what stands behind a key, and the indices of the lines that hold it.
+type entry struct {
+	text string
+	rows []int
 }
 
 // Parse reads an aliases file. Lines that postalias skips with a warning are skipped: no name, no value, several names, or a
@@ -25,46 +30,56 @@ func Parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{lines: physical, entries: map[string][]string{}}
-	for _, rows := range lines.Logical(f.lines) {
-		key, values, ok := parseEntry(lines.Join(f.lines, rows))
-		if _, double := f.entries[key]; ok && !double {
-			f.entries[key] = values
-		}
-	}
+	f := &File{lines: physical}
+	f.index()
 	return f, nil
 }
 
-// parseEntry splits "name: value, value".
-func parseEntry(text string) (key string, values []string, ok bool) {
-	tokens := scan(text)
-	colon := 0
-	for colon < len(tokens) && tokens[colon].kind != ':' {
-		if strings.IndexByte(",@%", tokens[colon].kind) >= 0 {
-			return "", nil, false
+// index finds the entries in the lines.
+func (f *File) index() {
+	f.entries = map[string]entry{}
+	for _, rows := range lines.Logical(f.lines) {
+		key, text, ok := parseEntry(lines.Join(f.lines, rows))
+		if _, double := f.entries[key]; ok && !double {
+			f.entries[key] = entry{text, rows}
 		}
-		colon++
 	}
-	if colon == 0 || colon+1 >= len(tokens) {
-		return "", nil, false
-	}
-	return fold(internal(tokens[:colon])), elements(tokens[colon+1:]), true
 }
 
-// elements splits tokens at the commas and leaves out what is empty.
-func elements(tokens []token) []string {
-	var list []string
-	start := 0
-	for i := 0; i <= len(tokens); i++ {
-		if i < len(tokens) && tokens[i].kind != ',' {
+// parseEntry splits "name: value, value". What stands behind the colon is not looked into.
+func parseEntry(text string) (key, values string, ok bool) {
+	name := writer{}
+	for i := 0; ; {
+		var t token
+		t, i = scan(text, i)
+		switch t.kind {
+		case 0, ',', '@', '%':
+			return "", "", false
+		case ':':
+			rest := strings.TrimLeft(text[i:], spaces)
+			return fold(name.String()), rest, name.last != 0 && rest != ""
+		}
+		name.put(t)
+	}
+}
+
+// elements splits a text at the commas and leaves out what is empty.
+func elements(text string) (list []string) {
+	element := writer{quotes: true}
+	for i := 0; ; {
+		var t token
+		if t, i = scan(text, i); t.kind != 0 && t.kind != ',' {
+			element.put(t)
 			continue
 		}
-		if text := external(tokens[start:i]); text != "" {
-			list = append(list, text)
+		if element.Len() > 0 {
+			list = append(list, element.String())
 		}
-		start = i + 1
+		if t.kind == 0 {
+			return list
+		}
+		element = writer{quotes: true}
 	}
-	return list
 }
 
 // fold makes keys comparable. Postfix folds case, of letters beyond ASCII only if smtputf8_enable says so; the few letters that
@@ -82,8 +97,8 @@ func (f *File) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 // Lookup returns the recipients that an alias stands for. The key is the plain name, without quotes, in any case; the values are
 // in the form of postalias -q, quotes around them kept: "|command arguments", :include:/file, user@example.
 func (f *File) Lookup(key string) (values []string, ok bool) {
-	values, ok = f.entries[fold(key)]
-	return values, ok
+	e, ok := f.entries[fold(key)]
+	return elements(e.text), ok
 }
 
 // Add appends an entry. A key that has an entry is left alone, whatever the entry says. The values are written as they are
@@ -93,11 +108,12 @@ func (f *File) Add(key string, values ...string) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot add alias %q: %w", key, err)
 	}
-	if _, found := f.Lookup(key); found {
+	if _, found := f.entries[fold(key)]; found {
 		return false, nil
 	}
 	f.lines = lines.Append(f.lines, text)
-	f.entries[fold(key)] = slices.Clone(values)
+	_, recipients, _ := parseEntry(text)
+	f.entries[fold(key)] = entry{recipients, []int{len(f.lines) - 1}}
 	return true, nil
 }
 
@@ -129,14 +145,16 @@ func quoteKey(key string) string {
 
 // isRecipient refuses what local(8) would take for more than one recipient or for a comment, and open quotes.
 func isRecipient(value string) bool {
-	tokens := scan(value)
-	if len(tokens) == 0 || external(tokens) != value {
-		return false
-	}
-	for i, t := range tokens {
-		if t.kind == ',' || t.kind == comment || i > 0 && t.isWord() && tokens[i-1].isWord() {
+	whole := writer{quotes: true}
+	for i := 0; ; {
+		var t token
+		t, i = scan(value, i)
+		switch {
+		case t.kind == 0:
+			return whole.last != 0 && whole.String() == value
+		case t.kind == ',', t.kind == comment, t.isWord() && whole.last == word:
 			return false
 		}
+		whole.put(t)
 	}
-	return true
 }

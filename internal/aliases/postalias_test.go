@@ -20,7 +20,8 @@ const mainCF = "compatibility_level = 3.6\nmail_owner = mail\nsetgid_group = man
 // listing is what postalias -s has to print for our reading, sorted.
 func listing(f *File) []string {
 	var list []string
-	for key, values := range f.entries {
+	for key := range f.entries {
+		values, _ := f.Lookup(key)
 		list = append(list, key+":\t"+strings.Join(values, ", "))
 	}
 	slices.Sort(list)

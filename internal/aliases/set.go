@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"postfix-maint/internal/maincf/lines"
 )
 
 // Set makes an alias stand for these recipients. The entry that counts, the first, is rewritten in its place; where there is
@@ -22,18 +20,13 @@ func (f *File) Set(key string, values ...string) (changed bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("cannot set alias %q: %w", key, err)
 	}
-	for _, rows := range lines.Logical(f.lines) {
-		if got, _, ok := parseEntry(lines.Join(f.lines, rows)); !ok || got != fold(key) {
-			continue
-		}
-		first := f.lines[rows[0]]
-		f.lines[rows[0]] = text + first[len(strings.TrimRight(first, "\r\n")):]
-		for _, i := range rows[1:] {
-			f.lines[i] = "" // Bytes joins the lines
-		}
-		break
+	rows := f.entries[fold(key)].rows
+	first := f.lines[rows[0]]
+	f.lines[rows[0]] = text + first[len(strings.TrimRight(first, "\r\n")):]
+	for _, i := range rows[1:] {
+		f.lines[i] = ""
 	}
 	f.lines = slices.DeleteFunc(f.lines, func(line string) bool { return line == "" })
-	f.entries[fold(key)] = slices.Clone(values)
+	f.index()
 	return true, nil
 }

@@ -23,58 +23,79 @@ func (t token) isWord() bool {
 	return t.kind == atom || t.kind == quoted || t.kind == comment || t.kind == literal
 }
 
-func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+// spaces divide tokens.
+const spaces = " \t\r\n"
 
-// scan cuts the text of an entry into tokens, as for the addresses of a mail header.
-func scan(text string) []token {
-	var tokens []token
-	for i := 0; i < len(text); {
-		c := text[i]
-		var t token
-		switch {
-		case isSpace(c):
-			i++
-			continue
-		case c == '(':
-			t, i = scanComment(text, i)
-		case c == '[':
-			t.kind = literal
-			t.text, i = collect(text, i+1, func(c byte) bool { return c == ']' })
-			i++
-		case c == '"':
-			t.kind = quoted
-			t.text, i = collect(text, i+1, func(c byte) bool { return c == '"' })
-			i++
-		case c != '\\' && strings.IndexByte(operators, c) >= 0:
-			t.kind = c
-			i++
-		default:
-			t.text, i = collect(text, i, func(c byte) bool { return isSpace(c) || strings.IndexByte(operators, c) >= 0 })
-			t.kind = atomKind(t.text)
-		}
-		tokens = append(tokens, t)
+// What ends a token's text: looked up for each byte.
+var (
+	endsAtom    = set(spaces + operators)
+	endsQuoted  = set(`"`)
+	endsLiteral = set("]")
+	inAtom      = set(operators + "\x7f") // what only a backslash can have brought into one, beside white space
+)
+
+func set(chars string) *[256]bool {
+	var s [256]bool
+	for _, c := range []byte(chars) {
+		s[c] = true
 	}
-	return tokens
+	return &s
 }
 
-// collect takes text until end says so; a backslash takes the next character as it is, white space becomes a blank.
-func collect(text string, i int, end func(c byte) bool) (string, int) {
-	var out strings.Builder
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// scan takes the token behind a place in the text of an entry, as for the addresses of a mail header. Behind the last one its kind is 0.
+func scan(text string, i int) (t token, next int) {
+	for i < len(text) && isSpace(text[i]) {
+		i++
+	}
+	if i == len(text) {
+		return token{}, i
+	}
+	switch c := text[i]; {
+	case c == '(':
+		return scanComment(text, i)
+	case c == '[':
+		t.kind = literal
+		t.text, i = collect(text, i+1, endsLiteral)
+		return t, min(i+1, len(text))
+	case c == '"':
+		t.kind = quoted
+		t.text, i = collect(text, i+1, endsQuoted)
+		return t, min(i+1, len(text))
+	case c != '\\' && endsAtom[c]:
+		return token{kind: c}, i + 1
+	}
+	t.text, i = collect(text, i, endsAtom)
+	t.kind = atomKind(t.text)
+	return t, i
+}
+
+// collect takes text up to what ends it; a backslash takes the next character as it is, white space becomes a blank.
+func collect(text string, start int, ends *[256]bool) (string, int) {
+	i := start
+	for i < len(text) && text[i] != '\\' && !ends[text[i]] && (text[i] == ' ' || !isSpace(text[i])) {
+		i++
+	}
+	if i == len(text) || text[i] != '\\' && ends[text[i]] {
+		return text[start:i], i // nothing to change
+	}
+	out := []byte(text[start:i])
 	for ; i < len(text); i++ {
 		if text[i] == '\\' {
 			if i++; i == len(text) {
 				break
 			}
-		} else if end(text[i]) {
+		} else if ends[text[i]] {
 			break
 		}
 		if isSpace(text[i]) {
-			out.WriteByte(' ')
+			out = append(out, ' ')
 		} else {
-			out.WriteByte(text[i])
+			out = append(out, text[i])
 		}
 	}
-	return out.String(), i
+	return string(out), i
 }
 
 // scanComment takes a comment with its parentheses; comments nest.
@@ -102,51 +123,47 @@ func scanComment(text string, start int) (token, int) {
 // atomKind finds out whether an atom holds a character that only a backslash can have brought in.
 func atomKind(text string) byte {
 	for i := range len(text) {
-		if c := text[i]; c <= ' ' || c == 0x7f || strings.IndexByte(operators, c) >= 0 {
+		if c := text[i]; c <= ' ' || inAtom[c] {
 			return quoted
 		}
 	}
 	return atom
 }
 
-// internal writes tokens without quotes.
-func internal(tokens []token) string {
-	return write(tokens, func(out *strings.Builder, t token) {
-		switch t.kind {
-		case literal:
-			out.WriteString("[" + t.text + "]")
-		default:
-			out.WriteString(t.text)
-		}
-	})
+// inQuotes is made once: it costs more than most words.
+var inQuotes = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// word is any kind of text, for a writer.
+const word = 'w'
+
+// writer writes tokens, with quotes where they need them or without any.
+type writer struct {
+	strings.Builder
+	quotes bool
+	last   byte // the kind of the last token, 0 before the first
 }
 
-// external writes tokens with quotes where they need them.
-func external(tokens []token) string {
-	return write(tokens, func(out *strings.Builder, t token) {
-		switch t.kind {
-		case quoted:
-			out.WriteString(`"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(t.text) + `"`)
-		case literal:
-			out.WriteString("[" + strings.ReplaceAll(t.text, `\`, `\\`) + "]")
-		default:
-			out.WriteString(t.text)
-		}
-	})
-}
-
-// write puts a blank where two words meet, and before "<".
-func write(tokens []token, word func(*strings.Builder, token)) string {
-	var out strings.Builder
-	for i, t := range tokens {
-		if i > 0 && (t.kind == '<' || t.isWord() && tokens[i-1].isWord()) {
-			out.WriteByte(' ')
-		}
-		if t.isWord() {
-			word(&out, t)
-		} else {
-			out.WriteByte(t.kind)
-		}
+// put adds a token. A blank comes where two words meet, and before "<".
+func (w *writer) put(t token) {
+	kind := t.kind
+	if t.isWord() {
+		kind = word
 	}
-	return out.String()
+	if w.last != 0 && kind == '<' || w.last == word && kind == word {
+		w.WriteByte(' ')
+	}
+	w.last = kind
+	switch {
+	case t.kind == literal && w.quotes:
+		t.text = strings.ReplaceAll(t.text, `\`, `\\`)
+		fallthrough
+	case t.kind == literal:
+		w.WriteString("[" + t.text + "]")
+	case t.kind == quoted && w.quotes:
+		w.WriteString(`"` + inQuotes.Replace(t.text) + `"`)
+	case kind == word:
+		w.WriteString(t.text)
+	default:
+		w.WriteByte(kind)
+	}
 }

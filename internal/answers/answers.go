@@ -45,6 +45,7 @@ const (
 
 	SeenFlag    = "seen"          // debconf's: shown to a person, or preseeded
 	ChangedFlag = "maint_changed" // ours, not the "changed" of Debian's scripts: somebody asks for the value, and it is not applied yet
+	TypedFlag   = "maint_typed"   // ours, of Destinations: a person saw the value on the screen, it is no preseed
 )
 
 // Type is a value of MailerType.
@@ -85,6 +86,7 @@ type Answer struct {
 	Answered bool // SeenFlag
 	Changed  bool // ChangedFlag
 	Insisted bool // a mail name that breaks RFC 1035, and a person said to keep it
+	Typed    bool // TypedFlag
 }
 
 // Answers has an entry for each question that the database knows.
@@ -123,6 +125,14 @@ func Load(g Getter) (Answers, error) {
 		if noAnswer(q, a[q].Value) {
 			a[q] = Answer{Value: a[q].Value}
 		}
+	}
+	if list, ok := a[Destinations]; ok {
+		typed, err := g.Flag(string(Destinations), TypedFlag)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the flag %q of %s: %w", TypedFlag, Destinations, err)
+		}
+		list.Typed = typed
+		a[Destinations] = list
 	}
 	return a, loadInsist(g, a)
 }

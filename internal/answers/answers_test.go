@@ -29,7 +29,6 @@ func TestParseType(t *testing.T) {
 }
 
 func TestCheck(t *testing.T) {
-	relay := Answers{MailerType: {Value: string(Satellite)}}
 	long := strings.Repeat("a", 63)
 	cases := map[Question]struct{ good, bad []string }{
 		MailerType: {
@@ -57,6 +56,7 @@ func TestCheck(t *testing.T) {
 			bad: []string{
 				"a.org b.org:", "a.org, 587", ",", "2001:db8::1", "[mail.example.com", "mail.example.com]:25",
 				"mail.example.com:", "mail.example.com:0", "mail.example.com:65536", "mail.example.com:25x", "[mail.example.com]25",
+				"$relayhost", "[$relayhost]:25", "$", "a$", "${x", "a.org\x7f", "$(..)", "${x?{a}",
 				"[mail.example.com]:", "[]", ":25", "bad!host", "12345", "mail.example.com.", "[2001:db8::zz]", "[fe80::1%eth0]",
 			},
 		},
@@ -69,6 +69,7 @@ func TestCheck(t *testing.T) {
 			bad: []string{
 				"10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/x", "10.0.0.0/255.0.0.0", "10.0.0/24", "::1", "::1/128", "[::1]/129",
 				"[2001:db8::1]/32", "[::1", "[::1]x", "[::1]a", "!", "10.0.0.0/8 # inside", "300.1.1.1", "10.0.0.0/", "10.0.0.0/-1", "BAD:/x",
+				"$mynetworks, 10.0.0.0/8", "10.0.0.0/8 ${mynetworks}", "$", "10.0.0.0/8, $", "${x", "$(..)", "$-", "10.0.0.0/8\x00",
 				"hash:", "bad!client", "[fe80::1%eth0]", "[::ffff:127.0.0.1]/104", "010.0.0.1",
 			},
 		},
@@ -77,13 +78,14 @@ func TestCheck(t *testing.T) {
 				"", "$myhostname, localhost", "example.com,example.org", "/etc/postfix/dest", "hash:/etc/postfix/dest", "localhost",
 				"!a.example.com example.com", "inline:{ a.org=x, b.org=y }, localhost",
 			},
-			bad: []string{"localhost., localhost", "bad!name", "10.0.0.1", "a.org; b.org", "!", ":x", "-x.org"},
+			bad: []string{"localhost., localhost", "bad!name", "10.0.0.1", "a.org; b.org", "!", ":x", "-x.org", "$mydestination, example.org",
+				"$(mydestination) a.org", "$", "a$", "${x", "$(..)", "${{a}==b?{c}}", "a.org\x07", `"a.org b.org`},
 		},
 		RootAddress: {
 			good: []string{"", "NONE", "none", "alice", "alice+root", "alice@example.com", "alice, bob@example.com", "a@[192.0.2.1]"},
-			bad:  []string{"|/bin/sh", "/etc/passwd", ":include:/x", "alice@", "@example.com", "alice@bad!dom", "a@[::zz]"},
+			bad:  []string{"|/bin/sh", "/etc/passwd", ":include:/x", "alice@", "@example.com", "alice@bad!dom", "a@[::zz]", "ali\x1bce", "alice\x00"},
 		},
-		RecipientDelim: {good: []string{"", "+", "-", "=", "'"}, bad: []string{"+-", "ab", "$", "ü", "\x01"}},
+		RecipientDelim: {good: []string{"", "+", "-", "=", "'", "+-", "ab"}, bad: []string{"$", "+$", "+ -", "ü", "\x01"}},
 		MailboxLimit:   {good: []string{"0", "51200000", " 7 "}, bad: []string{"", "-1", "1k", "1.5", "99999999999999999999", "0x10"}},
 		Protocols:      {good: []string{"all", "ipv4", "ipv6", "ipv4, ipv6", "ipv6 ipv4", "IPv4"}, bad: []string{"", "ipv5", "none", "$x"}},
 		RelayPort:      {good: []string{"", "25", "587", "submission", "65535"}, bad: []string{"0", "65536", "a b", "-1", "587x!"}},
@@ -107,9 +109,6 @@ func TestCheck(t *testing.T) {
 				t.Errorf("%s: %q: the text has more than one line: %q", q, value, err)
 			}
 		}
-	}
-	if err := Check(RelayHost, "", relay); err == nil {
-		t.Error("a satellite system without a relay host is taken")
 	}
 }
 
@@ -202,11 +201,11 @@ func TestDestinationsOfAFreshHost(t *testing.T) {
 		"local only leaves its own domain out": {full, LocalOnly, "lan.example",
 			"$myhostname, box.lan.example, localhost.lan.example, localhost"},
 		"a host with a plain name": {Facts{FQDN: "box"}, InternetSite, "box",
-			"$myhostname, box, localhost.localdomain, localhost"},
+			"$myhostname, localhost.localdomain, localhost"},
 		"a host without any name": {Facts{}, InternetSite, "localdomain",
-			"$myhostname, localdomain, localhost, localhost.localdomain"},
+			"$myhostname, localhost.localdomain, localhost"},
 		"a host whose name is a number": {Facts{FQDN: "12345"}, Satellite, "x.example",
-			"$myhostname, localhost, localhost.localdomain"},
+			"$myhostname, localhost.localdomain, localhost"},
 		"a domain with the resolver's last dot": {Facts{FQDN: "box.example.", Domain: "example."}, Satellite, "",
 			"$myhostname, box.example, localhost.example, localhost"},
 		"an unknown type claims least": {full, "HP", "corp.example",
@@ -236,6 +235,7 @@ func TestDefault(t *testing.T) {
 		"mail name from the host":                 {Mailname, Facts{FQDN: "box.example"}, "box.example"},
 		"mail name that is not ours":              {Mailname, Facts{Mailname: "debian.org", FQDN: "box.example"}, "box.example"},
 		"mail name that is no name":               {Mailname, Facts{Mailname: "a b", FQDN: "box.example"}, "box.example"},
+		"mail name with an underscore":            {Mailname, Facts{Mailname: "my_host.example", FQDN: "box.example"}, "my_host.example"},
 		"mail name of a plain host":               {Mailname, Facts{FQDN: "box"}, "box"},
 		"mail name of a plain host with a domain": {Mailname, Facts{FQDN: "box", Domain: "lan"}, "box.lan"},
 		"mail name where nothing is known":        {Mailname, Facts{}, "localdomain"},
@@ -264,7 +264,7 @@ func TestCheckAll(t *testing.T) {
 		MailerType:     {Value: "Satellite system", Answered: true},
 		Mailname:       {Value: "bad name!", Answered: true},
 		RelayHost:      {Value: ""},
-		RecipientDelim: {Value: "+-", Changed: true},
+		RecipientDelim: {Value: "$", Changed: true},
 		MailboxLimit:   {Value: "many"}, // nobody answered it
 		MyNetworks:     {Value: "10.0.0.0/8", Answered: true},
 	}
@@ -272,15 +272,39 @@ func TestCheckAll(t *testing.T) {
 	for _, p := range CheckAll(a) {
 		got = append(got, fmt.Sprintf("%s=%s", p.Question, p.Value))
 	}
-	want := []string{"postfix/mailname=bad name!", "postfix/relayhost=", "postfix/recipient_delim=+-"}
+	want := []string{"postfix/mailname=bad name!", "postfix/recipient_delim=$"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	a[MailerType] = Answer{Value: "Internet Site"}
-	a[Mailname] = Answer{Value: "plain", Answered: true}
 	delete(a, RecipientDelim)
-	if got := CheckAll(a); len(got) != 0 {
-		t.Errorf("an internet site has problems: %v", got)
+	for _, name := range []string{"plain", "my_host.example"} {
+		a[Mailname] = Answer{Value: name, Answered: true}
+		if got := CheckAll(a); len(got) != 0 {
+			t.Errorf("an internet site has problems: %v", got)
+		}
+	}
+	a[Destinations], a[MyNetworks] = Answer{Value: "$mynetworks", Answered: true}, Answer{Value: "$mydestination", Answered: true}
+	if got := CheckAll(a); len(got) != 2 {
+		t.Errorf("two answers that refer to each other: %v", got)
+	}
+}
+
+func TestWithOwnNames(t *testing.T) {
+	f := Facts{FQDN: "box.lan.example", Computed: "box.localdomain"}
+	for list, want := range map[string]string{
+		"":                                  "$myhostname, localhost",
+		"corp.example":                      "corp.example, $myhostname, localhost",
+		"corp.example localhost":            "corp.example, localhost, $myhostname",
+		"$myhostname, localhost":            "$myhostname, localhost",
+		"Box.lan.example localhost":         "Box.lan.example localhost",
+		"hash:/etc/d, ${myhostname}":        "hash:/etc/d, ${myhostname}, localhost",
+		"!localhost, corp.example":          "!localhost, corp.example, $myhostname",
+		"inline:{ a.org=x, b.org=y }, c.de": "inline:{ a.org=x, b.org=y }, c.de, $myhostname, localhost",
+	} {
+		if got, added := WithOwnNames(list, f); got != want || (len(added) > 0) != (got != list) {
+			t.Errorf("%q became %q (%q), want %q", list, got, added, want)
+		}
 	}
 }
 

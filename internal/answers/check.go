@@ -6,6 +6,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode"
+
+	"postfix-maint/internal/maincf"
 )
 
 // ErrRFC1035 marks the error of a mail name that breaks the rules of RFC 1035, but on which a person may insist.
@@ -21,31 +24,35 @@ type Problem struct {
 	Text     string // for people, without the question's name
 }
 
-// CheckAll looks at everything that somebody answered, and at what only the whole set can show: a type that needs a relay
-// host without one. Guesses that nobody confirmed are not looked at, nor is a mail name without a dot a problem: like
-// Debian's layer, setup just does not write it. A value that is in force already is checked too; whoever writes only
-// changes passes only those.
+// CheckAll looks at everything that somebody answered, and finds what Postfix would refuse. Guesses that nobody confirmed are not
+// looked at, nor is a mail name a problem that only breaks RFC 1035, or has no dot: setup writes the one as Debian's layer does, and
+// leaves the other unwritten. A value that is in force already is checked too; whoever writes only changes passes only those.
 func CheckAll(a Answers) []Problem {
 	var problems []Problem
 	for _, q := range Questions() {
 		answer, ok := a[q]
-		missingRelay := q == RelayHost && answer.Value == "" // wrong by the type, whoever chose it
-		if !ok || !answer.Answered && !answer.Changed && !missingRelay {
+		if !ok || !answer.Answered && !answer.Changed {
 			continue
 		}
-		if err := Check(q, answer.Value, a); err != nil && !errors.Is(err, errPlain) {
+		if err := Check(q, answer.Value, a); err != nil && !errors.Is(err, errPlain) && (q != Mailname || CheckOrigin(answer.Value) != nil) {
 			problems = append(problems, Problem{Question: q, Value: answer.Value, Text: err.Error()})
 		}
 	}
 	return problems
 }
 
-// Check tells whether Postfix, and Debian's policy for the mail name, would take a value. The other answers matter for the
-// relay host, which some types need, and for a mail name on which a person insists.
+// Check tells whether Postfix, and Debian's policy for the mail name, would take a value. The other answers matter for what refers
+// to them, and for a mail name on which a person insists.
 func Check(q Question, value string, a Answers) error {
 	value = Clean(q, value)
-	if strings.ContainsAny(value, "\n\r\x00") {
+	switch {
+	case strings.ContainsAny(value, "\n\r"):
 		return errors.New("it has more than one line")
+	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }):
+		return fmt.Errorf("%q holds a control character", value)
+	}
+	if err := checkMacros(q, value, a); err != nil {
+		return err
 	}
 	switch q {
 	case MailerType:
@@ -59,7 +66,7 @@ func Check(q Question, value string, a Answers) error {
 		}
 		return err
 	case RelayHost:
-		return checkRelay(value, a)
+		return checkRelay(value)
 	case RootAddress:
 		return each(addresses(value), checkRecipient)
 	case Destinations:
@@ -82,6 +89,36 @@ func Check(q Question, value string, a Answers) error {
 		}
 	default:
 		return checkAboutRelay(q, value, a)
+	}
+	return nil
+}
+
+// parameters are those of main.cf that an answer is written into as it is.
+var parameters = map[Question]string{
+	Destinations: "mydestination", RelayHost: "relayhost", MyNetworks: "mynetworks", MailboxLimit: "mailbox_size_limit",
+	RecipientDelim: "recipient_delimiter", Protocols: "inet_protocols",
+}
+
+// checkMacros refuses a value that Postfix could not expand: a broken macro, or one that leads back to the value. Each of its
+// programs ends at once with such a main.cf ("macro processing error"). What the other parameters hold is for Postfix to judge.
+func checkMacros(q Question, value string, a Answers) error {
+	own, ok := parameters[q]
+	if !ok || !strings.Contains(value, "$") {
+		return nil
+	}
+	_, err := maincf.Expand(value, func(name string) (string, bool) {
+		if name == own {
+			return value, true
+		}
+		for other, param := range parameters {
+			if answer, ok := a[other]; ok && param == name {
+				return answer.Value, true
+			}
+		}
+		return "", false
+	})
+	if err != nil {
+		return fmt.Errorf("%w; a dollar of its own is written $$", err)
 	}
 	return nil
 }
@@ -110,13 +147,21 @@ func reserved(name string) bool {
 }
 
 func checkMailname(name string) error {
-	switch {
-	case strings.EqualFold(name, "==default=="):
+	if strings.EqualFold(name, "==default==") {
 		return nil
-	case reserved(name):
+	}
+	return checkOrigin(name, false)
+}
+
+// CheckOrigin tells whether name can be the domain of senders: what Postfix takes for myorigin, and other mail systems for a sender.
+// Postfix, like Debian's layer, also takes underscores (valid_hostname.c).
+func CheckOrigin(name string) error { return checkOrigin(name, true) }
+
+func checkOrigin(name string, underscore bool) error {
+	if reserved(name) {
 		return fmt.Errorf("%q is not yours to send mail from", name)
 	}
-	if err := checkDomain(name, false); err != nil {
+	if err := checkDomain(name, underscore); err != nil {
 		return err
 	}
 	if !strings.Contains(name, ".") {
@@ -161,12 +206,12 @@ func validLabel(label string, underscore bool) bool {
 	return true
 }
 
+// checkDelimiter takes a set of characters, any of which separates (postconf(5), since Postfix 2.11).
 func checkDelimiter(value string) error {
-	if len([]rune(value)) > 1 {
-		return fmt.Errorf("%q is more than one character", value)
-	}
-	if value != "" && (value < "!" || value > "~" || value == "$") {
-		return fmt.Errorf("%q cannot separate parts of an address", value)
+	for _, r := range value {
+		if r < '!' || r > '~' || r == '$' {
+			return fmt.Errorf("%q cannot separate parts of an address: write one or more of the characters + - = . and so on", r)
+		}
 	}
 	return nil
 }
@@ -210,7 +255,7 @@ func checkDestination(item string) error {
 // checkTable takes type:name, see DATABASE_README.
 func checkTable(item string) error {
 	kind, name, _ := strings.Cut(item, ":")
-	if kind == "" || name == "" || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
+	if kind == "" || kind[0] == '-' || name == "" || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz0123456789_-") != "" {
 		return fmt.Errorf("%q is not a table (type:name)", item)
 	}
 	return nil

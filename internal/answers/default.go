@@ -2,6 +2,7 @@ package answers
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -74,8 +75,8 @@ func Default(q Question, f Facts, a Answers) string {
 	return "" // no relay host is ever invented
 }
 
-// hostName is the host's full name if it is one that Postfix would take, else blank. A plain name stays plain: setup then
-// leaves the mail name alone, as Debian does, so that no image is born with its builder's name.
+// hostName is the host's full name if it is one that Postfix would take, else blank. A plain name stays plain, and is written
+// nowhere, so that no image is born with its builder's name (M04).
 func (f Facts) hostName() string {
 	name := strings.TrimSuffix(f.FQDN, ".")
 	domain := strings.Trim(f.Domain, ".")
@@ -89,7 +90,7 @@ func (f Facts) hostName() string {
 }
 
 func (f Facts) mailName() string {
-	if name := strings.TrimSuffix(f.Mailname, "."); name != "" && !reserved(name) && checkDomain(name, false) == nil {
+	if name := strings.TrimSuffix(f.Mailname, "."); name != "" && !reserved(name) && checkDomain(name, true) == nil {
 		return name
 	}
 	if name := f.hostName(); name != "" && !reserved(name) {
@@ -100,11 +101,11 @@ func (f Facts) mailName() string {
 
 // destinations is the list of domains this host takes mail for. Debian's list, without its duplicates and empty members;
 // and a host that hands all its mail to a relay never claims the organisation's domain, else mail to colleagues would
-// bounce here as to unknown users.
+// bounce here as to unknown users. A name without a dot is never written: $myhostname stands for it, and follows the host.
 func destinations(f Facts, a Answers) []string {
-	host := cmp.Or(f.hostName(), "localhost")
+	host := full(f.hostName())
 	domain := cmp.Or(strings.Trim(f.Domain, "."), localdomain)
-	mailname := cmp.Or(Resolve(Mailname, a[Mailname].Value, f), "localhost")
+	mailname := full(Resolve(Mailname, a[Mailname].Value, f))
 	list := []string{"$myhostname", host, "localhost." + domain, "localhost"}
 	switch t, _ := a.Type(); t {
 	case InternetSite:
@@ -117,9 +118,39 @@ func destinations(f Facts, a Answers) []string {
 	return unique(list)
 }
 
-// unique drops the members that an earlier one already says, whatever their case.
+// full is name if it has a domain, else blank.
+func full(name string) string {
+	if strings.Contains(name, ".") {
+		return name
+	}
+	return ""
+}
+
+// WithOwnNames is a list of destinations that nobody saw on a screen, with what it lacks of the host's own names: without
+// them mail to root, from cron say, would bounce. Debian's layer ignores such a list.
+func WithOwnNames(list string, f Facts) (whole string, added []string) {
+	members := splitList(list)
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(members, func(m string) bool {
+			m = strings.TrimLeft(m, "!") // behind what excludes a name the name itself is never looked at
+			return slices.ContainsFunc(names, func(n string) bool { return n != "" && strings.EqualFold(m, n) })
+		})
+	}
+	if !has("$myhostname", "${myhostname}", "$(myhostname)", f.hostName(), f.Computed) {
+		added = append(added, "$myhostname")
+	}
+	if !has("localhost") {
+		added = append(added, "localhost")
+	}
+	if len(added) == 0 {
+		return list, nil
+	}
+	return strings.Join(append(members, added...), ", "), added
+}
+
+// unique drops blanks, and the members that an earlier one already says, whatever their case.
 func unique(list []string) []string {
-	seen := make(map[string]bool)
+	seen := map[string]bool{"": true}
 	var kept []string
 	for _, item := range list {
 		if key := strings.ToLower(item); !seen[key] {

@@ -162,6 +162,11 @@ func (w *walk) finish() error {
 	if w.untouched() {
 		return nil
 	}
+	if _, seen := w.shown[answers.Destinations]; seen {
+		if err := w.f.SetFlag(string(answers.Destinations), answers.TypedFlag, true); err != nil {
+			return err
+		}
+	}
 	for _, s := range table {
 		a, ok := w.now[s.q]
 		wish := ok && w.wish(s.q)

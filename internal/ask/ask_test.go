@@ -19,19 +19,18 @@ func templates() map[string]debconftest.Template {
 	t := map[string]debconftest.Template{
 		"main_mailer_type": {Type: "select", Default: "Internet Site", Choices: []string{
 			"No configuration", "Internet Site", "Internet with smarthost", "Satellite system", "Local only"}},
-		"mailname":                {Type: "string", Default: "/etc/mailname", Description: "System mail name:"},
-		"relayhost":               {Type: "string", Description: "SMTP relay host (blank for none):"},
-		"root_address":            {Type: "string"},
-		"destinations":            {Type: "string"},
-		"chattr":                  {Type: "boolean", Default: "false"},
-		"mynetworks":              {Type: "string", Default: networks, Description: "Local networks:"},
-		"procmail":                {Type: "boolean"},
-		"mailbox_limit":           {Type: "string", Default: "0"},
-		"recipient_delim":         {Type: "string", Default: "+"},
-		"protocols":               {Type: "select", Choices: []string{"all", "ipv6", "ipv4"}},
-		"rfc1035_violation":       {Type: "boolean", Default: "false"},
-		"bad_recipient_delimiter": {Type: "error"},
-		"maint_invalid_answer":    {Type: "error"},
+		"mailname":             {Type: "string", Default: "/etc/mailname", Description: "System mail name:"},
+		"relayhost":            {Type: "string", Description: "SMTP relay host (blank for none):"},
+		"root_address":         {Type: "string"},
+		"destinations":         {Type: "string"},
+		"chattr":               {Type: "boolean", Default: "false"},
+		"mynetworks":           {Type: "string", Default: networks, Description: "Local networks:"},
+		"procmail":             {Type: "boolean"},
+		"mailbox_limit":        {Type: "string", Default: "0"},
+		"recipient_delim":      {Type: "string", Default: "+"},
+		"protocols":            {Type: "select", Choices: []string{"all", "ipv6", "ipv4"}},
+		"rfc1035_violation":    {Type: "boolean", Default: "false"},
+		"maint_invalid_answer": {Type: "error"},
 	}
 	full := make(map[string]debconftest.Template)
 	for name, tpl := range t {

@@ -88,10 +88,9 @@ func TestConfiguredHost(t *testing.T) {
 		"an unknown type, the first time after Debian's layer": {
 			noninteractive: true, reconfigure: true, given: with(live(), answers.MailerType, "HP"), want: values{answers.MailerType: "HP"},
 		},
-		"a relay type without the relay host that it needs": {
+		"a relay type with its relay host": {
 			reconfigure: true, given: direct, base: direct, live: direct,
-			user: append([]string{"main_mailer_type=Satellite system", "mailname", "relayhost", "maint_invalid_answer", "relayhost=r.example"},
-				reconfigured[3:]...),
+			user: append([]string{"main_mailer_type=Satellite system", "mailname", "relayhost=r.example"}, reconfigured[3:]...),
 			want: values{answers.RelayHost: "r.example"}, changed: []string{"main_mailer_type", "relayhost"},
 		},
 		"another type; the relay host is not asked for and not touched": {

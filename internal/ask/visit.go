@@ -90,12 +90,11 @@ func (w *walk) refused(q answers.Question) error {
 	return w.problem(q)
 }
 
-// problem is why the value in the database cannot be used. A value that is in force is not ours to judge, but no relay host
-// may be new with a type that needs one. And our own guess for a host with a plain name, which setup will leave unwritten,
-// is no mistake of the person who confirms it.
+// problem is why the value in the database cannot be used. A value that is in force is not ours to judge. And our own guess for
+// a host with a plain name, which setup will leave unwritten, is no mistake of the person who confirms it.
 func (w *walk) problem(q answers.Question) error {
 	value := w.now[q].Value
-	needed := value == "" && (q == answers.RelayHost || q == answers.RelayPassword)
+	needed := value == "" && q == answers.RelayPassword
 	if w.in.Live != nil && answers.Equal(q, value, w.in.Live[q]) && !needed {
 		return nil
 	}
@@ -184,20 +183,13 @@ func (w *walk) take(q answers.Question) error {
 	return w.f.Set(string(q), a.Value)
 }
 
-// The error messages of the package.
-const (
-	badDelimiter  = "postfix/bad_recipient_delimiter" // Debian's
-	invalidAnswer = "postfix/maint_invalid_answer"    // ours
-)
+// invalidAnswer is our error message.
+const invalidAnswer = "postfix/maint_invalid_answer"
 
 // complain tells the person what is wrong with the answer. keep is true for a mail name on which the person insists.
 func (w *walk) complain(q answers.Question, problem error) (keep bool, err error) {
-	value := w.now[q].Value
-	switch {
-	case q == answers.Mailname && errors.Is(problem, answers.ErrRFC1035):
-		return w.insist(value)
-	case q == answers.RecipientDelim && len(value) > 1:
-		return false, w.show(badDelimiter, "enteredstring", value)
+	if q == answers.Mailname && errors.Is(problem, answers.ErrRFC1035) {
+		return w.insist(w.now[q].Value)
 	}
 	title, err := w.f.Metaget(string(q), "description")
 	if err != nil {

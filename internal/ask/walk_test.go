@@ -193,16 +193,18 @@ func TestWrongInput(t *testing.T) {
 			want: values{answers.MyNetworks: "10.0.0.0/8"},
 		},
 		"a delimiter of two characters": {
-			user: []string{"mailname", "recipient_delim=+-", "bad_recipient_delimiter", "recipient_delim=-"},
-			want: values{answers.RecipientDelim: "-"}, shown: "postfix/bad_recipient_delimiter enteredstring=+-",
+			user: []string{"mailname", "recipient_delim=+-"}, want: values{answers.RecipientDelim: "+-"},
+		},
+		"a delimiter that Postfix cannot read": {
+			user: []string{"mailname", "recipient_delim=$", "maint_invalid_answer", "recipient_delim=-"},
+			want: values{answers.RecipientDelim: "-"},
 		},
 		"a limit that is no number": {
 			user: []string{"mailname", "mailbox_limit=1G", "maint_invalid_answer", "mailbox_limit=1073741824"},
 			want: values{answers.MailboxLimit: "1073741824"},
 		},
-		"no relay host where one is needed": {
-			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=", "maint_invalid_answer", "relayhost=r.example"},
-			want: values{answers.RelayHost: "r.example"},
+		"no relay host, as the question allows": {
+			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost="}, want: values{answers.RelayHost: ""},
 		},
 		"one of two relay hosts is none": {
 			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=a.example, 587", "maint_invalid_answer", "relayhost=a.example, b.example:587"},
@@ -292,6 +294,23 @@ func TestOurTemplate(t *testing.T) {
 		for _, want := range []string{"Template: " + words[1] + "\n", "${" + words[2] + "}"} {
 			if !strings.Contains(string(text), want) {
 				t.Errorf("debian/postfix.templates has no %q", want)
+			}
+		}
+	}
+}
+
+// Only a list of destinations that a person saw is taken as it is; one of a preseed file gets the host's own names.
+func TestDestinationsThatAPersonSaw(t *testing.T) {
+	for _, seen := range []bool{true, false} {
+		f := frontend(values{answers.Destinations: "corp.example"})
+		if seen {
+			f.SetFlag(string(answers.Destinations), "seen", false)
+		}
+		f.Priority, f.User = "medium", func(_, shown string) (string, bool) { return shown, false }
+		for range 2 { // debconf runs config twice in one installation
+			run(t, f, ask.Input{Facts: facts()})
+			if f.Flag(string(answers.Destinations), answers.TypedFlag) != seen {
+				t.Errorf("seen by a person: %v, but the flag says %v", seen, !seen)
 			}
 		}
 	}

@@ -11,11 +11,17 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"postfix-maint/internal/lock"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
 
-// lockWait is how long a run waits for another one, which has a few hundred small files to write at most.
-const lockWait = 30 * time.Second
+// How long a run waits for another one, which has a few hundred small files to write at most; a hook holds up whoever set up the network.
+// Then it goes on: each file is replaced in one step, so two runs at once do less harm than a mail system that does not start.
+const (
+	lockWait = 5 * time.Second
+	hookWait = time.Second
+)
 
 // Result is what a run did, or would do: paths relative to the queue directory, sorted.
 type Result struct {
@@ -24,6 +30,10 @@ type Result struct {
 	// Missing, of Check alone, is what is not there at all: files of Changed, and directories. Foreign, of Inspect alone, is what
 	// lies there and is neither planned nor ours.
 	Missing, Foreign []string
+	// Unreachable, of Inspect alone, says which sockets a chrooted service is led to and cannot reach: a sentence each.
+	Unreachable []string
+	// Undone is what could not be brought up to date; Warnings or the error say why.
+	Undone []string
 }
 
 // Apply makes the chroot hold what the plan says. With nothing to do it writes nothing. The error is one of those that the
@@ -39,21 +49,24 @@ func (p *Plan) Inspect() (Result, error) { return p.run(false, (*applier).inspec
 // applier is one run.
 type applier struct {
 	*Plan
-	q       *queue
-	k       *kept
-	result  Result
-	changes []change
-	dirs    []string // to be made, parents first
-	removal []string // files to be removed
-	rmdirs  []string // directories to be removed, deepest first
-	relays  []Relay  // to be made
-	ended   []string // units of relays to be stopped
-	sockets []string // that go with them
-	dirty   bool     // the list needs to be written although no file changes
-	fatal   []error
-	refused []string // not written, because the file system takes nothing: said once, not for each of hundreds of certificates
-	refusal error    // the last answer
-	now     time.Time
+	q        *queue
+	k        *kept
+	result   Result
+	changes  []change
+	dirs     []string // to be made, parents first
+	removal  []string // files to be removed
+	rmdirs   []string // directories to be removed, deepest first
+	relays   []Relay  // to be made
+	ended    []string // units of relays to be stopped
+	sockets  []string // that go with them
+	dirty    bool     // the list needs to be written although no file changes
+	fatal    []error
+	refused  []string         // not written, because the file system takes nothing: said once, not for each of hundreds of certificates
+	refusal  error            // the last answer
+	lacking  map[string]error // directories that could not be made
+	wanted   map[string]bool  // what the plan holds, but for what turned out to be nothing
+	troubles []trouble
+	now      time.Time
 }
 
 // change is one file to be written.
@@ -68,10 +81,13 @@ type change struct {
 
 // run compares and does the rest; write tells whether that writes.
 func (p *Plan) run(write bool, do func(*applier)) (Result, error) {
-	a := &applier{Plan: p, now: time.Now()}
-	a.result.Warnings = slices.Clone(p.Warnings)
+	a := &applier{Plan: p, now: time.Now(), lacking: map[string]error{}}
+	a.result.Warnings, a.result.Undone = slices.Clone(p.Warnings), slices.Clone(p.undone)
 	if p.Off {
 		return a.result, nil
+	}
+	if err := checkHost(p.deps, p.Instance); err != nil {
+		return a.result, err
 	}
 	real, err := p.deps.Root.Resolve(p.Instance.QueueDir)
 	if err == nil {
@@ -85,9 +101,7 @@ func (p *Plan) run(write bool, do func(*applier)) (Result, error) {
 	}
 	defer a.q.close()
 	if write {
-		if err := a.q.lock(lockWait); err != nil {
-			return a.result, fmt.Errorf("cannot use queue directory %q: %w", p.Instance.QueueDir, err)
-		}
+		defer a.lock().Release()
 	}
 	var found bool
 	var warn string
@@ -99,29 +113,41 @@ func (p *Plan) run(write bool, do func(*applier)) (Result, error) {
 		a.sweep() // first, while the list still has all names of the run that did not end
 	}
 	a.decide(found)
+	if a.busy() || a.dirty {
+		if err := checkOthers(p.deps, p.Instance); err != nil { // only now, for it reads the configuration of every instance
+			return a.result, err
+		}
+	}
 	do(a)
+	a.say()
 	slices.Sort(a.result.Changed)
 	slices.Sort(a.result.Removed)
 	return a.result, errors.Join(a.fatal...)
+}
+
+// lock keeps two runs from working on one chroot. In an image nobody else is at work, and no file of ours is left in its /run.
+func (a *applier) lock() *lock.Lock {
+	root, limit := a.deps.Root, lockWait
+	if a.small {
+		limit = hookWait
+	}
+	if !root.IsHost() {
+		return nil
+	}
+	if err := makeDir(root, paths.ChrootLocks, sysroot.Attr{Mode: 0o700}); err != nil {
+		return nil // no /run that can be written, in a confined unit: the run before this one had it
+	}
+	l, err := lock.Brief(path.Join(paths.ChrootLocks, stateName(a.Instance)), limit)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		a.warn("another run works on the chroot of instance %s for longer than %v: going on beside it", a.Instance.Name, limit)
+	}
+	return l
 }
 
 func (a *applier) warn(format string, args ...any) {
 	if w := fmt.Sprintf(format, args...); !slices.Contains(a.result.Warnings, w) {
 		a.result.Warnings = append(a.result.Warnings, w)
 	}
-}
-
-// fail notes that a file could not be copied; without an essential one there is no going on.
-func (a *applier) fail(e Entry, err error) {
-	if _, there := a.q.look(e.Path); essential[e.Path] && errors.Is(there, fs.ErrNotExist) {
-		a.fatal = append(a.fatal, fmt.Errorf("cannot copy %q to the chroot of instance %s: %w", e.Source, a.Instance.Name, err))
-		return
-	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) {
-		a.refused, a.refusal = append(a.refused, e.Path), err
-		return
-	}
-	a.warn("cannot copy %q to %q: %v", e.Source, e.Path, err)
 }
 
 func (a *applier) foretell() {
@@ -152,20 +178,25 @@ func (a *applier) act() {
 
 // actOnFiles is the part of act that the list is about.
 func (a *applier) actOnFiles() {
-	if len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) == 0 && !a.dirty && !a.k.Pending {
+	if !a.busy() && !a.dirty && !a.k.Pending {
 		return
 	}
-	if len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) > 0 {
+	if a.busy() {
 		a.announce()
 	}
 	for _, name := range a.dirs {
 		if err := a.makeDir(name); err != nil {
-			a.warn("cannot make directory %q: %v", name, err)
+			a.lacking[name] = err
 			a.k.dropDir(name)
 		}
 	}
 	for _, c := range a.changes {
 		a.write(c)
+	}
+	for _, e := range a.Entries {
+		if err := a.lacking[e.Path]; err != nil && e.Source == "" {
+			a.fail(e, err)
+		}
 	}
 	if len(a.refused) > 0 {
 		a.warn("cannot copy to the queue directory %q (%d files, %q first): %v", a.Instance.QueueDir, len(a.refused), a.refused[0], a.refusal)
@@ -175,19 +206,32 @@ func (a *applier) actOnFiles() {
 	a.save()
 }
 
+// busy tells whether there is anything to do in the queue directory.
+func (a *applier) busy() bool { return len(a.changes)+len(a.dirs)+len(a.removal)+len(a.rmdirs) > 0 }
+
 func (a *applier) save() {
+	// What a run that was killed here has left: there is a change to be noted again then. The directory has the lists of all instances.
+	for _, name := range []string{keptPath(a.Instance), deltaPath(a.Instance)} {
+		if _, err := a.deps.Root.SweepTemp(name); err != nil {
+			a.warn("%v", err)
+		}
+	}
 	a.deps.Logf("writing the list %s", keptPath(a.Instance))
 	if err := a.k.save(a.deps.Root, a.Instance); err != nil {
 		// The mail matters more: the files are copied all the same, and become ours at the next run that can write.
 		a.warn("cannot note what belongs to the chroot of instance %s: %v", a.Instance.Name, err)
+		a.result.Undone = append(a.result.Undone, keptPath(a.Instance))
 	}
 }
 
-// sweep removes temporary files of a run that was killed.
+// sweep removes temporary files and directories of a run that was killed.
 func (a *applier) sweep() {
 	dirs := map[string]bool{}
 	for name := range a.k.Files {
 		dirs[path.Dir(name)] = true
+	}
+	for _, name := range a.k.Dirs {
+		dirs[name], dirs[path.Dir(name)] = true, true
 	}
 	for _, name := range slices.Sorted(maps.Keys(dirs)) {
 		d, err := a.q.open(name)
@@ -195,12 +239,8 @@ func (a *applier) sweep() {
 			continue
 		}
 		a.deps.Logf("sweeping %s", name)
-		_, err = sysroot.Sweep(d.root, func(target string) bool {
-			_, mine := a.k.Files[path.Join(name, target)]
-			return mine
-		})
-		if err != nil {
-			a.warn("cannot sweep %q: %v", name, err)
+		if _, err = sysroot.Sweep(d.root, func(string) bool { return true }); err != nil { // the names say that they are ours
+			a.failed(name, "sweep", err)
 		}
 	}
 }
@@ -208,11 +248,7 @@ func (a *applier) sweep() {
 // announce writes what will be ours into the list.
 func (a *applier) announce() {
 	for n, c := range a.changes {
-		if f := a.k.Files[c.Path]; f != nil {
-			before := *f
-			before.sums = slices.Clone(f.sums)
-			a.changes[n].before = &before
-		}
+		a.changes[n].before = a.k.Files[c.Path]
 		a.k.own(c.Path, c.sum)
 	}
 	for _, name := range a.dirs {
@@ -223,6 +259,9 @@ func (a *applier) announce() {
 }
 
 func (a *applier) makeDir(name string) error {
+	if err := a.lacking[path.Dir(name)]; err != nil {
+		return err
+	}
 	parent, err := a.q.open(path.Dir(name))
 	if err != nil {
 		return err
@@ -248,6 +287,9 @@ func (a *applier) owner() (uid, gid int) {
 // write puts one file in its place.
 func (a *applier) write(c change) {
 	d, err := a.q.open(path.Dir(c.Path))
+	if a.lacking[path.Dir(c.Path)] != nil {
+		err = a.lacking[path.Dir(c.Path)]
+	}
 	if err == nil {
 		a.deps.Logf("copying %s to %s", c.Source, c.Path)
 		_, err = sysroot.Replace(d.root, path.Base(c.Path), c.data, c.attr)
@@ -282,7 +324,7 @@ func (a *applier) remove() {
 			return false
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			a.warn("cannot remove %q: %v", name, err)
+			a.failed(name, "remove", err)
 			return false
 		}
 		if d != nil {

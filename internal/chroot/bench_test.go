@@ -12,7 +12,7 @@ func BenchmarkNothingToDo(b *testing.B) {
 	files := map[string]string{"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n"}
 	for n := range 150 {
 		files[fmt.Sprintf("etc/ssl/certs/%08x.0", n)] = fmt.Sprintf("-> ca%d.pem", n)
-		files[fmt.Sprintf("etc/ssl/certs/ca%d.pem", n)] = "certificate"
+		files[fmt.Sprintf("etc/ssl/certs/ca%d.pem", n)] = pemCA
 	}
 	root := host(b, files)
 	apply(b, root)

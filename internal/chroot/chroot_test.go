@@ -20,6 +20,7 @@ const (
 	queueDir = "var/spool/postfix"
 	multi    = "usr/lib/x86_64-linux-gnu/"
 	chrooted = "smtp inet n - y - - smtpd\nsmtp unix - - y - - smtp\nlocal unix - n n - - local\n"
+	pemCA    = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
 	nothing  = "smtp inet n - n - - smtpd\n"
 )
 
@@ -291,13 +292,13 @@ func TestWhatIsPlanned(t *testing.T) {
 	t.Parallel()
 	ca := map[string]string{
 		"etc/ssl/certs/0a775a30.0":          "-> root.pem",
-		"etc/ssl/certs/root.pem":            "CA",
+		"etc/ssl/certs/root.pem":            pemCA,
 		"etc/ssl/certs/deadbeef.1":          "-> gone.pem",
 		"etc/ssl/certs/cafe0000.0/":         "",
 		"etc/ssl/certs/sub/11111111.0":      "x",
 		"etc/ssl/certs/ca-certificates.crt": "bundle",
 		"etc/ssl/certs/0A775A30.0":          "x",
-		"srv/ca/22222222.10":                "mine",
+		"srv/ca/22222222.10":                pemCA,
 	}
 	merge := func(more map[string]string) map[string]string {
 		m := maps.Clone(ca)

@@ -16,14 +16,14 @@ const bundle = "ca-certificates.crt"
 // a server's own certificate included, which so became a trusted one in the chroot (failure C08). What is equal to the
 // host's file of the same name, and a hashed link to such a file, is that script's work: it is ours now, so that what the
 // plan does not want can go.
-func (a *applier) claimCADir(to, host string, wanted map[string]bool) {
+func (a *applier) claimCADir(to, host string) {
 	d, err := a.q.open(to)
 	if err != nil {
 		return
 	}
 	names, err := d.names()
 	if err != nil {
-		a.warn("cannot read directory %q: %v", to, err)
+		a.failed(to, "read", err)
 		return
 	}
 	slices.Sort(names)
@@ -31,7 +31,7 @@ func (a *applier) claimCADir(to, host string, wanted map[string]bool) {
 	for _, name := range names {
 		p := path.Join(to, name)
 		data, same := a.equalsHost(d, p, path.Join(host, name))
-		if equal[name] = same; same && !wanted[p] && name != bundle {
+		if equal[name] = same; same && !a.wanted[p] && name != bundle {
 			a.k.Files[p] = &keptFile{sums: []string{sum(data)}, source: untrusted, copy: untrusted}
 			a.dirty = true
 		}
@@ -39,7 +39,7 @@ func (a *applier) claimCADir(to, host string, wanted map[string]bool) {
 	foreign := 0
 	for _, name := range names {
 		p := path.Join(to, name)
-		if !hashed.MatchString(name) || wanted[p] || a.k.Files[p] != nil {
+		if !hashed().MatchString(name) || a.wanted[p] || a.k.Files[p] != nil {
 			continue
 		}
 		if target, err := d.root.Readlink(name); err == nil && equal[target] {
@@ -59,6 +59,10 @@ func (a *applier) claimCADir(to, host string, wanted map[string]bool) {
 func (a *applier) equalsHost(d *dir, name, host string) ([]byte, bool) {
 	st, err := d.stat(path.Base(name))
 	if err != nil || st.kind() != unix.S_IFREG || st.mount != d.mount {
+		return nil, false
+	}
+	// Before it is read: whoever owns the directory can have it full of large files.
+	if fi, err := a.deps.Root.Stat(host); err != nil || fi.Size() != st.sig.size || a.hostsOwn(st, host) {
 		return nil, false
 	}
 	have, err := a.q.read(name)

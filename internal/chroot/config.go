@@ -16,6 +16,7 @@ import (
 type config struct {
 	inst     instance.Instance
 	main     *maincf.File
+	master   *mastercf.File
 	services []mastercf.Service // all of master.cf
 	chrooted []mastercf.Service
 }
@@ -37,15 +38,14 @@ func readConfig(root *sysroot.Root, inst instance.Instance, master []byte) (*con
 			return nil, fmt.Errorf("cannot read configuration: %w", err)
 		}
 	}
-	table, err := mastercf.Parse(data)
-	if err != nil {
+	if c.master, err = mastercf.Parse(data); err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", name, err)
 	}
 	compat, err := c.value("compatibility_level")
 	if err != nil {
 		return nil, err
 	}
-	c.services = table.Services()
+	c.services = c.master.Services()
 	for _, s := range c.services {
 		if s.Chrooted(compat) {
 			c.chrooted = append(c.chrooted, s)

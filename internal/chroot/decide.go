@@ -24,10 +24,11 @@ const maxFile = 256 << 20
 // decide compares the plan with the queue directory and fills in what has to be done. It reads only. found is false where
 // there was no list yet.
 func (a *applier) decide(found bool) {
-	wanted, needed := map[string]bool{}, map[string]bool{}
+	needed := map[string]bool{}
+	a.wanted = map[string]bool{}
 	claim := map[string]bool{}
 	for _, e := range a.Entries {
-		wanted[e.Path] = true
+		a.wanted[e.Path] = true
 		dir := path.Dir(e.Path)
 		if e.Source == "" {
 			dir = e.Path
@@ -47,10 +48,10 @@ func (a *applier) decide(found bool) {
 	}
 	for to, host := range a.caDir {
 		if claim[to] || !found {
-			a.claimCADir(to, host, wanted)
+			a.claimCADir(to, host)
 		}
 	}
-	for _, name := range a.stale(wanted) {
+	for _, name := range a.stale() {
 		a.consider(name)
 	}
 	a.decideRelays()
@@ -70,7 +71,7 @@ func (a *applier) wantDir(name string) bool {
 		a.warn("%v in the queue directory %q: what belongs there is not copied", block, a.Instance.QueueDir)
 		return false
 	case !errors.Is(err, fs.ErrNotExist):
-		a.warn("cannot use directory %q: %v", name, err)
+		a.failed(name, "use", err)
 		return false
 	}
 	if !a.wantDir(path.Dir(name)) {
@@ -99,11 +100,19 @@ func (a *applier) compare(e Entry) (kind uint16) {
 		return st.kind()
 	}
 	regular := !missing && st.kind() == unix.S_IFREG
+	if same := e.source == untrusted || e.source.inode == st.sig.inode; regular && same && a.hostsOwn(st, e.Source) {
+		a.disown(e.Path)
+		return st.kind()
+	}
 	f := a.k.Files[e.Path]
 	if regular && f != nil && f.source == e.source && f.copy == st.sig {
 		return st.kind()
 	}
 	c, err := a.load(e)
+	if errors.Is(err, errNoCertificate) {
+		delete(a.wanted, e.Path)
+		return st.kind()
+	}
 	if err != nil {
 		a.fail(e, err)
 		return st.kind()
@@ -128,6 +137,11 @@ func (a *applier) inStep(c change, st stat) {
 // load reads the host's file of an entry.
 func (a *applier) load(e Entry) (change, error) {
 	c := change{Entry: e}
+	if e.reader != "" { // its own mode will not keep the copy from being read, so nobody else may have put it there
+		if err := a.deps.Root.Trusted(path.Dir(e.Source)); err != nil {
+			return c, err
+		}
+	}
 	real, err := a.deps.Root.Resolve(e.Source)
 	if err != nil {
 		return c, err
@@ -153,6 +167,11 @@ func (a *applier) load(e Entry) (change, error) {
 	}
 	if e.convert != nil {
 		c.data = e.convert(c.data)
+	}
+	if e.certs {
+		if err := a.cutCertificates(&c); err != nil {
+			return c, err
+		}
 	}
 	c.sum = sum(c.data)
 	return c, nil
@@ -195,9 +214,9 @@ func (a *applier) holdsData(name string, st stat, data []byte) bool {
 }
 
 // stale lists what is ours and not in the plan any more, sorted.
-func (a *applier) stale(wanted map[string]bool) []string {
+func (a *applier) stale() []string {
 	names := slices.AppendSeq(slices.Collect(maps.Keys(a.k.Files)), maps.Keys(a.k.Links))
-	names = slices.DeleteFunc(names, func(name string) bool { return wanted[name] || a.holds(name) })
+	names = slices.DeleteFunc(names, func(name string) bool { return a.wanted[name] || a.holds(name) })
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -210,17 +229,35 @@ func (a *applier) consider(name string) {
 		a.warn("%v in the queue directory %q: what we have put there stays", block, a.Instance.QueueDir)
 		return
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		a.warn("cannot look at %q: %v", name, err)
+		a.failed(name, "look at", err)
+		return
+	case err == nil && a.hostsOwn(st, "/"+name):
+		a.disown(name)
 		return
 	case err == nil && a.ours(name, st):
 		a.removal = append(a.removal, name)
 		return
 	case err == nil && !a.k.Pending: // else it was never written by the run that did not end
-		a.warn("%q in the queue directory %q is not needed any more and was changed by somebody: it is left to them", name, a.Instance.QueueDir)
+		a.each(name, "%%s in the queue directory %q is not needed any more and was changed by somebody: it is left to them", a.Instance.QueueDir)
 	}
 	delete(a.k.Files, name)
 	delete(a.k.Links, name)
 	a.dirty = true
+}
+
+// hostsOwn tells whether what lies in the queue directory is the host's own file, seen by another name: it is up to date by itself, and
+// never ours.
+func (a *applier) hostsOwn(st stat, host string) bool {
+	return st.id == idOf(a.deps.Root.Stat(host)) || st.id == idOf(a.deps.Root.Lstat(host))
+}
+
+// disown drops a file from the list.
+func (a *applier) disown(name string) {
+	if a.k.Files[name] != nil || a.k.Links[name] != "" {
+		delete(a.k.Files, name)
+		delete(a.k.Links, name)
+		a.dirty = true
+	}
 }
 
 // ours tells whether the file at name is what the list says.
@@ -237,6 +274,9 @@ func (a *applier) ours(name string, st stat) bool {
 	case st.kind() == unix.S_IFREG && f != nil:
 		if f.copy == st.sig {
 			return true
+		}
+		if len(f.sums) == 1 && f.copy != untrusted && f.copy.size != st.sig.size {
+			return false // no other content was ever ours, and what it is now may be large
 		}
 		data, err := a.q.read(name)
 		return err == nil && slices.Contains(f.sums, sum(data))
@@ -257,6 +297,9 @@ func (a *applier) leaveDirs(needed map[string]bool) {
 			continue
 		}
 		d, err := a.q.open(name)
+		if err == nil && a.hostsOwn(d.self, "/"+name) {
+			err = fs.ErrNotExist
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			a.k.dropDir(name)
 			a.dirty = true

@@ -3,14 +3,10 @@ package chroot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
-	"syscall"
 
-	"mvdan.cc/sh/v3/expand"
 	"mvdan.cc/sh/v3/syntax"
 
 	"postfix-maint/internal/instance"
@@ -36,7 +32,7 @@ func readSettings(root *sysroot.Root, inst instance.Instance) (settings, []strin
 	if !inst.IsPrimary() {
 		s.vars["multi_instance_name"] = inst.Name
 	}
-	data, err := readSmall(root, paths.DefaultFile)
+	data, err := root.ReadTrusted(paths.DefaultFile)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -56,12 +52,12 @@ func readSettings(root *sysroot.Root, inst instance.Instance) (settings, []strin
 func (s *shell) words(name string) []string {
 	var words []string
 	param := &syntax.Word{Parts: []syntax.WordPart{&syntax.ParamExp{Short: true, Param: &syntax.Lit{Value: name}}}}
-	fields, err := expand.Fields(s.config(), param)
+	fields, err := s.fields(param)
 	if err != nil { // a broken pattern: the words as they stand
 		fields = strings.Fields(s.vars[name])
 	}
 	for _, f := range fields {
-		words = append(words, path.Clean("/"+f))
+		words = append(words, path.Clean("/"+showOdd(f)))
 	}
 	return words
 }
@@ -69,23 +65,7 @@ func (s *shell) words(name string) []string {
 // maxSmall bounds what is read of a text file of the host.
 const maxSmall = 8 << 20
 
-// readSmall reads a text file of the host; anything but a regular file is refused, so that a FIFO cannot hold us.
+// readSmall reads a text file of the host.
 func readSmall(root *sysroot.Root, name string) ([]byte, error) {
-	real, err := root.Resolve(name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	fi, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !fi.Mode().IsRegular() || fi.Size() > maxSmall {
-		return nil, fmt.Errorf("%q is no regular file of at most %d bytes", name, maxSmall)
-	}
-	return io.ReadAll(io.LimitReader(f, maxSmall))
+	return root.ReadAtMost(name, maxSmall)
 }

@@ -11,7 +11,7 @@
 // What ends in an error, for then chrooted services cannot work:
 //   - main.cf or master.cf cannot be read, or a value that decides about the chroot cannot be worked out
 //   - myorigin is debian.org or ubuntu.com, which belong to others (as in Debian's scripts)
-//   - the queue directory cannot be opened, or another run does not let go of it
+//   - the queue directory cannot be opened, or is the host's or another instance's
 //   - a file of the table essential exists on the host, cannot be copied, and the chroot has not even an old copy; not so if it is
 //     a directory, say, as container engines make of a missing one: the host's own programs cannot use that either
 //

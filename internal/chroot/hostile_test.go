@@ -32,7 +32,7 @@ func TestLinksInTheQueueDirectory(t *testing.T) {
 	t.Parallel()
 	const ca = "etc/ssl/certs/0a775a30.0"
 	withCA := map[string]string{
-		"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n", ca: "CA", "victim/": "", "victim/hosts": "keep",
+		"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n", ca: pemCA, "victim/": "", "victim/hosts": "keep",
 	}
 	for name, c := range map[string]struct {
 		links  map[string]string
@@ -115,7 +115,7 @@ func TestEssentialFiles(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	put(t, root, queueDir+"/etc/hosts", "old\n")
-	warned(t, apply(t, root), `"/etc/localtime": not a regular file`, `"/etc/hosts" to "etc/hosts"`)
+	warned(t, apply(t, root), `"/etc/localtime": not a regular file`, `"etc/hosts" up to date`)
 	if got := get(t, root, queueDir+"/etc/hosts"); got != "old\n" {
 		t.Errorf("hosts holds %q", got)
 	}
@@ -221,7 +221,7 @@ func TestMountsNeedsRoot(t *testing.T) {
 	const cert = "etc/ssl/certs/0a775a30.0"
 	setup := func(t *testing.T) *sysroot.Root {
 		return host(t, map[string]string{
-			"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n", cert: "CA",
+			"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n", cert: pemCA,
 			"etc/ssl/certs/server.pem": "x", queueDir + "/etc/ssl/certs/": "", queueDir + "/etc/hosts": "x", "elsewhere": "x",
 		})
 	}
@@ -243,7 +243,7 @@ func TestMountsNeedsRoot(t *testing.T) {
 		bind(t, root, "etc/ssl/certs", queueDir+"/etc/ssl/certs")
 		put(t, root, "etc/postfix/main.cf", "compatibility_level=2\n")
 		warned(t, apply(t, root), `"etc/ssl/certs" is a mount point in the queue directory "/var/spool/postfix": what we have put there stays`)
-		if got := get(t, root, cert); got != "CA" {
+		if got := get(t, root, cert); got != pemCA {
 			t.Errorf("the host's certificate holds %q", got)
 		}
 		if err := unix.Unmount(filepath.Join(root.Dir(), queueDir, "etc/ssl/certs"), unix.MNT_DETACH); err != nil {
@@ -299,4 +299,26 @@ func TestMountsNeedsRoot(t *testing.T) {
 			t.Errorf("said %d times: %q", said, r.Warnings)
 		}
 	})
+}
+
+// TestHugeThingsInTheQueueDirectory shows that what somebody else puts there, who owns a directory on the way, is neither read nor walked
+// without a bound.
+func TestHugeThingsInTheQueueDirectory(t *testing.T) {
+	t.Parallel()
+	root := host(t, nil)
+	apply(t, root)
+	put(t, root, "etc/postfix/master.cf", nothing)
+	real := filepath.Join(root.Dir(), queueDir)
+	if err := os.Truncate(filepath.Join(real, "etc/hosts"), 1<<42); err != nil { // sparse: more than any memory
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(real, strings.Repeat("d/", 1000)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r, err := plan(t, root).Inspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	warned(t, r, "one in the other", `"etc/hosts" in the queue directory "/var/spool/postfix" is not needed any more and was changed`)
+	warned(t, apply(t, root), `"etc/hosts"`)
 }

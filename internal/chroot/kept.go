@@ -24,10 +24,21 @@ type kept struct {
 	Queue string `json:"queue_directory"` // whose files these are
 	// Pending is set while files are being changed. Where a run finds it set, the one before did not end.
 	Pending bool                 `json:"pending,omitempty"`
+	Form    int                  `json:"form"`             // of the copies: see form
+	Serial  string               `json:"serial,omitempty"` // of this writing of the list
 	Files   map[string]*keptFile `json:"files"`
 	Links   map[string]string    `json:"links,omitempty"`       // left by Debian 12's script, and what they say
 	Dirs    []string             `json:"directories,omitempty"` // made by us, sorted
+
+	base      map[string]*keptFile // what the list on the disk says, without the delta: these are never changed, others take their place
+	baseLinks map[string]string
+	baseDirs  []string
+	amended   bool // there is a delta, or may be one
 }
+
+// form is how copies are made of the host's files. A list of another form says what is ours, but not that it needs no look: 1 copies of
+// a directory of CAs nothing but certificates.
+const form = 1
 
 // keptFile is one file of ours. It is still ours while its content has one of the sums; the signatures only save reading it.
 // In the list it is one line, "sum[,sum] source copy", because a start with nothing to do spends much of its time on it.
@@ -41,8 +52,10 @@ type keptFile struct {
 var untrusted = signature{size: -1}
 
 // MarshalText makes the line of the list.
-func (f *keptFile) MarshalText() ([]byte, error) {
-	return []byte(strings.Join(f.sums, ",") + " " + f.source.String() + " " + f.copy.String()), nil
+func (f *keptFile) MarshalText() ([]byte, error) { return []byte(f.line()), nil }
+
+func (f *keptFile) line() string {
+	return strings.Join(f.sums, ",") + " " + f.source.String() + " " + f.copy.String()
 }
 
 // UnmarshalText reads it.
@@ -95,7 +108,7 @@ func stateName(inst instance.Instance) string {
 // loadKept reads the list; found is false where there is none yet. A list that cannot be understood, or one of another
 // queue directory, counts as empty and is reported: what is equal to the plan becomes ours again.
 func loadKept(root *sysroot.Root, inst instance.Instance) (k *kept, found bool, warn string) {
-	empty := &kept{Queue: inst.QueueDir, Files: map[string]*keptFile{}, Links: map[string]string{}}
+	empty := &kept{Queue: inst.QueueDir, Form: form, amended: true, Files: map[string]*keptFile{}, Links: map[string]string{}}
 	data, err := readSmall(root, keptPath(inst))
 	if errors.Is(err, fs.ErrNotExist) {
 		return empty, false, ""
@@ -105,6 +118,9 @@ func loadKept(root *sysroot.Root, inst instance.Instance) (k *kept, found bool, 
 		err = json.Unmarshal(data, k)
 	}
 	if err == nil {
+		err = k.amend(root, inst)
+	}
+	if err == nil {
 		err = k.check()
 	}
 	if err != nil {
@@ -112,6 +128,12 @@ func loadKept(root *sysroot.Root, inst instance.Instance) (k *kept, found bool, 
 	}
 	if k.Queue != inst.QueueDir {
 		return empty, true, fmt.Sprintf("the queue directory was %q before; what was copied there is left to the administrator", k.Queue)
+	}
+	if k.Form != form {
+		k.Form, k.Serial = form, ""
+		for _, f := range k.Files {
+			f.source, f.copy = untrusted, untrusted
+		}
 	}
 	return k, true, ""
 }
@@ -140,38 +162,56 @@ func (k *kept) check() error {
 	return nil
 }
 
-// save writes the list in one rename, or removes it where nothing is ours.
+// save writes what changed beside the list, or the list in one rename, or removes both where nothing is ours. A delta of an earlier list is
+// void by its serial, whenever a crash comes.
 func (k *kept) save(root *sysroot.Root, inst instance.Instance) error {
 	name := keptPath(inst)
-	if _, err := root.SweepTemp(name); err != nil {
-		return err
-	}
 	if len(k.Files)+len(k.Links)+len(k.Dirs) == 0 && !k.Pending {
-		_, err := root.Remove(name)
+		_, err := root.Remove(deltaPath(inst))
+		if err == nil {
+			_, err = root.Remove(name)
+		}
 		return err
 	}
+	attr := sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()}
+	if d, short := k.delta(); short {
+		data, err := json.Marshal(d)
+		if err == nil {
+			_, err = root.WriteFile(deltaPath(inst), append(data, '\n'), attr)
+		}
+		k.amended = true
+		return err
+	}
+	k.Serial = newSerial()
 	data, err := json.MarshalIndent(k, "", "\t")
 	if err != nil {
 		return err
 	}
-	if _, err := root.MkdirAll(path.Dir(name), sysroot.Attr{Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
+	if err := makeDir(root, path.Dir(name), sysroot.Attr{Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
 		return err
 	}
-	_, err = root.WriteFile(name, append(data, '\n'), sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
+	if _, err = root.WriteFile(name, append(data, '\n'), attr); err != nil {
+		k.Serial = "" // whatever is there, no delta goes with it
+		return err
+	}
+	k.written()
+	if k.amended {
+		k.amended = false
+		_, err = root.Remove(deltaPath(inst))
+	}
 	return err
 }
 
 // own adds the sum of a content that is about to be written.
 func (k *kept) own(name, sum string) {
-	f := k.Files[name]
-	if f == nil {
-		f = &keptFile{source: untrusted}
-		k.Files[name] = f
+	f := &keptFile{source: untrusted, copy: untrusted}
+	if old := k.Files[name]; old != nil {
+		f.source, f.sums = old.source, slices.Clone(old.sums)
 	}
 	if !slices.Contains(f.sums, sum) {
 		f.sums = append(f.sums, sum)
 	}
-	f.copy = untrusted
+	k.Files[name] = f
 }
 
 func (k *kept) ownDir(name string) {
@@ -182,4 +222,13 @@ func (k *kept) ownDir(name string) {
 
 func (k *kept) dropDir(name string) {
 	k.Dirs = slices.DeleteFunc(k.Dirs, func(d string) bool { return d == name })
+}
+
+// makeDir makes a directory for a list, a lock or a marker, and takes away what an earlier try left that was killed.
+func makeDir(root *sysroot.Root, name string, attr sysroot.Attr) error {
+	made, err := root.MkdirAll(name, attr)
+	if made {
+		_, err = root.SweepTemp(name)
+	}
+	return err
 }

@@ -1,10 +1,12 @@
 package chroot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -12,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
@@ -148,13 +151,37 @@ func TestTemporaryFilesOfAKilledRunGo(t *testing.T) {
 			t.Parallel()
 			root := host(t, map[string]string{queueDir + "/etc/hosts": "old\n"})
 			crashing(t, root, 3) // the list is written, some files are not
-			put(t, root, queueDir+"/etc/.hosts123", "half")
+			temp := []string{
+				queueDir + "/etc/.postfix-maint-tmp.hosts.AAAA", queueDir + "/.postfix-maint-tmp.usr.AAAA/", queueDir + "/usr/.postfix-maint-tmp.lib.AAAA/",
+				"var/lib/postfix-maint/chroot/.postfix-maint-tmp.-.AAAA", "var/lib/postfix-maint/chroot-switch/.postfix-maint-tmp.-.AAAA",
+				"var/lib/postfix-maint/.postfix-maint-tmp.chroot-switch.AAAA/", "etc/postfix/.postfix-maint-tmp.master.cf.AAAA",
+			}
+			for _, name := range temp {
+				if put(t, root, path.Clean(name), "half"); strings.HasSuffix(name, "/") {
+					put(t, root, path.Clean(name), "")
+					put(t, root, path.Join(name, "x"), "half")
+					put(t, root, path.Join(name, "x"), "")
+				}
+			}
 			put(t, root, queueDir+"/etc/.mine123", "whole")
 			put(t, root, "etc/postfix/master.cf", master)
 			warned(t, apply(t, root))
 			names := inQueue(t, root)
-			if slices.Contains(names, "etc/.hosts123") || !slices.Contains(names, "etc/.mine123") {
+			if !slices.Contains(names, "etc/.mine123") {
 				t.Errorf("in the queue directory: %q", names)
+			}
+			put(t, root, "var/lib/postfix-maint/chroot-switch", "") // the kill came before it was there
+			s, err := NewSwitch(Deps{Root: root}, plan(t, root).Instance, master == nothing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Apply(t.Context(), func(context.Context, instance.Instance) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			for name := range sysroottest.Dump(t, root.Dir(), false) {
+				if strings.Contains(name, "postfix-maint-tmp") {
+					t.Errorf("left: %s", name)
+				}
 			}
 		})
 	}
@@ -206,12 +233,12 @@ func TestWhatDebian12Left(t *testing.T) {
 	const certs = "etc/ssl/certs/"
 	files := map[string]string{
 		"etc/postfix/main.cf":         "compatibility_level=2\nmyhostname=a.example\nsmtp_tls_CApath=/etc/ssl/certs\n",
-		certs + "ca.pem":              "CA",
+		certs + "ca.pem":              pemCA,
 		certs + "0a775a30.0":          "-> ca.pem",
 		certs + "server.pem":          "key of the server",
 		certs + "ca-certificates.crt": "bundle",
 		// the copies: every *.pem, and what openssl rehash made of them
-		queueDir + "/" + certs + "ca.pem":                      "CA",
+		queueDir + "/" + certs + "ca.pem":                      pemCA,
 		queueDir + "/" + certs + "server.pem":                  "key of the server",
 		queueDir + "/" + certs + "0a775a30.0":                  "-> ca.pem",
 		queueDir + "/" + certs + "5e7d0000.0":                  "-> server.pem",
@@ -242,7 +269,7 @@ func TestWhatDebian12Left(t *testing.T) {
 		t.Error("the second run touched something")
 	}
 	put(t, root, queueDir+"/"+certs+"0a775a30.0", "-> ca.pem") // Debian's script has been here again
-	put(t, root, queueDir+"/"+certs+"ca.pem", "CA")
+	put(t, root, queueDir+"/"+certs+"ca.pem", pemCA)
 	warned(t, apply(t, root), `1 certificates in "etc/ssl/certs"`)
 	if ok, _ := root.Exists("/" + queueDir + "/" + certs + "ca.pem"); ok {
 		t.Error("what Debian's script made again is still there")

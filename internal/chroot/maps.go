@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +12,8 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
+	"postfix-maint/internal/sysroot"
 )
 
 // table is a lookup table that the configuration names (DATABASE_README).
@@ -22,7 +23,7 @@ type table struct {
 }
 
 // tableName finds tables in a parameter's value: by themselves, in a list, in the braces of pipemap and unionmap, behind proxy:.
-var tableName = regexp.MustCompile(`(?:^|[\s,;{=])(proxy:)?([a-z]+):([^\s,;{}]+)`)
+var tableName = pattern.New(`(?:^|[\s,;{=])(proxy:)?([a-z]+):([^\s,;{}]+)`)
 
 // elsewhere are parameters whose tables are opened by local(8), virtual(8) and programs for administrators only.
 var elsewhere = strings.Fields("alias_database virtual_uid_maps virtual_gid_maps mailbox_command_maps mailbox_transport_maps " +
@@ -35,7 +36,7 @@ func (c *config) tables() []table {
 		if expanded, err := instance.Expand(c.main, c.inst.ConfigDir, value); err == nil {
 			value = expanded // else a macro in it is unknown: the tables beside it still count
 		}
-		for _, m := range tableName.FindAllStringSubmatch(value, -1) {
+		for _, m := range tableName().FindAllStringSubmatch(value, -1) {
 			if t := (table{typ: m[2], name: m[3], proxied: m[1] != ""}); !slices.Contains(found, t) {
 				found = append(found, t)
 			}
@@ -128,7 +129,7 @@ func (p *Plan) module(conf *config, typ string) (string, error) {
 		}
 	}
 	for _, file := range files {
-		data, err := readSmall(p.deps.Root, file)
+		data, err := p.deps.Root.ReadTrusted(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
@@ -172,10 +173,7 @@ func (p *Plan) source(t table) map[string][]string {
 	if !path.IsAbs(t.name) {
 		return values
 	}
-	data, err := readSmall(p.deps.Root, t.name)
-	if err != nil {
-		return values
-	}
+	data := p.readTrusted(t.name)
 	f, err := maincf.Parse(data)
 	if err != nil {
 		p.warnf("cannot understand %q: %v", t.name, err)
@@ -187,6 +185,15 @@ func (p *Plan) source(t table) map[string][]string {
 		values[name] = maincf.SplitList(value)
 	}
 	return values
+}
+
+// readTrusted reads a file that names others, which are copied. One that somebody else can write is obeyed by nobody, and said.
+func (p *Plan) readTrusted(name string) []byte {
+	data, err := p.deps.Root.ReadTrusted(name)
+	if errors.As(err, new(*sysroot.UntrustedError)) {
+		p.warnf("the files that %q names are not copied: %v", name, err)
+	}
+	return data
 }
 
 // clientFiles are the parameters of a table's description that name files, which the client library reads when it connects.
@@ -220,11 +227,7 @@ func (p *Plan) addClient(t table) {
 // addLDAP plans ldap.conf(5), which libldap reads at its first use, and the certificates that it names.
 func (p *Plan) addLDAP() {
 	_ = p.addFile(paths.LDAPConf, rel(paths.LDAPConf), "settings of libldap", nil)
-	data, err := readSmall(p.deps.Root, paths.LDAPConf)
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(data)) {
+	for line := range strings.Lines(string(p.readTrusted(paths.LDAPConf))) {
 		if f := strings.Fields(line); len(f) == 2 && strings.EqualFold(f[0], "TLS_CACERT") {
 			_ = p.addFile(f[1], rel(f[1]), "TLS_CACERT in "+paths.LDAPConf, nil)
 		}

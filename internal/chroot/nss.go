@@ -4,11 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"postfix-maint/internal/elfdep"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
 )
 
 // builtin are the NSS modules that are part of libc.so.6 itself since glibc 2.34 (Debian 12 has 2.36): no file is loaded
@@ -16,9 +16,9 @@ import (
 var builtin = map[string]bool{"files": true, "dns": true}
 
 // action is a reaction in nsswitch.conf(5), which is no module.
-var action = regexp.MustCompile(`\[[^]]*\]`)
+var action = pattern.New(`\[[^]]*\]`)
 
-var moduleName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var moduleName = pattern.New(`^[A-Za-z0-9_-]+$`)
 
 // lookup is a module that nsswitch.conf(5) names for a database.
 type lookup struct{ database, module string }
@@ -32,8 +32,8 @@ func lookups(nsswitch []byte) []lookup {
 		if !ok {
 			continue
 		}
-		for _, name := range strings.Fields(action.ReplaceAllString(services, " ")) {
-			if !builtin[name] && moduleName.MatchString(name) {
+		for _, name := range strings.Fields(action().ReplaceAllString(services, " ")) {
+			if !builtin[name] && moduleName().MatchString(name) {
 				found = append(found, lookup{strings.TrimSpace(database), name})
 			}
 		}
@@ -49,10 +49,12 @@ func (p *Plan) addLibraries(conf *config) {
 	program = path.Join(program, "smtpd") // any daemon: they are all for one machine
 	var l *elfdep.Loader
 	if err == nil {
-		l, err = elfdep.New(p.deps.Root, program, paths.LdSoConf, paths.LibPrefixRoot, paths.LibPrefix)
+		l, err = p.deps.Shared.loader(p.deps.Root, program)
 	}
 	var nsswitch []byte
 	if err == nil {
+		// Whoever owns it: the C library of each process of root's obeys the same file, and from here it only chooses among the host's
+		// own libraries, by names without a slash.
 		nsswitch, err = readSmall(p.deps.Root, paths.NSSwitch)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = nil

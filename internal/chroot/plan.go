@@ -21,12 +21,19 @@ type Deps struct {
 	Root *sysroot.Root
 	Logf func(format string, args ...any)
 	Run  func(name string, args ...string) error
+	// Instances are those of the host where they are known already; nil has them read.
+	Instances []instance.Instance
+	// Shared is what the plans of one run have in common; nil is that of one plan.
+	Shared *Shared
 }
 
 // complete is d with nothing left nil.
 func (d Deps) complete() Deps {
 	if d.Logf == nil {
 		d.Logf = func(string, ...any) {}
+	}
+	if d.Shared == nil {
+		d.Shared = &Shared{}
 	}
 	return d
 }
@@ -39,6 +46,7 @@ type Entry struct {
 
 	convert func([]byte) []byte // what the copy holds instead of the file itself
 	reader  string              // the one account that may read the copy, whoever may read the file; "" keeps owner and mode
+	certs   bool                // only the certificates in it are copied
 	source  signature
 }
 
@@ -51,6 +59,8 @@ type Plan struct {
 	// Off is set where the administrator switched the synchronisation off (SYNC_CHROOT): nothing is added or removed.
 	Off bool
 
+	undone    []string // what could not be looked at
+	small     bool     // of a hook, which holds up others
 	unused    []string // what NSS modules cannot do in the chroot, where nothing asks for it
 	uses      []login  // what smtpd services check passwords by
 	mailOwner string   // the account that Postfix's daemons run as
@@ -110,6 +120,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addPasswd(conf)
 	p.addMaps(conf)
 	p.addLogins(conf)
+	p.addSockets(conf)
 	p.checkLog(conf)
 	// A queue on a file system of its own may have been made without it; the syslog daemon does not make it.
 	p.Entries = append(p.Entries, Entry{Path: path.Dir(rel(paths.DevLog)), Why: "directory for the syslog daemon's socket"})
@@ -136,7 +147,7 @@ func (p *Plan) addFile(source, to, why string, convert func([]byte) []byte) erro
 			return nil
 		}
 	}
-	fi, err := p.deps.Root.Stat(source)
+	fi, err := p.deps.Shared.stat(p.deps.Root, source)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return fs.ErrNotExist
 	}
@@ -151,6 +162,9 @@ func (p *Plan) addFile(source, to, why string, convert func([]byte) []byte) erro
 	case useless || !essential[to]: // else Apply finds out whether there is an old copy at least
 		p.warnf("cannot copy %q: %v", source, err)
 		p.held = append(p.held, to)
+		if !useless {
+			p.undone = append(p.undone, to)
+		}
 		return nil
 	}
 	p.Entries = append(p.Entries, e)

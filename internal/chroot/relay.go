@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
 )
 
 // Relay is a socket in the chroot that leads to one of the host's: systemd listens on it and hands each connection to
@@ -99,11 +100,55 @@ func (p *Plan) eachSaslauthd(visit func(vars map[string]string)) {
 		}
 		name := path.Join(paths.DefaultsDir, e.Name())
 		s := &shell{root: p.deps.Root, ok: true, vars: map[string]string{"IFS": " \t\n"}}
-		if data, err := readSmall(p.deps.Root, name); err == nil {
-			s.source(name, data)
+		data, err := p.deps.Root.ReadTrusted(name)
+		if errors.As(err, new(*sysroot.UntrustedError)) {
+			p.warnf("what %q says about saslauthd counts for nothing: %v", name, err)
 		}
+		s.source(name, data)
 		visit(s.vars)
 	}
+}
+
+// placeOption makes configure-instance tell whether nobody but root decides what a name means.
+const placeOption = "--place"
+
+// place is the name of the relay's socket on the host.
+func (r Relay) place(p *Plan) string { return path.Join(p.Instance.QueueDir, r.Path) }
+
+// safe tells whether the relay's two names can be handed to other programs: they are root's alone, and a unit can hold them. Whoever
+// owned a directory on the way could put something else in the place of the socket between bind(2) and chown(2), which would then be
+// theirs, or lead Postfix's clients to any socket of the host.
+func (r Relay) safe(p *Plan) error {
+	for _, name := range []string{r.place(p), r.Target} {
+		if strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("\"'\\$%;", c) }) {
+			return fmt.Errorf("%q has letters that a unit cannot hold", name)
+		}
+		if err := p.deps.Root.TrustedPlace(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Binds gives the directories to be mounted in the chroot where systemd does not run, "from" and "to" one after the other, and says what
+// cannot be mounted. The plan must have been applied.
+func (p *Plan) Binds() (binds [][2]string, warnings []string) {
+	for _, r := range p.Relays {
+		if strings.HasPrefix(r.kind, socketKind) {
+			continue // its directory may hold more than the socket
+		}
+		err := r.safe(p)
+		to := path.Dir(r.place(p))
+		if err == nil {
+			err = p.deps.Root.Trusted(to)
+		}
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("%s will not work: %v", r.Why, err))
+			continue
+		}
+		binds = append(binds, [2]string{path.Dir(r.Target), to})
+	}
+	return binds, warnings
 }
 
 // unit is the name of the relay's units without their suffix.
@@ -116,11 +161,14 @@ func (r Relay) command(p *Plan) []string {
 	args := []string{
 		paths.SystemdRun, "--quiet", "--collect", "--unit=" + unit,
 		"--description=Relay to " + r.Target + " for the chroot of Postfix instance " + p.Instance.Name,
-		"--socket-property=ListenStream=" + path.Join(p.Instance.QueueDir, r.Path),
+		"--socket-property=ListenStream=" + r.place(p),
+		// systemd makes the socket by its name and then gives it away by its name, now and whenever the instance is restarted.
+		"--socket-property=ExecStartPre=" + paths.ConfigureInstance + " " + placeOption + " " + r.place(p),
 		// smtpd runs as this user, so it needs no membership in group sasl. Its clients get no further than to a password check.
 		"--socket-property=SocketUser=" + p.mailOwner, "--socket-property=SocketMode=0600",
 		"--socket-property=PartOf=" + p.Instance.Unit(),
 		"--property=PartOf=" + unit + ".socket",
+		"--property=ExecStartPre=+" + paths.ConfigureInstance + " " + placeOption + " " + r.Target,
 	}
 	for _, property := range strings.Fields(relaySandbox) {
 		args = append(args, "--property="+property)
@@ -136,7 +184,7 @@ const relaySandbox = `CapabilityBoundingSet=CAP_DAC_OVERRIDE NoNewPrivileges=yes
 
 // decideRelays compares the relays that run with those planned.
 func (a *applier) decideRelays() {
-	for _, kind := range []string{"saslauthd", "dovecot"} {
+	for _, kind := range a.relayKinds() {
 		n := slices.IndexFunc(a.Relays, func(r Relay) bool { return r.kind == kind && len(a.Entries) > 0 })
 		if a.deps.Run == nil || n < 0 && a.holds(".") { // no systemd, or a plan that does not know
 			continue
@@ -145,12 +193,14 @@ func (a *applier) decideRelays() {
 		text, err := readSmall(a.deps.Root, path.Join(paths.TransientUnits, unit))
 		_, listens, _ := strings.Cut(string(text), "\nListenStream=")
 		listens, _, _ = strings.Cut(listens, "\n")
-		if err == nil && (n < 0 || listens != path.Join(a.Instance.QueueDir, a.Relays[n].Path) || a.kindAt(a.Relays[n].Path) != unix.S_IFSOCK) {
+		wanted := n >= 0 && !(err != nil && a.occupied(a.Relays[n])) && a.mayListen(a.Relays[n])
+		if err == nil && (!wanted || !strings.Contains(string(text), placeOption+`"`) || listens != a.Relays[n].place(a.Plan) ||
+			a.kindAt(a.Relays[n].Path) != unix.S_IFSOCK) {
 			a.ended = append(a.ended, unit)
 			a.sockets = append(a.sockets, strings.TrimPrefix(listens, a.Instance.QueueDir+"/"))
 			err = fs.ErrNotExist
 		}
-		if n >= 0 && err != nil && a.mayListen(a.Relays[n]) {
+		if wanted && err != nil {
 			a.relays = append(a.relays, a.Relays[n])
 		}
 	}
@@ -167,6 +217,9 @@ func (a *applier) deadSockets() {
 		names, _ := d.names() // an unreadable one is leaveDirs' business
 		for _, name := range names {
 			p := path.Join(dir, name)
+			if a.wanted[p] { // was looked at: a directory of certificates has hundreds
+				continue
+			}
 			planned := slices.ContainsFunc(a.Relays, func(r Relay) bool { return r.Path == p && len(a.Entries) > 0 })
 			if !planned && !slices.Contains(a.sockets, p) && a.dead(p) {
 				a.sockets = append(a.sockets, p)
@@ -181,13 +234,23 @@ func (a *applier) dead(p string) bool {
 	if err != nil || a.kindAt(p) != unix.S_IFSOCK {
 		return false
 	}
+	socket, err := unix.Openat(int(d.file.Fd()), path.Base(p), unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(socket)
+	return refuses(socket)
+}
+
+// refuses tells whether nobody listens on the socket of a descriptor.
+func refuses(socket int) bool {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(fd)
-	// By the directory's descriptor: no link is followed, and the path is short enough for an address.
-	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d/%s", d.file.Fd(), path.Base(p))})
+	// By its descriptor: it is that socket whatever has its name by now, and the path is short enough for an address.
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", socket)})
 	return errors.Is(err, unix.ECONNREFUSED)
 }
 
@@ -217,6 +280,10 @@ func (a *applier) mayListen(r Relay) bool {
 	case err == nil && st.kind() != unix.S_IFSOCK:
 		a.warn("%q in the queue directory %q is no socket: no relay is made to %q", r.Path, a.Instance.QueueDir, r.Target)
 	default:
+		if err := r.safe(a.Plan); err != nil {
+			a.warn("no relay is made to %q, so %s will not work: %v", r.Target, r.Why, err)
+			return false
+		}
 		return true
 	}
 	return false
@@ -240,7 +307,7 @@ func (a *applier) endRelays() {
 	}
 }
 
-// makeRelays starts the planned ones. Without them mail flows all the same, only nobody can log in: failures are warnings.
+// makeRelays starts the planned ones. Failures are warnings: without a relay mail waits or nobody can log in, and the rest works.
 func (a *applier) makeRelays() {
 	for _, r := range a.relays {
 		command := r.command(a.Plan)

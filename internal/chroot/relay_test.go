@@ -90,6 +90,25 @@ func TestLogins(t *testing.T) {
 	}
 }
 
+// A set-up of saslauthd that somebody else can write does not decide whether the chroot gets a relay.
+func TestForeignSaslauthdNeedsRoot(t *testing.T) {
+	needRoot(t)
+	root := host(t, map[string]string{
+		"etc/postfix/main.cf": authMain, smtpdConf: "pwcheck_method: saslauthd\n", "etc/passwd": postfixes,
+		"etc/default/saslauthd": "START=yes\n", "etc/default/saslauthd-2": "OPTIONS='-m /var/spool/postfix/var/run/saslauthd'\n",
+	})
+	if p := plan(t, root); len(p.Relays) != 0 {
+		t.Fatalf("relays %v beside saslauthd in the chroot", p.Relays)
+	}
+	if err := os.Chown(filepath.Join(root.Dir(), "etc/default/saslauthd-2"), 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	p := plan(t, root)
+	if len(p.Relays) != 1 || !strings.Contains(strings.Join(p.Warnings, "\n"), `"/etc/default/saslauthd-2"`) {
+		t.Errorf("relays %v, warnings %q", p.Relays, p.Warnings)
+	}
+}
+
 // The copy of sasldb is for Postfix alone, whoever may read the host's file.
 func TestSasldbIsPrivate(t *testing.T) {
 	root := host(t, map[string]string{"etc/postfix/main.cf": authMain, "etc/sasldb2": "secret", "etc/passwd": postfixes})
@@ -129,13 +148,17 @@ func (m *manager) run(name string, args ...string) error {
 		unit := filepath.Join(dir, args[1])
 		return os.Remove(unit) // the socket stays, and nobody listens
 	}
-	var unit, socket string
+	var unit, socket, check string
 	for _, arg := range args {
 		if u, ok := strings.CutPrefix(arg, "--unit="); ok {
 			unit = u + ".socket"
 		}
 		if s, ok := strings.CutPrefix(arg, "--socket-property=ListenStream="); ok {
 			socket = s
+		}
+		if c, ok := strings.CutPrefix(arg, "--socket-property="); ok && strings.HasPrefix(c, "ExecStartPre=") {
+			_, command, _ := strings.Cut(c, "=")
+			check = "ExecStartPre=\nExecStartPre=\"" + strings.Join(strings.Fields(command), "\" \"") + "\"\n" // as systemd writes it
 		}
 	}
 	_ = os.Remove(filepath.Join(m.root.Dir(), socket))
@@ -145,7 +168,7 @@ func (m *manager) run(name string, args ...string) error {
 	}
 	l.SetUnlinkOnClose(false)
 	return errors.Join(l.Close(), os.MkdirAll(dir, 0o755),
-		os.WriteFile(filepath.Join(dir, unit), []byte("[Socket]\nListenStream="+socket+"\n"), 0o644))
+		os.WriteFile(filepath.Join(dir, unit), []byte("[Socket]\nListenStream="+socket+"\n"+check), 0o644))
 }
 
 func (m *manager) apply(t *testing.T) Result {
@@ -172,21 +195,28 @@ func (m *manager) write(t *testing.T, name, text string) {
 	}
 }
 
-// A relay comes with its need, is left alone while it stands, made anew where its socket is gone, and goes with its need.
-func TestRelayLife(t *testing.T) {
-	dir, err := os.MkdirTemp("", "m") // a socket's path has 108 bytes at most
+// shortHost is host with a short name: a socket's path has 108 bytes at most.
+func shortHost(t *testing.T, files map[string]string) *sysroot.Root {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "m")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	from := host(t, map[string]string{"etc/postfix/main.cf": authMain, smtpdConf: "pwcheck_method: saslauthd\n", "etc/passwd": postfixes, "etc/default/": ""})
-	if err := os.Rename(from.Dir(), filepath.Join(dir, "r")); err != nil {
+	if err := os.Rename(host(t, files).Dir(), filepath.Join(dir, "r")); err != nil {
 		t.Fatal(err)
 	}
 	root, err := sysroot.Open(filepath.Join(dir, "r"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return root
+}
+
+// A relay comes with its need, is left alone while it stands, made anew where its socket is gone, and goes with its need.
+func TestRelayLife(t *testing.T) {
+	root := shortHost(t, map[string]string{"etc/postfix/main.cf": authMain, smtpdConf: "pwcheck_method: saslauthd\n", "etc/passwd": postfixes, "etc/default/": ""})
+	dir := filepath.Dir(root.Dir())
 	m := &manager{root: root}
 	expect := func(step string, r Result, changed bool, calls ...string) {
 		t.Helper()
@@ -267,5 +297,74 @@ func TestRelayKeepsOut(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A relay's names are handed to systemd, and by the init script to mount(8): so nobody but root may decide what they mean. One that runs
+// is ended when that changes.
+func TestRelayPlaceNeedsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: directories of other owners are made")
+	}
+	const auth = "/var/run/saslauthd"
+	for name, c := range map[string]struct {
+		dir  string // relative to the host
+		mode os.FileMode
+		uid  int
+	}{
+		"the queue directory is another's":          {queueDir, 0o755, 101},
+		"a directory of ours in it is another's":    {queueDir + auth, 0o755, 101},
+		"one on the way":                            {queueDir + "/var", 0o755, 101},
+		"all may write there":                       {queueDir + auth, 0o777, 0},
+		"all may, with the sticky bit":              {queueDir + auth, 0o777 | os.ModeSticky, 0},
+		"the host's socket is in another's":         {auth[1:], 0o755, 101},
+		"the host's socket is in one like /tmp":     {auth[1:], 0o777 | os.ModeSticky, 0},
+		"the host's will be, once the directory is": {"var/run", 0o755, 101},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := shortHost(t, map[string]string{
+				"etc/postfix/main.cf": authMain, smtpdConf: "pwcheck_method: saslauthd\n", "etc/passwd": postfixes, "var/run/": "",
+			})
+			m := &manager{root: root}
+			if c.dir != "var/run" {
+				if err := os.MkdirAll(filepath.Join(root.Dir(), auth), 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if r := m.apply(t); !slices.Contains(r.Changed, muxPath) {
+				t.Fatalf("no relay at first: %q", r.Warnings)
+			}
+			at := filepath.Join(root.Dir(), c.dir)
+			if err := errors.Join(os.Chown(at, c.uid, -1), os.Chmod(at, c.mode)); err != nil {
+				t.Fatal(err)
+			}
+			refused := func(warnings []string) bool {
+				return slices.ContainsFunc(warnings, func(w string) bool {
+					return strings.Contains(w, `"/`+c.dir+`"`) && (strings.Contains(w, "(chown root)") || strings.Contains(w, "(chmod o-w)") || strings.Contains(w, "(choose another directory)"))
+				})
+			}
+			for step, calls := range []string{"systemctl stop", ""} {
+				m.calls = nil
+				if r := m.apply(t); strings.Join(m.calls, ",") != calls || !refused(r.Warnings) {
+					t.Errorf("run %d: calls %q, warnings %q", step, m.calls, r.Warnings)
+				}
+			}
+			if binds, warnings := plan(t, root).Binds(); len(binds) > 0 || !refused(warnings) {
+				t.Errorf("to be mounted: %q, warnings %q", binds, warnings)
+			}
+		})
+	}
+}
+
+// A name is handed on only where a unit can hold it as it is.
+func TestRelayNames(t *testing.T) {
+	for _, name := range []string{"/run/a b/mux", "/run/a%n/mux", "/run/$HOME/mux", "/run/a\nb/mux", `/run/a"/mux`} {
+		root := host(t, map[string]string{
+			"etc/postfix/main.cf": authMain + "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = " + strings.ReplaceAll(strings.ReplaceAll(name, "$", "$$"), "\n", "\n ") + "\n", "etc/passwd": postfixes,
+		})
+		m := &manager{root: root}
+		if r := m.apply(t); m.calls != nil || len(r.Warnings) == 0 {
+			t.Errorf("%q: calls %q, warnings %q", name, m.calls, r.Warnings)
+		}
 	}
 }

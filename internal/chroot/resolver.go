@@ -3,8 +3,6 @@ package chroot
 import (
 	"path"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"postfix-maint/internal/instance"
@@ -16,7 +14,7 @@ import (
 // time zone and the ports are among them because they cost nothing, and a "postfix reload" by hand finds them then (failure C12). A
 // file that the host has not (while an editor or a VPN replaces it, say) stays until the next full run.
 func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
-	p := &Plan{Instance: inst, deps: d.complete(), held: []string{"."}}
+	p := &Plan{Instance: inst, deps: d.complete(), held: []string{"."}, small: true}
 	conf, err := readConfig(d.Root, inst, nil)
 	if err != nil {
 		return nil, err
@@ -32,7 +30,17 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 	said := len(p.Warnings)
 	p.addLogins(conf)              // sasldb is changed by saslpasswd2(8) at any time
 	p.Warnings = p.Warnings[:said] // what is wrong with SMTP AUTH is said at each start
+	p.Relays = nil                 // made at a start: whoever sets up the network does not wait for systemd
 	return p, nil
+}
+
+// LookupFiles are the host's files that NewResolverPlan copies.
+func LookupFiles() []string {
+	names := []string{paths.SASLDB}
+	for _, f := range hostFiles {
+		names = append(names, f.path)
+	}
+	return names
 }
 
 // lookupPrograms ask name servers by themselves, with a state of their own: res_search(3) after clearing two options, or
@@ -53,13 +61,9 @@ func RetireIdle(d Deps, inst instance.Instance) (ended, warnings []string) {
 		return nil, nil
 	}
 	changed := time.Unix(0, signatureOf(fi).ctime)
-	text, err := readSmall(d.Root, path.Join(inst.QueueDir, "pid/master.pid"))
-	if err != nil {
+	master := Master(d, inst.QueueDir)
+	if master == 0 {
 		return nil, nil // it does not run
-	}
-	master, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if program, e := procs.Program(master); err != nil || e != nil || path.Base(program) != "master" {
-		return nil, nil
 	}
 	for _, pid := range procs.Children(master) {
 		program, err := procs.Program(pid)

@@ -1,12 +1,12 @@
 package chroot
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -17,20 +17,31 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// maxSteps bounds what a file of settings can make us do, whatever it includes or loops over.
-const maxSteps = 20000
+// What files of settings can make us do at most, whatever they include, loop over or double.
+const (
+	maxSteps    = 20000
+	maxSettings = 64 << 10 // bytes of one file: the parser recurses, and Go cannot recover from a stack that is too deep
+	maxExpanded = 8 << 20  // bytes of statements evaluated and variables expanded, together
+	maxListed   = 100000   // files in directories that patterns go through
+	maxWords    = 1000     // of one test
+)
 
 // shell evaluates the part of the shell language (dash(1)) that files of settings are written in: assignments, expansions,
 // tests, conditions, loops over words, and other such files read with ".". No program is run, no file is written. What is
-// beyond that gives a warning with its place and counts as a failed command.
+// beyond that gives a warning with its place and counts as a failed command. The warning does not quote it: what is read by mistake
+// may hold secrets, and warnings go to the journal. (The interpreter of mvdan.cc/sh has no bound for memory, and ways to jobs, traps,
+// standard input and other directories that all would have to be shut.)
 type shell struct {
-	root  *sysroot.Root
-	vars  map[string]string
-	files []string // being read, the innermost last
-	steps int
-	ok    bool // "$?" is 0
-	done  bool // exit or return was met, or too many steps
-	warns []string
+	root   *sysroot.Root
+	vars   map[string]string
+	files  []string // being read, the innermost last
+	steps  int
+	spent  int  // of maxExpanded
+	listed int  // of maxListed
+	size   int  // of the words that are being expanded: no pattern in them is longer
+	ok     bool // "$?" is 0
+	done   bool // exit or return was met, or a bound
+	warns  []string
 }
 
 // Get and Each are expand.Environ, Set makes ${x:=y} work.
@@ -39,6 +50,9 @@ func (s *shell) Get(name string) expand.Variable {
 		return expand.Variable{Set: true, Kind: expand.String, Str: map[bool]string{true: "0", false: "1"}[s.ok]}
 	}
 	v, ok := s.vars[name]
+	if s.spent += len(v); s.spent > maxExpanded {
+		v = "" // the file ends at this statement
+	}
 	return expand.Variable{Set: ok, Kind: expand.String, Str: v}
 }
 
@@ -58,12 +72,28 @@ func (s *shell) Set(name string, v expand.Variable) error {
 }
 
 func (s *shell) config() *expand.Config {
-	return &expand.Config{Env: s, ReadDir2: func(dir string) ([]fs.DirEntry, error) { return s.root.ReadDir(path.Clean("/" + dir)) }}
+	return &expand.Config{Env: s, ReadDir2: func(dir string) ([]fs.DirEntry, error) {
+		if s.listed > maxListed {
+			return nil, errors.New("too many files")
+		}
+		entries, err := s.root.ReadDir(path.Clean("/" + dir))
+		s.listed += len(entries) + 1
+		for _, e := range entries {
+			s.spent += len(e.Name()) * s.size / 10
+		}
+		if s.spent > maxExpanded {
+			return nil, errTooLong
+		}
+		return entries, err
+	}}
 }
 
 // literal expands a word that is not split. expand.Literal (v3.14) leaves the backslash of an unquoted "\ " in its result, so
 // such a pair is turned into a quoted letter before.
 func (s *shell) literal(w *syntax.Word) (string, error) {
+	if err := s.afford(w); err != nil {
+		return "", err
+	}
 	plain := &syntax.Word{}
 	for _, part := range w.Parts {
 		lit, ok := part.(*syntax.Lit)
@@ -92,20 +122,69 @@ func (s *shell) warn(pos syntax.Pos, format string, args ...any) {
 	s.warns = append(s.warns, place+fmt.Sprintf(format, args...))
 }
 
-// source evaluates the statements of one file, up to the first that is no shell, as the shell itself would.
+// source evaluates the statements of one file, up to the first that is no shell, as the shell itself would. No file, and no fault of
+// the parser's, ends in a panic: that would keep Postfix from starting.
 func (s *shell) source(name string, data []byte) {
 	s.files = append(s.files, name)
-	defer func() { s.files = s.files[:len(s.files)-1] }()
-	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
-	for stmt, err := range parser.StmtsSeq(strings.NewReader(string(data))) {
-		if err != nil {
-			s.warns = append(s.warns, fmt.Sprintf("cannot read %s to its end: %v", name, err))
-			return
+	line := uint(1)
+	defer func() {
+		if recover() != nil {
+			s.warns = append(s.warns, fmt.Sprintf("cannot read %s to its end: not understood from line %d on", name, line))
 		}
-		if s.stmt(stmt); s.done {
-			return
+		s.files = s.files[:len(s.files)-1]
+	}()
+	if len(data) > maxSettings {
+		s.warns = append(s.warns, fmt.Sprintf("cannot read %s: it has more than %d bytes", name, maxSettings))
+		return
+	}
+	failed := false
+	parser := syntax.NewParser(syntax.Variant(syntax.LangPOSIX))
+	for stmt, err := range parser.StmtsSeq(strings.NewReader(hideOdd(data))) {
+		switch fault := (syntax.ParseError{}); {
+		case failed || s.done: // the sequence (v3.14) goes on after an error although its loop was left, which is a panic
+		case err != nil:
+			if failed = true; errors.As(err, &fault) {
+				line = fault.Pos.Line()
+			}
+			s.warns = append(s.warns, fmt.Sprintf("cannot read %s to its end: no shell from line %d on", name, line))
+		default:
+			line = stmt.Pos().Line()
+			s.stmt(stmt)
 		}
 	}
+}
+
+// odd stands for a byte that is not UTF-8, with the byte's value added: the shell takes any byte, in a comment in Latin-1 as in the
+// name of a file, but the parser does not. It is in the range for private use.
+const odd = 0xf700
+
+// hideOdd puts letters for bytes that are not UTF-8, showOdd puts the bytes back.
+func hideOdd(data []byte) string {
+	if utf8.Valid(data) {
+		return string(data)
+	}
+	var out strings.Builder
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		if r == utf8.RuneError && size == 1 {
+			r = odd + rune(data[0])
+		}
+		out.WriteRune(r)
+		data = data[size:]
+	}
+	return out.String()
+}
+
+func showOdd(text string) string {
+	var out []byte
+	for _, r := range text {
+		if b := r - odd; b >= utf8.RuneSelf && b <= 0xff {
+			out = append(out, byte(b))
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+	}
+	return string(out)
 }
 
 func (s *shell) list(stmts []*syntax.Stmt) bool {
@@ -119,11 +198,9 @@ func (s *shell) list(stmts []*syntax.Stmt) bool {
 
 // stmt evaluates one statement and gives its success.
 func (s *shell) stmt(stmt *syntax.Stmt) bool {
-	if s.steps++; s.steps == maxSteps {
-		s.warn(stmt.Pos(), "the file goes on for too long, the rest is not read")
-		s.done = true
-	}
-	if s.done {
+	s.steps++
+	s.spent += int(stmt.End().Offset() - stmt.Pos().Offset())
+	if s.over(stmt.Pos()) {
 		return false
 	}
 	for _, r := range stmt.Redirs {
@@ -137,8 +214,19 @@ func (s *shell) stmt(stmt *syntax.Stmt) bool {
 	return s.ok
 }
 
+// over tells whether the file has ended, and ends it where it has met a bound.
+func (s *shell) over(pos syntax.Pos) bool {
+	if !s.done && (s.steps >= maxSteps || s.spent > maxExpanded) {
+		s.warn(pos, "the file goes on for too long, the rest is not read")
+		s.done = true
+	}
+	return s.done
+}
+
 func (s *shell) command(cmd syntax.Command) bool {
 	switch c := cmd.(type) {
+	case nil: // a redirection alone
+		return true
 	case *syntax.CallExpr:
 		return s.call(c)
 	case *syntax.Block:
@@ -175,7 +263,7 @@ func (s *shell) assign(a *syntax.Assign) bool {
 	}
 	value, err := s.literal(a.Value)
 	if err != nil {
-		s.warn(a.Pos(), "cannot work out the value of %s, which stays %q: %v", a.Name.Value, s.vars[a.Name.Value], err)
+		s.warn(a.Pos(), "cannot work out this value: the variable stays as it was")
 		return false
 	}
 	s.vars[a.Name.Value] = value
@@ -190,9 +278,9 @@ func (s *shell) call(c *syntax.CallExpr) bool {
 		}
 		return ok
 	}
-	args, err := expand.Fields(s.config(), c.Args...)
+	args, err := s.fields(c.Args...)
 	if err != nil {
-		s.warn(c.Pos(), "cannot work out the words of this command: %v", err)
+		s.warn(c.Pos(), "cannot work out the words of this command")
 		return false
 	}
 	if len(args) == 0 {
@@ -228,7 +316,7 @@ func (s *shell) call(c *syntax.CallExpr) bool {
 		s.done = true
 		return true
 	}
-	s.warn(c.Pos(), "cannot run %q: no program is run for this file", args[0])
+	s.warn(c.Pos(), "not understood: no program is run for this file")
 	return false
 }
 
@@ -238,12 +326,13 @@ func (s *shell) dot(pos syntax.Pos, args []string) bool {
 		s.warn(pos, "cannot read another file: needs one absolute path, not of itself")
 		return false
 	}
-	data, err := readSmall(s.root, args[0])
+	name := showOdd(args[0])
+	data, err := s.root.ReadTrusted(name)
 	if err != nil {
 		s.warn(pos, "cannot read another file: %v", err)
 		return false
 	}
-	s.source(args[0], data)
+	s.source(name, data)
 	return true
 }
 
@@ -259,18 +348,25 @@ func (s *shell) ifClause(c *syntax.IfClause) bool {
 func (s *shell) caseClause(c *syntax.CaseClause) bool {
 	word, err := s.literal(c.Word)
 	if err != nil {
-		s.warn(c.Pos(), "cannot work out the word of this case: %v", err)
+		s.warn(c.Pos(), "cannot work out the word of this case")
 		return false
 	}
 	for _, item := range c.Items {
 		for _, p := range item.Patterns {
-			pat, err := expand.Pattern(s.config(), p)
+			err, pat := s.afford(p), ""
+			if err == nil {
+				pat, err = expand.Pattern(s.config(), p)
+			}
 			if err == nil {
 				pat, err = pattern.Regexp(pat, pattern.EntireString)
 			}
 			if err != nil {
-				s.warn(p.Pos(), "cannot work out this pattern: %v", err)
+				s.warn(p.Pos(), "cannot work out this pattern")
 				continue
+			}
+			// Each letter is tried with each part of the pattern.
+			if s.spent += len(word) * len(pat) / 10; s.over(p.Pos()) {
+				return false
 			}
 			if re, err := regexp.Compile(pat); err == nil && re.MatchString(word) {
 				return s.list(item.Stmts)
@@ -286,9 +382,9 @@ func (s *shell) forClause(c *syntax.ForClause) bool {
 		s.warn(c.Pos(), "this kind of loop is not understood")
 		return false
 	}
-	words, err := expand.Fields(s.config(), loop.Items...)
+	words, err := s.fields(loop.Items...)
 	if err != nil {
-		s.warn(c.Pos(), "cannot work out the words of this loop: %v", err)
+		s.warn(c.Pos(), "cannot work out the words of this loop")
 		return false
 	}
 	for _, w := range words {
@@ -298,65 +394,4 @@ func (s *shell) forClause(c *syntax.ForClause) bool {
 		}
 	}
 	return true
-}
-
-// test is test(1) without its operators for terminals and file times.
-func (s *shell) test(pos syntax.Pos, args []string) bool {
-	if len(args) > 3 || len(args) == 3 && args[1] == "-o" || len(args) == 3 && args[1] == "-a" {
-		for _, join := range []string{"-o", "-a"} {
-			if n := slices.Index(args, join); n > 0 && n < len(args)-1 {
-				left, right := s.test(pos, args[:n]), s.test(pos, args[n+1:])
-				return left && right || join == "-o" && (left || right)
-			}
-		}
-	}
-	switch {
-	case len(args) == 0:
-		return false
-	case len(args) == 1:
-		return args[0] != ""
-	case len(args) == 3 && args[1] == "=":
-		return args[0] == args[2]
-	case len(args) == 3 && args[1] == "!=":
-		return args[0] != args[2]
-	case args[0] == "!":
-		return !s.test(pos, args[1:])
-	case len(args) == 2 && args[0] == "-n":
-		return args[1] != ""
-	case len(args) == 2 && args[0] == "-z":
-		return args[1] == ""
-	case len(args) == 2 && len(args[0]) == 2 && strings.ContainsAny(args[0], "defhrswxL"):
-		return s.testFile(args[0], args[1])
-	case len(args) == 3:
-		x, errX := strconv.Atoi(args[0])
-		y, errY := strconv.Atoi(args[2])
-		holds, known := map[string]bool{"-eq": x == y, "-ne": x != y, "-lt": x < y, "-le": x <= y, "-gt": x > y, "-ge": x >= y}[args[1]]
-		if known && errX == nil && errY == nil {
-			return holds
-		}
-	}
-	s.warn(pos, "this test is not understood: %q", args)
-	return false
-}
-
-func (s *shell) testFile(op, name string) bool {
-	name = path.Clean("/" + name)
-	if op == "-h" || op == "-L" {
-		_, err := s.root.Readlink(name)
-		return err == nil
-	}
-	fi, err := s.root.Stat(name)
-	switch {
-	case err != nil:
-		return false
-	case op == "-d":
-		return fi.IsDir()
-	case op == "-f":
-		return fi.Mode().IsRegular()
-	case op == "-s":
-		return fi.Size() > 0
-	case op == "-x":
-		return fi.Mode().Perm()&0o111 != 0
-	}
-	return true // -e, and -r and -w: the file is read as root
 }

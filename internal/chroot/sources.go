@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
 )
 
 // hostFiles are what any chrooted service may look at: the C library reads them, or Postfix itself.
@@ -56,7 +56,7 @@ var caParameters = []struct {
 
 // hashed are the names that OpenSSL looks certificates up by: c_rehash(1). Other names in the directory are not trusted on
 // the host either, so they must not become so in the chroot (a server's own certificate, for one).
-var hashed = regexp.MustCompile(`^[0-9a-f]{8}\.[0-9]+$`)
+var hashed = pattern.New(`^[0-9a-f]{8}\.[0-9]+$`)
 
 func (p *Plan) addCADirs(conf *config, extra []string) {
 	for _, param := range caParameters {
@@ -89,22 +89,29 @@ func (p *Plan) addCADir(dir, why string) error {
 	if _, known := p.caDir[to]; known || dir == p.Instance.QueueDir || strings.HasPrefix(dir, p.Instance.QueueDir+"/") {
 		return nil // what is inside already is the administrator's
 	}
-	names, err := p.deps.Root.ReadDir(dir)
+	names, err := p.deps.Shared.certificates(p.deps.Root, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err != nil {
 		p.warnf("cannot copy certificates of %q: %v", dir, err)
-		p.held = append(p.held, to)
+		p.held, p.undone = append(p.held, to), append(p.undone, to)
 		return nil
 	}
 	p.caDir[to] = dir
-	for _, e := range names {
-		if hashed.MatchString(e.Name()) {
-			_ = p.addFile(path.Join(dir, e.Name()), path.Join(to, e.Name()), why, nil) // a dangling link is none: #1089836
+	for _, name := range names {
+		if err := p.addFile(path.Join(dir, name), path.Join(to, name), why, nil); err == nil { // a dangling link is none: #1089836
+			p.certsOnly(path.Join(to, name))
 		}
 	}
 	return nil
+}
+
+// certsOnly marks an entry that addFile has just planned, if it has.
+func (p *Plan) certsOnly(to string) {
+	if n := len(p.Entries) - 1; n >= 0 && p.Entries[n].Path == to {
+		p.Entries[n].certs = true
+	}
 }
 
 // addPasswd plans the names of the accounts, without their passwords, for a chrooted smtpd that looks local users up

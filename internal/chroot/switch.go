@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -27,10 +28,11 @@ type Switch struct {
 
 	deps   Deps
 	on     bool
-	name   string // of master.cf
-	data   []byte // the new text
-	plan   *Plan  // of the chroot as it will be
-	reload bool   // an interrupted run has not told the daemons
+	name   string        // of master.cf
+	seen   *sysroot.Seen // what it was worked out from
+	data   []byte        // the new text
+	plan   *Plan         // of the chroot as it will be
+	reload bool          // an interrupted run has not told the daemons
 }
 
 // NewSwitch reads master.cf and works out its new text. On concerns Postfix's own programs but those in neverChrooted, off every service.
@@ -38,6 +40,9 @@ type Switch struct {
 // only where it means n.
 func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 	d = d.complete()
+	if err := CheckQueue(d, inst); err != nil {
+		return nil, err
+	}
 	s := &Switch{Instance: inst, deps: d, on: on, name: path.Join(inst.ConfigDir, "master.cf")}
 	conf, err := readConfig(d.Root, inst, nil)
 	if err != nil {
@@ -65,8 +70,11 @@ func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 		}
 		s.Services = append(s.Services, service.Name+"/"+service.Type)
 	}
-	s.data = master.Bytes()
-	s.Diff = maincf.Diff(s.name, old, s.data)
+	s.seen, s.data = &sysroot.Seen{Data: old}, old
+	if len(s.Services) > 0 {
+		s.data = master.Bytes()
+	}
+	s.Diff = maincf.Diff(s.name, old, s.data, conf.main.Bytes())
 	if s.reload, err = d.Root.Exists(s.marker()); err != nil {
 		return nil, err
 	}
@@ -86,13 +94,42 @@ func (s *Switch) marker() string { return path.Join(paths.ChrootSwitch, stateNam
 func (s *Switch) Check() (Result, error) { return s.plan.Check() }
 
 // Apply fills the chroot before the daemons enter it, or clears it of what is ours after they have left. reload makes a running
-// instance read master.cf; a stopped one stays stopped.
-func (s *Switch) Apply(ctx context.Context, reload func(context.Context, instance.Instance) error) (Result, error) {
+// instance read master.cf; a stopped one stays stopped. If somebody else has changed master.cf since it was read, all is worked out anew,
+// Services and Diff too.
+func (s *Switch) Apply(ctx context.Context, reload func(context.Context, instance.Instance) error) (res Result, err error) {
+	const tries = 4
+	var filled []string
+	for n := 1; ; n++ {
+		res, err = s.apply(ctx, reload)
+		filled = append(filled, res.Changed...)
+		slices.Sort(filled)
+		filled = slices.Compact(filled)
+		res.Changed = filled
+		if !errors.Is(err, sysroot.ErrChanged) || n == tries || ctx.Err() != nil {
+			return res, err
+		}
+		anew, err := NewSwitch(s.deps, s.Instance, s.on)
+		if err != nil {
+			return res, err
+		}
+		*s = *anew
+	}
+}
+
+func (s *Switch) apply(ctx context.Context, reload func(context.Context, instance.Instance) error) (Result, error) {
 	var res Result
+	for _, name := range []string{s.name, s.marker()} { // what a run that was killed left
+		if _, err := s.deps.Root.SweepTemp(name); err != nil {
+			return res, err
+		}
+	}
 	if s.on {
 		var err error
 		if res, err = s.plan.Apply(); err != nil {
 			return res, err
+		}
+		if len(res.Undone) > 0 && len(s.Services) > 0 {
+			return res, fmt.Errorf("cannot move services of instance %s into a chroot that could not be filled", s.Instance.Name)
 		}
 	}
 	if err := s.write(); err != nil {
@@ -112,13 +149,17 @@ func (s *Switch) Apply(ctx context.Context, reload func(context.Context, instanc
 	return res, nil
 }
 
-// write replaces master.cf, noting before that the daemons have to hear of it.
+// write replaces master.cf, noting before that the daemons have to hear of it. Where nothing changes it only makes sure of that: a service
+// that was moved into the chroot meanwhile must not lose its files.
 func (s *Switch) write() error {
-	if len(s.Services) == 0 {
-		return nil
-	}
 	attr := sysroot.Attr{UID: os.Geteuid(), GID: os.Getegid()}
-	if _, err := s.deps.Root.MkdirAll(paths.ChrootSwitch, attr); err != nil {
+	master := attr
+	master.Seen, master.Settled = s.seen, true
+	if len(s.Services) == 0 {
+		_, err := s.deps.Root.WriteFile(s.name, s.data, master)
+		return err
+	}
+	if err := makeDir(s.deps.Root, paths.ChrootSwitch, attr); err != nil {
 		return err
 	}
 	if _, err := s.deps.Root.WriteFile(s.marker(), nil, attr); err != nil {
@@ -126,7 +167,7 @@ func (s *Switch) write() error {
 	}
 	s.reload = true
 	s.deps.Logf("writing %s", s.name)
-	_, err := s.deps.Root.WriteFile(s.name, s.data, attr)
+	_, err := s.deps.Root.WriteFile(s.name, s.data, master)
 	return err
 }
 

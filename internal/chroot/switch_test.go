@@ -101,6 +101,49 @@ func TestSwitchInterrupted(t *testing.T) {
 	}
 }
 
+// TestSwitchKeepsEdits shows that a service which somebody adds between plan and write stays, and is switched with the others.
+func TestSwitchKeepsEdits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		on            bool
+		before, added string
+		want          string // of master.cf
+		filled        bool
+	}{
+		"off, with others":          {false, switchable, "submission inet n - n - - smtpd\n", "submission inet n - n - - smtpd\n", false},
+		"off, to be switched":       {false, switchable, "submission inet n - y - - smtpd\n", "submission inet n - n - - smtpd\n", false},
+		"off, nothing was to be":    {false, "smtp inet n - n - - smtpd\n", "pickup unix n - y 60 1 pickup\n", "pickup unix n - n 60 1 pickup\n", false},
+		"on, to be switched":        {true, switchable, "submission inet n - n - - smtpd\n", "submission inet n - y - - smtpd\n", true},
+		"on, nothing was to be yet": {true, "smtp inet n - y - - smtpd\n", "pickup unix n - n 60 1 pickup\n", "pickup unix n - y 60 1 pickup\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := host(t, map[string]string{"etc/postfix/main.cf": "compatibility_level = 2\n", "etc/postfix/master.cf": c.before})
+			inst, err := instance.Find(root, instance.Primary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := NewSwitch(Deps{Root: root}, inst, c.on)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(t, root, "etc/postfix/master.cf", c.before+c.added)
+			reloads := 0
+			res, err := s.Apply(t.Context(), func(context.Context, instance.Instance) error {
+				reloads++
+				return nil
+			})
+			data, _ := root.ReadFile("/etc/postfix/master.cf")
+			if err != nil || reloads > 1 || !strings.HasSuffix(string(data), c.want) {
+				t.Errorf("error %v, %d reloads, master.cf is\n%s", err, reloads, data)
+			}
+			if got := inQueue(t, root); c.filled != (len(got) > 0) || c.filled != (len(res.Changed) > 0) {
+				t.Errorf("in the chroot is %q; told of %q", got, res.Changed)
+			}
+		})
+	}
+}
+
 // TestSwitchOffClears shows that what is ours goes even where the synchronisation was switched off before, and nothing else.
 func TestSwitchOffClears(t *testing.T) {
 	t.Parallel()

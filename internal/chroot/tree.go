@@ -7,9 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/sysroot"
 )
 
 // queue is the queue directory as it is walked for reading and writing: one directory after the other, each opened in
@@ -20,11 +21,12 @@ type queue struct {
 	errs map[string]error
 }
 
-// dir is an open directory. file is the same as root, for statx(2) and flock(2).
+// dir is an open directory. file is the same as root, for statx(2).
 type dir struct {
 	root  *os.Root
 	file  *os.File
 	mount uint64
+	self  stat // as it was opened
 }
 
 // blocked says why a path in the queue directory is left alone.
@@ -37,7 +39,7 @@ func (b *blocked) Error() string { return fmt.Sprintf("%q %s", b.path, b.why) }
 
 // openQueue opens the queue directory at the real path.
 func openQueue(real string) (*queue, error) {
-	root, err := os.OpenRoot(real)
+	root, err := sysroot.OpenDir(real)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +62,7 @@ func newDir(root *os.Root) (*dir, error) {
 		d.close()
 		return nil, err
 	}
-	d.mount = st.mount
+	d.mount, d.self = st.mount, st
 	return d, nil
 }
 
@@ -81,6 +83,7 @@ type stat struct {
 	mount uint64 // id of the mount it is on: a bind mount from the same file system has another one
 	owner [2]int
 	sig   signature
+	id    fileID
 }
 
 func (st stat) kind() uint16      { return st.mode & unix.S_IFMT }
@@ -107,7 +110,7 @@ func (d *dir) stat(name string) (stat, error) {
 		return stat{}, &fs.PathError{Op: "statx", Path: name, Err: err}
 	}
 	st := stat{
-		mode: x.Mode, owner: [2]int{int(x.Uid), int(x.Gid)}, mount: x.Mnt_id,
+		id: fileID{unix.Mkdev(x.Dev_major, x.Dev_minor), x.Ino}, mode: x.Mode, owner: [2]int{int(x.Uid), int(x.Gid)}, mount: x.Mnt_id,
 		sig: signature{
 			size: int64(x.Size), inode: int64(x.Ino),
 			mtime: x.Mtime.Sec*1e9 + int64(x.Mtime.Nsec), ctime: x.Ctime.Sec*1e9 + int64(x.Ctime.Nsec),
@@ -126,7 +129,7 @@ func (d *dir) oldStat(name string, flags int) (stat, error) {
 		return stat{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
 	return stat{
-		mode: uint16(st.Mode), owner: [2]int{int(st.Uid), int(st.Gid)}, mount: uint64(st.Dev),
+		id: fileID{uint64(st.Dev), st.Ino}, mode: uint16(st.Mode), owner: [2]int{int(st.Uid), int(st.Gid)}, mount: uint64(st.Dev),
 		sig: signature{size: st.Size, inode: int64(st.Ino), mtime: unix.TimespecToNsec(st.Mtim), ctime: unix.TimespecToNsec(st.Ctim)},
 	}, nil
 }
@@ -161,7 +164,7 @@ func (q *queue) enter(p string) (*dir, error) {
 	if err := q.mayEnter(p, st, parent); err != nil {
 		return nil, err
 	}
-	root, err := parent.root.OpenRoot(name)
+	root, err := sysroot.OpenDirIn(parent.root, name)
 	if err != nil {
 		return nil, err
 	}
@@ -213,25 +216,19 @@ func (q *queue) read(p string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxFile { // larger than any of ours
 		return nil, &fs.PathError{Op: "read", Path: p, Err: errors.ErrUnsupported}
 	}
-	return io.ReadAll(f)
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // forget drops what is known of p, after it was made.
 func (q *queue) forget(p string) { delete(q.errs, p) }
 
-// lock takes the queue directory for this process, so that a start and a hook at the same moment do their work one after
-// the other. It waits a bounded time; the lock goes with the process.
-func (q *queue) lock(wait time.Duration) error {
-	for end := time.Now().Add(wait); ; time.Sleep(2 * time.Millisecond) {
-		err := unix.Flock(int(q.dirs["."].file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil // taken, or a file system without locks
-		}
-		if time.Now().After(end) {
-			return errors.New("another run has been working on it for too long")
-		}
+// leave closes the directory at p, in which nothing else is open.
+func (q *queue) leave(p string) {
+	if d := q.dirs[p]; d != nil {
+		d.close()
+		delete(q.dirs, p)
 	}
 }

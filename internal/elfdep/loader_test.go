@@ -229,3 +229,24 @@ func real(t *testing.T, p string) string {
 	}
 	return p
 }
+
+// FuzzObject shows that no program, library or ld.so.conf ends in a panic, and that nothing is found outside of the tree's directories.
+func FuzzObject(f *testing.F) {
+	f.Add(elfdeptest.Object{Needed: []string{"a.so"}}.Bytes(), []byte("/opt/lib\ninclude /etc/ld.so.conf.d/*\n"))
+	f.Add(elfdeptest.Object{Interp: "/lib64/ld-linux-x86-64.so.2"}.Bytes(), []byte("include /etc/ld.so.conf\n"))
+	f.Fuzz(func(t *testing.T, object, conf []byte) {
+		root := sysroottest.New(t, map[string]string{"lib": "-> usr/lib", "etc/ld.so.conf": "x" + string(conf), "usr/sbin/prog": "x" + string(object), triple + "a.so": "x" + string(object)})
+		for name, text := range map[string][]byte{"etc/ld.so.conf": conf, "usr/sbin/prog": object, triple + "a.so": object} {
+			if err := os.WriteFile(filepath.Join(root.Dir(), name), text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l, err := elfdep.New(root, "/usr/sbin/prog", "/etc/ld.so.conf", "/lib", "/usr/lib")
+		if err != nil {
+			return
+		}
+		if lib, err := l.Find("a.so"); err == nil {
+			_, _, _ = l.Closure(lib)
+		}
+	})
+}

@@ -89,6 +89,11 @@ func (f *Files) Instances() ([]instance.Instance, []error) {
 		ch := make(chan answer, 1)
 		a := &attempt{Files: f}
 		go func() {
+			defer func() {
+				if fault := recover(); fault != nil {
+					ch <- answer{nil, []error{fmt.Errorf("cannot list the instances: %v (this should not happen: please report it)", fault)}}
+				}
+			}()
 			insts, errs := instance.List(a)
 			ch <- answer{insts, errs}
 		}()
@@ -169,9 +174,18 @@ func notInUnit(c rune) bool {
 }
 
 // Write makes the files below dir, which systemd has just emptied. What cannot be made is left out and comes back as an
-// error, one for each.
+// error, one for each. PID 1 waits for it: with hundreds of instances it is half of the work, and a second processor helps.
 func Write(dir string, files []File) []error {
-	var errs []error
+	half := len(files) / 2
+	var later []error
+	var second sync.WaitGroup
+	second.Go(func() { later = writeAll(dir, files[half:]) })
+	errs := writeAll(dir, files[:half])
+	second.Wait()
+	return append(errs, later...)
+}
+
+func writeAll(dir string, files []File) (errs []error) {
 	made := map[string]bool{dir: true}
 	for _, f := range files {
 		if err := write(dir, f, made); err != nil {

@@ -99,6 +99,22 @@ func TestInstancesWithoutAnyAnswer(t *testing.T) {
 	}
 }
 
+// A fault of ours at one instance, or at the first, is said; the others are there.
+func TestInstancesAfterAPanic(t *testing.T) {
+	t.Parallel()
+	for at, want := range map[string]int{"/b/main.cf": 2, "/etc/postfix/main.cf": 0} {
+		f := &Files{open: func(name string) ([]byte, error) {
+			if name == at {
+				panic("index out of range")
+			}
+			return []byte("multi_instance_directories = /b /c\nmulti_instance_name = c\n"), nil
+		}}
+		if insts, errs := f.Instances(); len(insts) != want || len(errs) != 1 || !strings.Contains(errs[0].Error(), "index out of range") {
+			t.Errorf("a fault at %s gives %v, %v", at, insts, errs)
+		}
+	}
+}
+
 func TestEnabled(t *testing.T) {
 	t.Parallel()
 	const wants = "etc/systemd/system/multi-user.target.wants/"

@@ -161,7 +161,9 @@ func instanceText(inst instance.Instance, aliases []string) string {
 	}
 	line("[Service]")
 	line("Environment=", quote("MAIL_CONFIG="+inst.ConfigDir))
-	b.WriteString(slice(instance.Escape(inst.Name)))
+	if !inst.IsPrimary() { // it stays where systemd, and Debian, have it: others look for its log by _SYSTEMD_SLICE=system-postfix.slice
+		b.WriteString(slice(instance.Escape(inst.Name)))
+	}
 	if !inst.Enabled { // it may have been enabled since: the program looks again
 		line("ExecCondition=", paths.Umbrella, " enabled")
 	}

@@ -165,7 +165,6 @@ ConditionPathExists=/etc/postfix/main.cf
 RequiresMountsFor="/etc/postfix" "/var/spool/postfix" "/var/lib/postfix"
 [Service]
 Environment="MAIL_CONFIG=/etc/postfix"
-Slice=system-postfix-\x2d.slice
 `,
 		},
 		"another instance, that has another name": {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -68,6 +69,9 @@ func List(r Reader) ([]Instance, []error) {
 			continue
 		}
 		inst, err := load(r, dir, n == 0, len(secondary) > 0)
+		if n > 0 && errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%w; if it is gone for good, take %q out of multi_instance_directories in %s", err, dir, paths.MainCF)
+		}
 		if err != nil {
 			errs = append(errs, err)
 			continue
@@ -98,7 +102,12 @@ func read(r Reader, dir string) (*maincf.File, error) {
 
 // load reads one instance. With others beside it, the primary one too needs multi_instance_enable: create_primary_instance
 // and load_all_instances in postmulti.c.
-func load(r Reader, dir string, primary, others bool) (Instance, error) {
+func load(r Reader, dir string, primary, others bool) (inst Instance, err error) {
+	defer func() { // whatever is in one main.cf, the others are there
+		if fault := recover(); fault != nil {
+			inst, err = Instance{}, fmt.Errorf("cannot use the instance in %q: %v (this should not happen: please report it with its main.cf)", dir, fault)
+		}
+	}()
 	fail := func(err error) (Instance, error) { return Instance{}, err }
 	if !path.IsAbs(dir) {
 		return fail(fmt.Errorf("cannot use %q as instance: not an absolute path", dir))
@@ -111,7 +120,7 @@ func load(r Reader, dir string, primary, others bool) (Instance, error) {
 	if err != nil {
 		return fail(err)
 	}
-	inst := Instance{ConfigDir: dir, Name: Primary}
+	inst = Instance{ConfigDir: dir, Name: Primary}
 	for name, to := range map[string]*string{"queue_directory": &inst.QueueDir, "data_directory": &inst.DataDir} {
 		if *to, err = Value(f, dir, name); err != nil {
 			return fail(err)
@@ -222,4 +231,20 @@ func ByConfigDir(r Reader, dir string) (Instance, error) {
 		inst.Name, err = strings.ReplaceAll(strings.TrimPrefix(inst.ConfigDir, "/"), "/", "_"), nil
 	}
 	return inst, err
+}
+
+// Cause gives of what Postfix's programs said the lines that say why they gave up, each once: "postfix: fatal: ...", and those of its
+// shell scripts. Their words are never translated. All of it where there is none.
+func Cause(said string) string {
+	var why []string
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if (strings.Contains(line, ": fatal: ") || strings.Contains(line, ": panic: ")) && !slices.Contains(why, line) {
+			why = append(why, line)
+		}
+	}
+	if len(why) == 0 {
+		return strings.TrimSpace(said)
+	}
+	return strings.Join(why, "\n")
 }

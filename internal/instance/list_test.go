@@ -110,6 +110,11 @@ func TestListTellsMissingConfigurationFromBroken(t *testing.T) {
 	if _, errs := List(sysroottest.New(t, nil)); len(errs) != 1 || !errors.Is(errs[0], fs.ErrNotExist) {
 		t.Errorf("no main.cf: got %v, want fs.ErrNotExist", errs)
 	}
+	gone := map[string]string{"etc/postfix/main.cf": "multi_instance_directories = /etc/postfix-gone\n"}
+	if insts, errs := List(sysroottest.New(t, gone)); len(insts) != 1 || len(errs) != 1 ||
+		!strings.Contains(errs[0].Error(), `take "/etc/postfix-gone" out of multi_instance_directories in /etc/postfix/main.cf`) {
+		t.Errorf("a directory that was removed by hand: got %v, want the remedy", errs)
+	}
 	if _, errs := List(sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "a\x00"})); len(errs) != 1 || errors.Is(errs[0], fs.ErrNotExist) {
 		t.Errorf("broken main.cf: got %v", errs)
 	}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"postfix-maint/internal/lock"
 )
 
@@ -91,5 +93,32 @@ func TestACommandLendsItsLockToWhatItStarts(t *testing.T) {
 	l, err := lock.Wait(context.Background(), path, "postinst", time.Hour, func(*lock.BusyError) { t.Error("it waits") })
 	if l != nil || err != nil {
 		t.Errorf("got %v, %v", l, err)
+	}
+}
+
+func TestABriefLockWritesNothingAndWaitsNotForEver(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := lock.Brief(path, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lock.Brief(path, time.Millisecond); !errors.Is(err, unix.EWOULDBLOCK) {
+		t.Errorf("the second got %v", err)
+	}
+	before, _ := os.Stat(path)
+	first.Release()
+	again, err := lock.Brief(path, time.Millisecond)
+	if err != nil {
+		t.Fatalf("after the release: %v", err)
+	}
+	again.Release()
+	if after, err := os.Stat(path); err != nil || after.Mode().Perm() != 0o600 || after.Size() != 0 || after.ModTime() != before.ModTime() {
+		t.Errorf("the file is %v, %v", after, err)
+	}
+	if err := unix.Mkfifo(path+"2", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if l, err := lock.Brief(path+"2", time.Millisecond); err == nil { // a pipe in its place holds nobody
+		l.Release()
 	}
 }

@@ -2,6 +2,7 @@ package maincf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,9 +24,9 @@ func TestDiff(t *testing.T) {
 			"--- x\n+++ x\n@@ -6,4 +6,5 @@\n 6\n 7\n 8\n+new\n 9\n"},
 		"two changes far apart": {"a\n1\n2\n3\n4\n5\n6\n7\nb\n", "A\n1\n2\n3\n4\n5\n6\n7\nB\n",
 			"--- x\n+++ x\n@@ -1,4 +1,4 @@\n-a\n+A\n 1\n 2\n 3\n@@ -6,4 +6,4 @@\n 5\n 6\n 7\n-b\n+B\n"},
-		"two changes whose context touches": {"a\n1\n2\n3\n4\n5\n6\nb\n", "A\n1\n2\n3\n4\n5\n6\nB\n",
-			"--- x\n+++ x\n@@ -1,8 +1,8 @@\n-a\n+A\n 1\n 2\n 3\n 4\n 5\n 6\n-b\n+B\n"},
-		"as many lines stay as can": {"a\nb\nc\nd\n", "b\nx\nd\na\n",
+		"two changes whose context touches": {"a\n1\n2\n3\n4\n5\nb\n", "A\n1\n2\n3\n4\n5\nB\n",
+			"--- x\n+++ x\n@@ -1,7 +1,7 @@\n-a\n+A\n 1\n 2\n 3\n 4\n 5\n-b\n+B\n"},
+		"lines that moved": {"a\nb\nc\nd\n", "b\nx\nd\na\n",
 			"--- x\n+++ x\n@@ -1,4 +1,4 @@\n-a\n b\n-c\n+x\n d\n+a\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +82,9 @@ func patch(old, diff string) (string, error) {
 	return strings.Join(append(out, rest[read:]...), ""), nil
 }
 
-func splitNonEmpty(s string) []string { return trimLast(strings.SplitAfter(s, "\n")) }
+func splitNonEmpty(s string) []string {
+	return slices.DeleteFunc(strings.SplitAfter(s, "\n"), func(l string) bool { return l == "" })
+}
 
 func TestDiffPatches(t *testing.T) {
 	text := rapid.Custom(func(t *rapid.T) string {
@@ -102,5 +105,20 @@ func TestDiffOfLargeFiles(t *testing.T) {
 	diff := Diff("x", []byte("head\n"+old+"tail\n"), []byte("head\n"+new+"tail\n"))
 	if got, err := patch("head\n"+old+"tail\n", diff); err != nil || got != "head\n"+new+"tail\n" {
 		t.Errorf("the diff does not apply: %v", err)
+	}
+}
+
+// What is too large for a diff is said to change, and nothing of it is shown.
+func TestDiffOfWhatIsTooLarge(t *testing.T) {
+	text := []byte(strings.Repeat("a_password = geheim\n", maxShown/20+1))
+	diff := Diff("x", text, append(text, 'x'))
+	if want := fmt.Sprintf("--- x\n+++ x\n@@ changes from %d to %d bytes: too large to be shown @@\n", len(text), len(text)+1); diff != want {
+		t.Errorf("got %.200q, want %q", diff, want)
+	}
+	if diff := Diff("x", text, text); diff != "" {
+		t.Errorf("no change: %.200q", diff)
+	}
+	if got, want := Show("x", string(text)), fmt.Sprintf("x = (%d bytes, too large to be shown)", len(text)); got != want {
+		t.Errorf("got %.200q, want %q", got, want)
 	}
 }

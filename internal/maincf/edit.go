@@ -34,17 +34,40 @@ func (f *File) Apply(edits ...Edit) (changed bool, err error) {
 		}
 	}
 	before := string(f.Bytes())
-	for _, e := range edits {
-		if e.unset {
-			f.drop(e.name, len(f.defs))
-		} else {
-			f.set(e.name, e.value)
+	for len(edits) > 0 { // a name's second edit meets what its first one made
+		n := 0
+		for seen := map[string]bool{}; n < len(edits) && !seen[edits[n].name]; n++ {
+			seen[edits[n].name] = true
 		}
-		if err := f.index(); err != nil {
-			return false, fmt.Errorf("internal error: %q broke the file: %w", e.name, err)
+		if err := f.applyOnce(edits[:n]); err != nil {
+			return false, err
 		}
+		edits = edits[n:]
 	}
 	return string(f.Bytes()) != before, nil
+}
+
+// applyOnce makes edits of different parameters. The file is read anew once, not for each of them.
+func (f *File) applyOnce(edits []Edit) error {
+	var added []string
+	for _, e := range edits {
+		switch all := f.byName[e.name]; {
+		case e.unset:
+			f.drop(all)
+		case len(all) == 0:
+			added = append(added, strings.TrimRight(e.name+" = "+e.value, blanks))
+		default:
+			f.set(e.name, e.value, all)
+		}
+	}
+	f.lines = slices.DeleteFunc(f.lines, func(line string) bool { return line == "" })
+	for _, line := range added {
+		f.lines = lines.Append(f.lines, line)
+	}
+	if err := f.index(); err != nil {
+		return fmt.Errorf("internal error: an edit broke the file: %w", err)
+	}
+	return nil
 }
 
 // check refuses what could not be read back. A name may hold more than letters: NAME_destination_rate_delay starts with a
@@ -56,46 +79,31 @@ func (e Edit) check() error {
 		return fmt.Errorf("cannot set %q in main.cf: not a parameter name", e.name)
 	}
 	if strings.ContainsFunc(e.value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-		return fmt.Errorf("cannot set %s in main.cf: %q holds a newline or another control character", e.name, e.value)
+		return fmt.Errorf("cannot set %s in main.cf: the value holds a newline or another control character", e.name)
 	}
 	return nil
 }
 
-// set rewrites the definition in force and removes earlier ones: postconf -e leaves no other value behind either (it writes
-// the new one into each), and Postfix would warn of each one left.
-func (f *File) set(name, value string) {
-	last := -1
-	for i, d := range f.defs {
-		if d.name == name {
-			last = i
-		}
+// set rewrites the definition in force, the last one, and removes earlier ones: postconf -e leaves no other value behind either (it
+// writes the new one into each), and Postfix would warn of each one left.
+func (f *File) set(name, value string, all []int) {
+	last := f.defs[all[len(all)-1]]
+	if last.value == value || last.plain == value {
+		return
 	}
-	switch {
-	case last < 0:
-		f.add(name, value)
-	case f.defs[last].value != value && normal(f.defs[last].value) != value:
-		rows := f.defs[last].rows
-		f.lines[rows[0]] = rewrite(f.lines[rows[0]], name, value)
-		f.blank(rows[1:])
-		f.drop(name, last)
+	f.lines[last.rows[0]] = rewrite(f.lines[last.rows[0]], name, value)
+	f.blank(last.rows[1:])
+	f.drop(all[:len(all)-1])
+}
+
+// drop removes definitions.
+func (f *File) drop(defs []int) {
+	for _, i := range defs {
+		f.blank(f.defs[i].rows)
 	}
 }
 
-func (f *File) add(name, value string) {
-	f.lines = lines.Append(f.lines, strings.TrimRight(name+" = "+value, blanks))
-}
-
-// drop removes the definitions of name among the first n.
-func (f *File) drop(name string, n int) {
-	for _, d := range f.defs[:n] {
-		if d.name == name {
-			f.blank(d.rows)
-		}
-	}
-	f.lines = slices.DeleteFunc(f.lines, func(line string) bool { return line == "" })
-}
-
-// blank empties lines; indices stay true until drop removes them.
+// blank empties lines; indices stay true until applyOnce removes them.
 func (f *File) blank(rows []int) {
 	for _, i := range rows {
 		f.lines[i] = ""

@@ -11,6 +11,7 @@ const (
 	maxDepth = 100
 	maxSteps = 10_000
 	maxBytes = 1 << 20
+	maxWork  = 64 << 20 // bytes looked at: nested expressions are looked through once for each level
 )
 
 // nameBlanks is the white space that mac_expand(3) allows around the parts of an expression (CHARS_SPACE).
@@ -19,11 +20,12 @@ const nameBlanks = " \t\r\n"
 // Expand replaces the macros in a value as "postconf -x" does: $name, $(name), ${name}, ${name?text}, ${name:text},
 // ${name?{text}:{text}}, ${{text} == {text}?{text}:{text}} with the operators == != < <= >= > (numbers if both sides are digits,
 // else bytes; with "level" behind them compatibility levels), and $$ for a dollar. A name without a value expands to nothing.
-// A macro that leads to itself is refused, as is what Postfix refuses: an empty name, an unclosed brace, nesting beyond 100.
+// A macro that leads to itself is refused, as is what Postfix refuses: an empty name, an unclosed brace, nesting beyond 100. The error
+// shows nothing of the value: a password with a dollar in it is such a value.
 func Expand(value string, lookup func(name string) (string, bool)) (string, error) {
 	e := &expander{lookup: lookup, active: map[string]bool{}}
 	if err := e.parse(value, 0); err != nil {
-		return "", fmt.Errorf("cannot expand %q: %w", value, err)
+		return "", fmt.Errorf("cannot expand: %w", err)
 	}
 	return e.out.String(), nil
 }
@@ -32,11 +34,15 @@ type expander struct {
 	lookup func(name string) (string, bool)
 	active map[string]bool // names being expanded: meeting one again is a loop
 	steps  int
+	work   int
 	out    strings.Builder
 }
 
 // parse splits text in literals and macros (mac_parse(3)) and appends their expansion to the output.
 func (e *expander) parse(text string, depth int) error {
+	if e.work += len(text); e.work > maxWork {
+		return errors.New("macros expand to too much")
+	}
 	for text != "" {
 		i := strings.IndexByte(text, '$')
 		if i < 0 {
@@ -105,7 +111,7 @@ func cutParens(text string, open, closing byte) (inside, rest string, err error)
 			}
 		}
 	}
-	return "", "", fmt.Errorf("no %q closes %q", closing, text)
+	return "", "", fmt.Errorf("no %q closes a %q", closing, open)
 }
 
 func isNameByte(c byte) bool {
@@ -121,7 +127,7 @@ func (e *expander) macro(expr string, depth int) error {
 	var err error
 	if isGroup(expr) {
 		if value, rest, err = e.relation(expr); err == nil && rest != "" && rest[0] != '?' && rest[0] != ':' {
-			err = fmt.Errorf("no \"?\" or \":\" before %q", rest)
+			err = errors.New("no \"?\" or \":\" behind a comparison")
 		}
 	} else if name, rest, err = cutName(expr); err == nil {
 		value, _ = e.lookup(name)
@@ -159,7 +165,7 @@ func cutName(expr string) (name, rest string, err error) {
 	}
 	name, rest = expr[:n], strings.TrimLeft(expr[n:], nameBlanks)
 	if rest != "" && rest[0] != '?' && rest[0] != ':' {
-		return "", "", fmt.Errorf("%q is not a parameter name", expr)
+		return "", "", errors.New("what a macro names is not a parameter")
 	}
 	return name, rest, nil
 }
@@ -181,7 +187,7 @@ func (e *expander) choose(yes bool, rest string, depth int) error {
 			return nil
 		}
 		if rest = more; rest[0] != ':' {
-			return fmt.Errorf("no \":\" before %q", rest)
+			return errors.New("no \":\" behind the first text of a choice")
 		}
 	}
 	text, more, err := operand(rest[1:])
@@ -194,7 +200,7 @@ func (e *expander) choose(yes bool, rest string, depth int) error {
 		}
 	}
 	if more != "" {
-		return fmt.Errorf("unexpected text %q", more)
+		return errors.New("text behind the last one of a choice")
 	}
 	return nil
 }

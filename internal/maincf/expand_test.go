@@ -1,7 +1,6 @@
 package maincf
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -72,26 +71,26 @@ var refused = map[string]string{
 	"$":                                  "a macro has no name",
 	"a $ b":                              "a macro has no name",
 	"${}":                                "a macro has no name",
-	"${text":                             `no '}' closes "{text"`,
-	"$(text}":                            `no ')' closes "(text}"`,
-	"${a-b}":                             `"a-b" is not a parameter name`,
-	"${a b}":                             `"a b" is not a parameter name`,
-	"${text?{a}b}":                       `no ":" before "b"`,
-	"${text?{a}:{b}c}":                   `unexpected text "c"`,
-	"${{a} == {b}x}":                     `no "?" or ":" before "x"`,
-	"${{a} = {b}}":                       `"=" is not an operator`,
-	"${{a} {b}}":                         `"" is not an operator`,
-	"${{a} == b}":                        `no { } after the operator "=="`,
-	"${{a} ==odd {b}}":                   `"odd" is not an operator suffix`,
+	"${text":                             "no '}' closes a '{'",
+	"$(text}":                            "no ')' closes a '('",
+	"${a-b}":                             "what a macro names is not a parameter",
+	"${a b}":                             "what a macro names is not a parameter",
+	"${text?{a}b}":                       `no ":" behind the first text of a choice`,
+	"${text?{a}:{b}c}":                   "text behind the last one of a choice",
+	"${{a} == {b}x}":                     `no "?" or ":" behind a comparison`,
+	"${{a} = {b}}":                       "an operator that Postfix does not have",
+	"${{a} {b}}":                         "an operator that Postfix does not have",
+	"${{a} == b}":                        "no { } behind an operator",
+	"${{a} ==odd {b}}":                   "an operator with a suffix that Postfix does not have",
 	"${{1x} ==level {1}}":                `"1x" is not a compatibility level`,
 	"${{1} ==level {1.2.3.4}}":           `"1.2.3.4" is not a compatibility level`,
 	"${{1} ==level {1.1024}}":            `"1.1024" is not a compatibility level`,
-	"${{9} == {99999999999999999999}?a}": `"9" or "99999999999999999999" is too large a number`,
+	"${{9} == {99999999999999999999}?a}": "a number is too large",
 	"$loop_a":                            "$loop_a leads to itself",
 	"$self":                              "$self leads to itself",
 	"$loop_rel":                          "$loop_rel leads to itself",
-	"$bad":                               "no '}' closes \"{\"",
-	"${text?$bad}":                       "no '}' closes \"{\"",
+	"$bad":                               "no '}' closes a '{'",
+	"${text?$bad}":                       "no '}' closes a '{'",
 }
 
 func lookupVars(name string) (string, bool) { v, ok := vars[name]; return v, ok }
@@ -104,7 +103,7 @@ func TestExpand(t *testing.T) {
 	}
 	for value, want := range refused {
 		got, err := Expand(value, lookupVars)
-		if err == nil || err.Error() != fmt.Sprintf("cannot expand %q: %s", value, want) {
+		if err == nil || err.Error() != "cannot expand: "+want {
 			t.Errorf("Expand(%q) = %q, %v, want %s", value, got, err, want)
 		}
 	}

@@ -10,7 +10,6 @@ package maincf
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"postfix-maint/internal/maincf/lines"
@@ -20,13 +19,15 @@ const blanks = lines.Blanks
 
 // File is one main.cf.
 type File struct {
-	lines []string // physical lines, each with its line end
-	defs  []definition
+	lines  []string // physical lines, each with its line end
+	defs   []definition
+	byName map[string][]int // indices of the definitions of each name: a look-up must cost the same in a file of any size
 }
 
 // definition is one "name = value" with its continuation lines.
 type definition struct {
 	name, value string // value: text between the lines' blanks as it stands
+	plain       string // the value as Get gives it
 	rows        []int  // indices of the physical lines that hold its text; comments between them are not in it
 }
 
@@ -47,13 +48,14 @@ func Parse(data []byte) (*File, error) {
 // index finds the definitions in the lines.
 func (f *File) index() error {
 	groups := lines.Logical(f.lines)
-	f.defs = make([]definition, 0, len(groups))
+	f.defs, f.byName = make([]definition, 0, len(groups)), map[string][]int{}
 	for _, rows := range groups {
 		d, err := define(lines.Join(f.lines, rows))
 		if err != nil {
 			return fmt.Errorf("cannot read line %d: %w", rows[0]+1, err)
 		}
-		d.rows = rows
+		d.rows, d.plain = rows, normal(d.value)
+		f.byName[d.name] = append(f.byName[d.name], len(f.defs))
 		f.defs = append(f.defs, d)
 	}
 	return nil
@@ -67,16 +69,9 @@ func define(text string) (definition, error) {
 	case found && name == "":
 		return definition{}, errors.New("no parameter name before \"=\"")
 	case !found || strings.ContainsAny(name, blanks):
-		return definition{}, fmt.Errorf("no \"=\" after %q", firstWord(name))
+		return definition{}, errors.New("it has no \"=\" behind a parameter's name") // its text may be a part of a password
 	}
 	return definition{name: name, value: strings.Trim(value, blanks)}, nil
-}
-
-func firstWord(s string) string {
-	if i := strings.IndexAny(s, blanks); i >= 0 {
-		return s[:i]
-	}
-	return s
 }
 
 // Bytes returns the file's text.
@@ -84,19 +79,18 @@ func (f *File) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 
 // find returns the definition in force, nil if there is none.
 func (f *File) find(name string) *definition {
-	for i := len(f.defs) - 1; i >= 0; i-- {
-		if f.defs[i].name == name {
-			return &f.defs[i]
-		}
+	all := f.byName[name]
+	if len(all) == 0 {
+		return nil
 	}
-	return nil
+	return &f.defs[all[len(all)-1]]
 }
 
 // Get returns the value that the file sets, as "postconf -h name" prints it: macros unexpanded, continuation lines joined,
 // each run of white space one blank. (Few parameters give a run of blanks a meaning; smtpd_banner is one.)
 func (f *File) Get(name string) (value string, ok bool) {
 	if d := f.find(name); d != nil {
-		return normal(d.value), true
+		return d.plain, true
 	}
 	return "", false
 }
@@ -117,8 +111,8 @@ func (f *File) Line(name string) int {
 // Names returns the parameters that the file sets, each once, in the order of their first definitions.
 func (f *File) Names() []string {
 	var names []string
-	for _, d := range f.defs {
-		if !slices.Contains(names, d.name) {
+	for i, d := range f.defs {
+		if f.byName[d.name][0] == i {
 			names = append(names, d.name)
 		}
 	}

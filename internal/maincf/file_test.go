@@ -74,8 +74,8 @@ func TestNamesInOrder(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"a line without an equals sign":    {"a = b\n\nc d\n e\n", `cannot read line 3: no "=" after "c"`},
-		"two words before the equals sign": {"a b = c\n", `cannot read line 1: no "=" after "a"`},
+		"a line without an equals sign":    {"a = b\n\nc d\n e\n", `cannot read line 3: it has no "=" behind a parameter's name`},
+		"two words before the equals sign": {"a b = c\n", `cannot read line 1: it has no "=" behind a parameter's name`},
 		"a line without a name":            {"# x\n= c\n", `cannot read line 2: no parameter name before "="`},
 		"a null byte":                      {"a = b\nc = \x00d\n", "cannot read line 2: it holds a null byte"},
 	} {

@@ -9,12 +9,21 @@ import (
 // element (mystrtokq(3)).
 func SplitList(value string) []string {
 	var list []string
+	for _, f := range fields(value, ", \t\r\n") {
+		list = append(list, value[f.from:f.to])
+	}
+	return list
+}
+
+// fields finds what stands between separators, but not inside { }.
+func fields(text, separators string) []span {
+	var found []span
 	level, start := 0, -1
-	for i := 0; i < len(value); i++ {
-		switch c := value[i]; {
-		case level == 0 && strings.IndexByte(", \t\r\n", c) >= 0:
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case level == 0 && strings.IndexByte(separators, c) >= 0:
 			if start >= 0 {
-				list = append(list, value[start:i])
+				found = append(found, span{start, i})
 			}
 			start = -1
 			continue
@@ -28,9 +37,9 @@ func SplitList(value string) []string {
 		}
 	}
 	if start >= 0 {
-		list = append(list, value[start:])
+		found = append(found, span{start, len(text)})
 	}
-	return list
+	return found
 }
 
 // SameList tells whether two values are the same list in other spacing.

@@ -200,13 +200,12 @@ func TestPostconfExpand(t *testing.T) {
 			values = append(values, v)
 		}
 		for i, v := range values {
-			var f File
+			text := "mydestination = " + v + "\n"
 			for name, value := range vars {
-				f.add(name, value)
+				text += name + " = " + value + "\n"
 			}
-			f.add("mydestination", v)
 			dir := fmt.Sprint("case", i)
-			tree.Write(dir+"/main.cf", f.Bytes())
+			tree.Write(dir+"/main.cf", []byte(text))
 			tree.Write(dir+"/master.cf", nil)
 			tree.Spawn(dir+"/x", "postconf", "-c", dir, "-hx", "mydestination")
 		}

@@ -1,6 +1,7 @@
 package maincf
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ func (e *expander) relation(expr string) (value, rest string, err error) {
 	}
 	kind, rest := rest[:n], rest[n:]
 	if !isGroup(rest) {
-		return "", "", fmt.Errorf("no { } after the operator %q", op+kind)
+		return "", "", errors.New("no { } behind an operator")
 	}
 	right, rest, err := cutGroup(rest)
 	if err != nil {
@@ -40,7 +41,7 @@ func (e *expander) relation(expr string) (value, rest string, err error) {
 		"==": order == 0, "!=": order != 0, "<": order < 0, "<=": order <= 0, ">=": order >= 0, ">": order > 0,
 	}[op]
 	if !known {
-		return "", "", fmt.Errorf("%q is not an operator", op)
+		return "", "", errors.New("an operator that Postfix does not have")
 	}
 	if holds {
 		return "true", rest, nil
@@ -50,9 +51,9 @@ func (e *expander) relation(expr string) (value, rest string, err error) {
 
 // nested expands an operand to a string of its own.
 func (e *expander) nested(text string) (string, error) {
-	sub := &expander{lookup: e.lookup, active: e.active, steps: e.steps}
+	sub := &expander{lookup: e.lookup, active: e.active, steps: e.steps, work: e.work}
 	err := sub.parse(text, 0)
-	e.steps = sub.steps
+	e.steps, e.work = sub.steps, sub.work
 	return sub.out.String(), err
 }
 
@@ -62,14 +63,14 @@ func compare(left, right, kind string) (int, error) {
 	case kind == "level":
 		return CompareLevels(left, right)
 	case kind != "":
-		return 0, fmt.Errorf("%q is not an operator suffix", kind)
+		return 0, errors.New("an operator with a suffix that Postfix does not have")
 	case !allDigits(left) || !allDigits(right):
 		return strings.Compare(left, right), nil
 	}
 	l, errL := strconv.ParseInt(left, 10, 64)
 	r, errR := strconv.ParseInt(right, 10, 64)
 	if errL != nil || errR != nil {
-		return 0, fmt.Errorf("%q or %q is too large a number", left, right)
+		return 0, errors.New("a number is too large")
 	}
 	return int(min(max(l-r, -1), 1)), nil
 }

@@ -24,6 +24,7 @@ const (
 type File struct {
 	lines   []string // physical lines, each with its line end
 	entries []entry
+	byName  map[[2]string][]int // indices of the entries of each name and type
 }
 
 // entry is a service and where its text stands.
@@ -49,37 +50,50 @@ func Parse(data []byte) (*File, error) {
 
 // index finds the services in the lines.
 func (f *File) index() error {
-	f.entries = f.entries[:0]
+	f.byName = map[[2]string][]int{}
 	for _, rows := range lines.Logical(f.lines) {
-		e, err := parseEntry(lines.Join(f.lines, rows))
-		if err != nil {
-			return fmt.Errorf("cannot read line %d: %w", rows[0]+1, err)
+		if err := f.add(rows); err != nil {
+			return err
 		}
-		e.rows, e.service.Line = rows, rows[0]+1
-		f.entries = append(f.entries, e)
 	}
 	return nil
 }
 
-func parseEntry(text string) (entry, error) {
-	words := split(text)
-	if len(words) < columns {
-		return entry{}, fmt.Errorf("a service needs %d fields, this one has %d", columns, len(words))
+// add takes in the service that stands in some lines.
+func (f *File) add(rows []int) error {
+	e, err := parseEntry(lines.Join(f.lines, rows))
+	if err != nil {
+		return fmt.Errorf("cannot read line %d: %w", rows[0]+1, err)
 	}
-	field := func(i int) string { return words[i].text }
+	e.rows, e.service.Line = rows, rows[0]+1
+	f.byName[e.key()] = append(f.byName[e.key()], len(f.entries))
+	f.entries = append(f.entries, e)
+	return nil
+}
+
+func (e entry) key() [2]string { return [2]string{e.service.Name, e.service.Type} }
+
+func parseEntry(text string) (entry, error) {
+	var fields [columns]string
+	chroot, end := 0, 0
+	for i := range fields {
+		var start int
+		if start, end = next(text, end); start == end {
+			return entry{}, fmt.Errorf("a service needs %d fields, this one has %d", columns, i)
+		}
+		if fields[i] = text[start:end]; i == chrootColumn {
+			chroot = start
+		}
+	}
 	s := Service{
-		Name: field(0), Type: field(1), Private: field(2), Unpriv: field(3), Chroot: field(4), Wakeup: field(5),
-		MaxProc: field(6), Command: field(7),
+		Name: fields[0], Type: fields[1], Private: fields[2], Unpriv: fields[3], Chroot: fields[4], Wakeup: fields[5],
+		MaxProc: fields[6], Command: fields[7],
 	}
 	if err := s.check(); err != nil {
 		return entry{}, err
 	}
-	var args []string
-	for _, w := range words[columns:] {
-		args = append(args, w.text)
-	}
-	s.Args = normalArgs(args)
-	return entry{service: s, chroot: words[chrootColumn].offset}, nil
+	s.Args = normalArgs(text[end:])
+	return entry{service: s, chroot: chroot}, nil
 }
 
 // check makes the tests of postconf -M.
@@ -101,36 +115,24 @@ func (s Service) check() error {
 	return nil
 }
 
-// word is one field of a service and its place in the logical line.
-type word struct {
-	text   string
-	offset int
-}
-
-// split cuts a logical line at white space, but not inside { } (mystrtokq(3)).
-func split(text string) []word {
-	var words []word
-	level, start := 0, -1
-	for i := 0; i <= len(text); i++ {
-		if i == len(text) || level == 0 && strings.IndexByte(blanks, text[i]) >= 0 {
-			if start >= 0 {
-				words = append(words, word{text[start:i], start})
-			}
-			start = -1
-			continue
-		}
+// next finds the field behind a place in a logical line: lines are cut at white space, but not inside { } (mystrtokq(3)). Behind the
+// last one start and end are the same.
+func next(text string, from int) (start, end int) {
+	for start = from; start < len(text) && isBlank(text[start]); start++ {
+	}
+	level := 0
+	for end = start; end < len(text) && (level > 0 || !isBlank(text[end])); end++ {
 		switch {
-		case text[i] == '{':
+		case text[end] == '{':
 			level++
-		case text[i] == '}' && level > 0:
+		case text[end] == '}' && level > 0:
 			level--
 		}
-		if start < 0 {
-			start = i
-		}
 	}
-	return words
+	return start, end
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // Bytes returns the file's text.
 func (f *File) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
@@ -150,20 +152,16 @@ func (f *File) SetChroot(name, typ string, on bool) (changed bool, err error) {
 	if on {
 		want = "y"
 	}
-	found := false
-	for i := range f.entries {
+	all := f.byName[[2]string{name, typ}]
+	for _, i := range all {
 		e := &f.entries[i]
-		if e.service.Name != name || e.service.Type != typ {
-			continue
-		}
-		found = true
 		if e.service.Chroot != want {
 			f.put(e.rows, e.chroot, want)
 			e.service.Chroot = want
 			changed = true
 		}
 	}
-	if !found {
+	if len(all) == 0 {
 		return false, fmt.Errorf("cannot set chroot of %s/%s: no such service in master.cf", name, typ)
 	}
 	return changed, nil
@@ -194,14 +192,19 @@ func (f *File) AddService(line string) error {
 		return fmt.Errorf("cannot add %q to master.cf: %w", line, err)
 	}
 	s := added.entries[0].service
-	for _, e := range f.entries {
-		if e.service.Name == s.Name && e.service.Type == s.Type {
-			return fmt.Errorf("cannot add %s/%s to master.cf: line %d has it already", s.Name, s.Type, e.service.Line)
-		}
+	if all := f.byName[added.entries[0].key()]; len(all) > 0 {
+		return fmt.Errorf("cannot add %s/%s to master.cf: line %d has it already", s.Name, s.Type, f.entries[all[0]].service.Line)
 	}
-	f.lines, err = lines.Split([]byte(strings.Join(lines.Append(f.lines, line), "")))
+	first := len(f.lines)
+	f.lines = lines.Append(f.lines, line)
+	text, err := lines.Split([]byte(f.lines[first]))
 	if err != nil {
 		return err
 	}
-	return f.index()
+	f.lines = append(f.lines[:first], text...)
+	rows := added.entries[0].rows
+	for i := range rows {
+		rows[i] += first
+	}
+	return f.add(rows)
 }

@@ -51,27 +51,25 @@ func takesValue(option string) bool { return strings.HasPrefix(option, "-o") }
 
 // normalArgs brings arguments into the form of postconf -M: "-vo name=value" and "-oname=value" split, braces removed, blanks
 // around the name and the value of -o removed. What is wrong in them, as an unclosed brace, is kept as it stands.
-func normalArgs(args []string) []string {
-	var out []string
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		if !isOption(arg) {
-			for _, plain := range args[i:] {
-				out = append(out, unbrace(plain))
-			}
-			return out
+func normalArgs(text string) (out []string) {
+	options := true
+	for start, end := next(text, 0); start < end; start, end = next(text, end) {
+		arg := text[start:end]
+		if options = options && isOption(arg); !options {
+			out = append(out, unbrace(arg))
+			continue
 		}
 		flags, value, found := strings.Cut(arg[1:], "o")
 		if flags != "" || !found {
-			out = append(out, "-"+flags)
+			out = append(out, arg[:1+len(flags)])
 		}
 		if !found {
 			continue
 		}
 		out = append(out, "-o")
-		if value == "" && i+1 < len(args) {
-			i++
-			value = args[i]
+		if value == "" {
+			start, end = next(text, end)
+			value = text[start:end]
 		}
 		if value != "" {
 			out = append(out, normalSetting(value))
@@ -87,11 +85,17 @@ func normalSetting(arg string) string {
 	if !found {
 		return text
 	}
-	return strings.Trim(name, blanks) + "=" + strings.Trim(value, blanks)
+	if name, value = strings.Trim(name, blanks), strings.Trim(value, blanks); len(name)+1+len(value) == len(text) {
+		return text
+	}
+	return name + "=" + value
 }
 
 // unbrace takes the text out of { } (extpar(3)).
 func unbrace(arg string) string {
+	if arg == "" || arg[0] != '{' {
+		return arg
+	}
 	level := 0
 	for i := range len(arg) {
 		switch arg[i] {
@@ -104,7 +108,7 @@ func unbrace(arg string) string {
 			return arg // no group, or one with text behind it
 		}
 	}
-	if level != 0 || arg == "" || arg[0] != '{' {
+	if level != 0 {
 		return arg
 	}
 	return strings.Trim(arg[1:len(arg)-1], blanks)

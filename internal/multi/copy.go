@@ -59,14 +59,14 @@ func (h *Host) draftCopy(s *site, d *draft, from string) error {
 	if d.files, err = h.tables(d); err != nil {
 		return err
 	}
-	add := func(name string, old, data []byte) {
+	add := func(name string, old, data []byte, beside ...[]byte) {
 		d.files = append(d.files, copyFile{
 			from: path.Join(src.ConfigDir, name), to: path.Join(d.ConfigDir, name), data: data,
-			diff: maincf.Diff(path.Join(d.ConfigDir, name), maincf.Mask(old), maincf.Mask(data)),
+			diff: maincf.Diff(path.Join(d.ConfigDir, name), old, data, beside...),
 		})
 	}
-	add(path.Base(paths.MainCF), src.main.Bytes(), d.main.Bytes())
-	add(path.Base(paths.MasterCF), master, newMaster)
+	add(path.Base(paths.MainCF), src.main.Bytes(), d.main.Bytes(), master)
+	add(path.Base(paths.MasterCF), master, newMaster, src.main.Bytes())
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (h *Host) warnShared(d *draft) {
 		for _, dir := range []string{d.source.QueueDir, d.source.DataDir} {
 			if slices.ContainsFunc(strings.FieldsFunc(value, func(c rune) bool { return strings.ContainsRune(", \t:{}", c) }),
 				func(w string) bool { return w == dir || strings.HasPrefix(w, dir+"/") }) {
-				h.warn("%s = %s would be shared with instance %s; give the new one its own with --set", name, value, d.source.Name)
+				h.warn("%s would be shared with instance %s; give the new one its own with --set", maincf.Show(name, value), d.source.Name)
 			}
 		}
 	}
@@ -161,6 +161,6 @@ func (h *Host) write(f copyFile) error {
 	if _, err := h.Root.MkdirAll(path.Dir(f.to), sysroot.Attr{}); err != nil {
 		return err
 	}
-	_, err = h.Root.WriteFile(f.to, f.data, sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), UID: uid, GID: gid})
+	_, err = h.Root.WriteFile(f.to, f.data, sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), UID: uid, GID: gid, Settled: true})
 	return err
 }

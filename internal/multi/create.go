@@ -60,7 +60,7 @@ func (h *Host) planCreate(ctx context.Context, req Request) (*plan, error) {
 		}
 		c.hint()
 	}
-	if d.origin == found && !h.DryRun && h.runs(ctx, d.Instance) {
+	if d.origin == found && !h.DryRun && h.Runs(d.Instance) {
 		return fail(fmt.Errorf("the Postfix in %q runs: stop it first", d.ConfigDir))
 	}
 	if err := c.writeDown(); err != nil {
@@ -116,21 +116,18 @@ func (c *creation) writeDown() error {
 			return err
 		}
 		c.j.Before = append(c.j.Before, settings(mainOf(d.ConfigDir), f, names...)...)
-	case copied:
+	default:
+		files = append(files, quickStart(d.QueueDir))
+		c.j.Sums = map[string]string{}
 		for _, f := range d.files {
 			files = append(files, f.to)
+			c.j.Sums[f.to] = sumOf(f.to, f.data)
 			dirs, err := c.h.missing(path.Dir(f.to))
 			if err != nil {
 				return err
 			}
 			made = append(made, dirs...)
 		}
-	case prototype:
-		tmp := path.Join(d.ConfigDir, ".tmp") // where postmulti-script builds them
-		for _, dir := range []string{d.ConfigDir, tmp} {
-			files = append(files, mainOf(dir), mainOf(dir)+".tmp", masterOf(dir))
-		}
-		made = append(made, tmp)
 	}
 	for _, dir := range []string{paths.ConfigDir, d.ConfigDir} { // where postconf(1) writes first
 		tmp := mainOf(dir) + ".tmp"
@@ -146,10 +143,11 @@ func (c *creation) writeDown() error {
 	return nil
 }
 
-// makeFiles plans the configuration's files and the entry in the list, all by postmulti(1) but for a copy.
+// makeFiles plans the configuration's files and the entry in the list. What was there or is copied goes through postmulti(1): that gives
+// owners and modes to whatever it finds.
 func (c *creation) makeFiles() {
 	h, d := c.h, c.d
-	if !c.s.initialised() {
+	if d.origin != prototype && !c.s.initialised() {
 		c.postmulti("init")
 	}
 	args := []string{"-I", d.Name}
@@ -159,20 +157,10 @@ func (c *creation) makeFiles() {
 	if c.req.Group != "" {
 		args = append(args, "-G", c.req.Group)
 	}
-	switch d.origin {
-	case prototype:
-		c.postmulti("create", append(args, "config_directory="+d.ConfigDir, "queue_directory="+d.QueueDir, "data_directory="+d.DataDir)...)
-		c.add("let all services log as "+d.Name, func(context.Context) error {
-			master, err := h.Root.ReadFile(masterOf(d.ConfigDir))
-			if err == nil {
-				_, err = h.Root.WriteFile(masterOf(d.ConfigDir), ownLogName(master), sysroot.Attr{})
-			}
-			return err
-		})
-	case copied:
+	if d.origin != found {
 		for _, dir := range []string{d.ConfigDir, d.QueueDir, d.DataDir} {
 			c.add("make directory "+dir, func(context.Context) error {
-				attr := sysroot.Attr{} // "import" gives them their owners
+				attr := sysroot.Attr{} // the owners follow
 				if dir == d.DataDir {
 					attr.Mode = 0o700
 				}
@@ -184,12 +172,18 @@ func (c *creation) makeFiles() {
 			what := "write " + f.to + ", from " + f.from
 			c.changes = append(c.changes, Change{What: what, Diff: f.diff, do: func(context.Context) error { return h.write(f) }})
 		}
+	}
+	switch d.origin {
+	case prototype:
+		c.add("make the directories of its queue", func(ctx context.Context) error { return h.makeQueue(ctx, d) })
+		c.planJoin()
+	case copied:
 		c.postmulti("import", append(args, "config_directory="+d.ConfigDir)...)
 	case found:
 		c.postmulti("import", append(args, "config_directory="+d.ConfigDir)...)
 	}
 	// "init" enables the primary instance, which an administrator may have disabled among others.
-	if enable := c.j.value(paths.MainCF, "multi_instance_enable"); len(c.s.dirs) > 0 && enable != nil && strings.EqualFold(*enable, "no") {
+	if enable := c.j.value(paths.MainCF, "multi_instance_enable"); d.origin != prototype && len(c.s.dirs) > 0 && enable != nil && strings.EqualFold(*enable, "no") {
 		c.add("leave the primary instance disabled", func(context.Context) error {
 			return h.edit(paths.MainCF, maincf.Set("multi_instance_enable", *enable))
 		})
@@ -204,15 +198,18 @@ func (c *creation) postmulti(action string, args ...string) {
 
 // configure plans what the administrator asked for.
 func (c *creation) configure() {
+	if c.d.origin == prototype {
+		return // in its main.cf from the first
+	}
 	if c.d.origin != copied && len(c.d.changes) > 0 {
 		c.add("set in "+mainOf(c.d.ConfigDir)+": "+strings.Join(c.d.shown, "; "), func(context.Context) error {
 			return c.h.edit(mainOf(c.d.ConfigDir), c.d.changes...)
 		})
 	}
 	if c.d.Enabled {
-		c.postmulti("enable", "-i", c.d.ConfigDir)
+		c.h.planSwitch(c.plan, c.d.config, "yes")
 	} else if c.d.origin == found {
-		c.postmulti("disable", "-i", c.d.ConfigDir)
+		c.h.planSwitch(c.plan, c.d.config, "no")
 	}
 }
 
@@ -235,11 +232,31 @@ func (c *creation) prepare(ctx context.Context) error {
 			c.j.Complete = true
 			return h.saveJournal(c.j)
 		})
-		c.changes = append(c.changes, *start)
+		c.changes = append(c.changes, c.quick(*start))
 	}
 	c.add("remove the note", func(context.Context) error { return h.dropJournal() })
 	return nil
 }
+
+// quick makes the start of what has just been made leave out Postfix's own look at it, nine of ten programs: postfix-script does so where
+// this file of its command "quick-stop" is, and removes it. A queue that was there before may hold anything.
+func (c *creation) quick(start Change) Change {
+	if c.d.origin != prototype || !c.j.made(c.d.QueueDir) {
+		return start
+	}
+	return Change{What: start.What, do: func(ctx context.Context) error {
+		flag := quickStart(c.d.QueueDir)
+		_, err := c.h.Root.WriteFile(flag, []byte{}, sysroot.Attr{})
+		if err == nil {
+			err = start.do(ctx)
+		}
+		_, left := c.h.Root.Remove(flag) // of a start that the local policy forbids, or that did not get that far
+		return errors.Join(err, left)
+	}}
+}
+
+// quickStart is the file by which postfix-script knows that its checks are not needed.
+func quickStart(queue string) string { return path.Join(queue, "quick-start") }
 
 // takeBack ends a create that failed.
 func (c *creation) takeBack(ctx context.Context, cause error) error {

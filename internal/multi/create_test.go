@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/mastercf"
 )
 
 var wish = Request{Name: "in", Set: []string{"inet_interfaces=10.0.0.2", "master_service_disable="}}
@@ -72,6 +73,32 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// Where the primary instance was taken out of its chroot a new one starts outside as well.
+func TestANewInstanceFollowsChrootOff(t *testing.T) {
+	t.Parallel()
+	for master, want := range map[string]string{
+		"smtp inet n - n - - smtpd\nrelay unix - - n - - smtp\n": "n",
+		"smtp inet n - n - - smtpd\nrelay unix - - y - - smtp\n": "y", // one by one is no choice for others
+		"broken\n": "y",
+	} {
+		f := newFake(t, map[string]string{"etc/postfix/master.cf": master})
+		must(t, f, create(wish))
+		data, err := f.root.ReadFile("/etc/postfix-in/master.cf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := mastercf.Parse(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range made.Services() {
+			if s.Chroot != want {
+				t.Errorf("%q: a new instance's %s/%s has chroot = %s, want %s", master, s.Name, s.Type, s.Chroot, want)
+			}
+		}
+	}
+}
+
 func TestDryRunTouchesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
@@ -92,7 +119,7 @@ func TestDryRunTouchesNothing(t *testing.T) {
 // What fails is taken back, wherever it fails.
 func TestCreateThatFails(t *testing.T) {
 	t.Parallel()
-	for _, failing := range []string{"-e init", "-e create", "-e enable", "postfix -c /etc/postfix-in check", "systemctl --no-reload enable", "daemon-reload", "start "} {
+	for _, failing := range []string{"getent passwd", "getent group", " -c /etc/postfix-in ", "enable postfix@", "daemon-reload", "start "} {
 		t.Run(failing, func(t *testing.T) {
 			t.Parallel()
 			f := newFake(t, nil)
@@ -143,7 +170,7 @@ func TestCreateThatIsCut(t *testing.T) {
 				f.dieAt = cut
 				dead, err := f.survive(create(req))
 				if !dead {
-					if cut < 20 || err != nil {
+					if cut < 12 || err != nil {
 						t.Fatalf("only %d steps, %v", cut, err)
 					}
 					break
@@ -177,7 +204,7 @@ func TestCutCreateIsRemoved(t *testing.T) {
 		f := newFake(t, nil)
 		f.dieAt = cut
 		if dead, err := f.survive(create(wish)); !dead {
-			if err != nil || cut < 20 {
+			if err != nil || cut < 15 {
 				t.Fatalf("only %d steps, %v", cut, err)
 			}
 			break
@@ -200,7 +227,7 @@ func TestCutCreateIsRemoved(t *testing.T) {
 	}
 }
 
-// An interrupted create that somebody went on with by hand is not taken back.
+// An interrupted create that somebody went on with by hand is not taken back; no later command waits for that.
 func TestCutCreateThatWasTakenUp(t *testing.T) {
 	t.Parallel()
 	for name, up := range map[string]func(*fake){
@@ -214,7 +241,9 @@ func TestCutCreateThatWasTakenUp(t *testing.T) {
 				f.t.Fatal(err)
 			}
 		},
-		"runs": func(f *fake) { f.active["postfix@postfix-in.service"] = true },
+		"main.cf got another line at once":   func(f *fake) { f.append("/etc/postfix-in/main.cf") },
+		"master.cf got another line at once": func(f *fake) { f.append("/etc/postfix-in/master.cf") },
+		"runs":                               func(f *fake) { f.active["postfix@postfix-in.service"] = true },
 		"has mail": func(f *fake) {
 			f.put(f.path("/var/spool/postfix-in/maildrop/A1"), []byte("mail"))
 		},
@@ -235,10 +264,9 @@ func TestCutCreateThatWasTakenUp(t *testing.T) {
 			}
 			up(f)
 			before := f.tree()
-			if _, err := f.survive(create(Request{Name: "other"})); err == nil {
-				t.Error("the next command does not stop")
-			}
-			for _, kept := range []string{"etc/postfix-in/main.cf", "var/spool/postfix-in/maildrop", path.Join("etc/postfix/main.cf")} {
+			must(t, f, create(Request{Name: "other"}))
+			f.keptAside()
+			for _, kept := range []string{"etc/postfix-in/main.cf", "etc/postfix-in/master.cf", "var/spool/postfix-in/maildrop"} {
 				if after := f.tree(); after[kept] != before[kept] {
 					t.Errorf("%s was %q, is %q", kept, before[kept], after[kept])
 				}
@@ -278,6 +306,16 @@ func TestCreateKeepsWhatWasThere(t *testing.T) {
 	}
 }
 
+// A queue that was there before may hold anything, so its first start looks at it.
+func TestAFoundQueueIsChecked(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, map[string]string{"var/spool/postfix-in/": ""})
+	must(t, f, create(wish))
+	if len(f.quick) > 0 || !f.active["postfix@postfix-in.service"] {
+		t.Errorf("starts without Postfix's checks: %q; running: %v", f.quick, f.active)
+	}
+}
+
 // "postmulti -e init" of a create that is taken back stays in force if another instance was made since.
 func TestTakeBackKeepsOthers(t *testing.T) {
 	t.Parallel()
@@ -299,5 +337,41 @@ func TestTakeBackKeepsOthers(t *testing.T) {
 	s, err := f.host().readSite()
 	if err != nil || len(s.dirs) != 1 || !s.initialised() {
 		t.Errorf("the list is %q, initialised: %v, %v", s.dirs, s.initialised(), err)
+	}
+}
+
+func TestCommentOut(t *testing.T) {
+	t.Parallel()
+	const text = "# a = 1\na = 1\n  2\n\n# c\n\t3\nb=1\n 2\na\t=\nab = 1\n"
+	const want = "# a = 1\n#a = 1\n#  2\n\n# c\n#\t3\nb=1\n 2\n#a\t=\nab = 1\n"
+	if got := string(commentOut([]byte(text), []string{"a", "c"})); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A remove of an interrupted create that was edited by hand treats it as any instance: nothing waits for the journal.
+func TestRemoveOfEditedCutCreate(t *testing.T) {
+	t.Parallel()
+	f := newFake(t, nil)
+	before := f.tree()
+	h := f.host()
+	shown := h.Show
+	h.Show = func(c Change) {
+		if strings.HasPrefix(c.What, "check") {
+			panic(died{})
+		}
+		shown(c)
+	}
+	if dead, err := f.survive(func(*Host) error { return h.Create(context.Background(), wish) }); !dead {
+		t.Fatal(err)
+	}
+	f.append("/etc/postfix-in/master.cf")
+	must(t, f, remove("in"))
+	f.keptAside()
+	after := f.tree()
+	for name := range after {
+		if _, there := before[name]; !there && strings.Contains(name, "postfix-in") {
+			t.Errorf("%s is left", name)
+		}
 	}
 }

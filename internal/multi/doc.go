@@ -1,6 +1,7 @@
 // Package multi (ring: flow) makes, lists, enables, disables and removes the Postfix instances of a host. What postmulti(1)
-// does is left to it: the skeleton of a new instance, the list of instances, multi_instance_enable, the end of a removal.
-// Around that come the systemd unit, the chroot, the syslog socket and a check for two instances on one address.
+// does is done here in the same way, for it refuses all work while the primary instance is disabled or another one is broken; only a
+// configuration that was there before is imported by it, which gives owners and modes to whatever it finds. Around that come the systemd unit, the chroot, the syslog socket and a check for two
+// instances on one address.
 //
 // What always holds:
 //
@@ -16,6 +17,6 @@
 //     an entry in multi_instance_directories) is enabled, disabled and removed in the same way, and joins the list by create.
 //
 // What ends a command: two enabled instances on one address and port; a directory that belongs to another instance; mail in
-// the queue of an instance to be removed; a configuration that "postfix check" refuses; a unit that does not start. All else
+// the queue of an instance to be removed; a configuration that Postfix refuses; a unit that does not start. All else
 // is a warning.
 package multi

@@ -3,12 +3,14 @@ package multi
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 
+	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
-	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
 )
 
@@ -28,7 +30,7 @@ type Request struct {
 type origin int
 
 const (
-	prototype origin = iota // postmulti(1) makes it
+	prototype origin = iota // Postfix's prototypes
 	copied                  // another instance's
 	found                   // it is in the directory already
 )
@@ -38,7 +40,7 @@ type draft struct {
 	*config
 	origin  origin
 	source  *config    // of a copy
-	files   []copyFile // of a copy, main.cf and master.cf last
+	files   []copyFile // main.cf and master.cf last; none where they are there
 	naming  bool       // it gets its name from us
 	changes []maincf.Edit
 	shown   []string // the same, for people
@@ -121,12 +123,23 @@ func (h *Host) draft(s *site, req Request) (*draft, error) {
 	if err := h.findOrigin(s, d, req); err != nil {
 		return nil, err
 	}
+	for _, dir := range []string{d.ConfigDir, d.QueueDir, d.DataDir} {
+		if err := h.mayHold(dir); err != nil {
+			return nil, err
+		}
+	}
 	for _, c := range s.insts {
 		if c.Name == d.Name {
 			return nil, fmt.Errorf("there is an instance %q already, in %q", c.Name, c.ConfigDir)
 		}
 	}
 	if err := s.own(d.Instance); err != nil {
+		return nil, err
+	}
+	if err := chroot.CheckQueue(chroot.Deps{Root: h.Root, Instances: s.listed}, d.Instance); err != nil {
+		return nil, err
+	}
+	if err := h.rootsAlone(d); err != nil {
 		return nil, err
 	}
 	d.Enabled = !req.Disabled
@@ -162,6 +175,52 @@ func (d *draft) places(s *site, req Request) error {
 	return nil
 }
 
+// mayHold makes sure that a directory is one, or can be made.
+func (h *Host) mayHold(dir string) error {
+	for at := dir; ; at = path.Dir(at) {
+		fi, err := h.Root.Stat(at)
+		switch {
+		case err == nil && fi.IsDir():
+			return nil
+		case err == nil:
+			return fmt.Errorf("cannot use %q: %q is no directory", dir, at)
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR):
+			return fmt.Errorf("cannot use %q: %w", dir, err)
+		}
+		if there, err := h.Root.Lstat(at); err == nil && there.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Errorf("cannot use %q: the link %q leads nowhere", dir, at)
+		}
+		if at == "/" {
+			return nil
+		}
+	}
+}
+
+// rootsAlone refuses places where another account decides what a name means: root, and postmulti(1) as root, writes there and gives owners
+// and modes by name. The data directory and those of the queue are Postfix's own account's; the way to them must not be.
+func (h *Host) rootsAlone(d *draft) error {
+	names := []string{mainOf(d.ConfigDir), masterOf(d.ConfigDir), d.DataDir, path.Join(d.QueueDir, queueDirs[0])}
+	for _, f := range d.files {
+		names = append(names, f.to)
+	}
+	for _, name := range names {
+		if err := h.Root.TrustedPlace(name); err != nil {
+			return err
+		}
+	}
+	for _, sub := range queueDirs {
+		name := path.Join(d.QueueDir, sub)
+		fi, err := h.Root.Lstat(name)
+		switch {
+		case err == nil && !fi.IsDir():
+			return fmt.Errorf("cannot use %q: %q is no directory, a link to one neither (move it away)", d.QueueDir, name)
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("cannot use %q: %w", d.QueueDir, err)
+		}
+	}
+	return nil
+}
+
 // findOrigin decides where the configuration comes from and what it will be.
 func (h *Host) findOrigin(s *site, d *draft, req Request) error {
 	if s.lists(d.ConfigDir) {
@@ -186,7 +245,7 @@ func (h *Host) findOrigin(s *site, d *draft, req Request) error {
 		d.origin = copied
 		return h.draftCopy(s, d, req.From)
 	}
-	return h.draftPrototype(s, d)
+	return h.draftPrototype(s, d, req)
 }
 
 // draftFound takes over a configuration that is there. Its own name, queue and data directory hold.
@@ -211,31 +270,5 @@ func (h *Host) draftFound(d *draft, req Request) error {
 	c.Name = d.Name
 	d.config = c
 	_, err = c.main.Apply(d.changes...)
-	return err
-}
-
-// draftPrototype foretells what postmulti(1) will make.
-func (h *Host) draftPrototype(s *site, d *draft) error {
-	meta, err := instance.Value(s.primary, paths.ConfigDir, "meta_directory")
-	if err != nil {
-		return err
-	}
-	var text [2][]byte
-	for i, name := range []string{path.Base(paths.MainProto), path.Base(paths.MasterProto)} {
-		if text[i], err = h.Root.ReadFile(path.Join(meta, name)); err != nil {
-			return fmt.Errorf("cannot read the prototype of a new instance: %w", err)
-		}
-	}
-	if d.main, err = maincf.Parse(text[0]); err != nil {
-		return fmt.Errorf("cannot parse %q: %w", path.Join(meta, path.Base(paths.MainProto)), err)
-	}
-	if d.master, err = mastercf.Parse(text[1]); err != nil {
-		return fmt.Errorf("cannot parse %q: %w", path.Join(meta, path.Base(paths.MasterProto)), err)
-	}
-	made := []maincf.Edit{ // postmulti-script
-		maincf.Set("queue_directory", d.QueueDir), maincf.Set("data_directory", d.DataDir),
-		maincf.Set("multi_instance_name", d.Name), maincf.Set("authorized_submit_users", ""), maincf.Set("master_service_disable", "inet"),
-	}
-	_, err = d.main.Apply(append(made, d.changes...)...)
 	return err
 }

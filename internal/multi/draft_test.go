@@ -62,6 +62,7 @@ func TestCreateRefuses(t *testing.T) {
 		"a name in use":                       {Request{Name: "old", ConfigDir: "/etc/x"}, `instance "postfix-old" already`},
 		"a directory in use":                  {Request{Name: "x", ConfigDir: "/etc/postfix-old/"}, "an instance's directory already"},
 		"another one's queue":                 {Request{Name: "x", QueueDir: "/q/old"}, `belongs to instance "postfix-old"`},
+		"the host's directory":                {Request{Name: "x", QueueDir: "/etc"}, `holds the host's directory "/etc`},
 		"the primary one's data":              {Request{Name: "x", DataDir: "/var/lib/postfix"}, `belongs to instance "-"`},
 		"one directory for two things":        {Request{Name: "x", DataDir: "/var/spool/postfix-x"}, "must be three"},
 		"a relative directory":                {Request{Name: "x", ConfigDir: "etc"}, "absolute"},

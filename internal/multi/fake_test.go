@@ -33,6 +33,7 @@ type fake struct {
 	calls   []string
 	shown   []string
 	warned  []string
+	quick   []string // units whose start left out Postfix's checks
 
 	steps, dieAt int
 }
@@ -75,6 +76,7 @@ func newFake(t *testing.T, more map[string]string) *fake {
 func (f *fake) host() *Host {
 	return &Host{
 		Root: f.root, Run: f, Systemd: f, Sockets: snippets{f.root},
+		Runs:    func(inst instance.Instance) bool { return f.active[f.unitIn(inst.ConfigDir)] },
 		Allowed: func(context.Context, string, string) (bool, error) { return true, nil },
 		Show: func(c Change) {
 			f.shown = append(f.shown, c.What)
@@ -118,24 +120,17 @@ func (f *fake) Output(_ context.Context, name string, args ...string) ([]byte, e
 		return nil, err
 	}
 	switch {
+	case name == "getent":
+		return []byte(fmt.Sprintf("%s:x:%d:\n", args[1], map[string]int{"passwd": os.Getuid(), "group": os.Getgid()}[args[0]])), nil
 	case name == paths.Postmulti:
 		return nil, f.postmulti(args[1], args[2:])
-	case strings.HasSuffix(line, " status"):
-		if f.active[f.unitIn(args[1])] {
-			return nil, nil
-		}
-		return nil, &run.ExitError{Code: 1}
-	case strings.HasPrefix(line, "systemctl --no-reload "):
-		link := f.path(path.Join(paths.AdminUnits, "postfix.service.wants", args[2]))
-		f.step()
-		if args[1] == "disable" {
-			_ = os.Remove(f.path(path.Join(paths.AdminUnits, "multi-user.target.wants", args[2])))
-			_ = os.Remove(link)
-			return nil, nil
-		}
-		return nil, errors.Join(os.MkdirAll(filepath.Dir(link), 0o755), os.Symlink("/x", link))
 	}
 	return nil, nil
+}
+
+func (f *fake) OnTerminal(ctx context.Context, name string, args ...string) error {
+	_, err := f.Output(ctx, name, args...)
+	return err
 }
 
 func (f *fake) path(p string) string { return filepath.Join(f.root.Dir(), p) }
@@ -177,6 +172,16 @@ func (f *fake) put(name string, data []byte) {
 	if err := os.WriteFile(name, data, 0o644); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+// append is an editor.
+func (f *fake) append(name string) {
+	f.t.Helper()
+	data, err := os.ReadFile(f.path(name))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.put(f.path(name), append(data, "# by hand\n"...))
 }
 
 // postmulti does what postmulti-script does, in its order.
@@ -308,6 +313,35 @@ func (f *fake) destroy(dir string) error {
 	return nil
 }
 
+func (f *fake) link(unit string) string {
+	return f.path(path.Join(paths.AdminUnits, "postfix.service.wants", unit))
+}
+
+// Enable is "systemctl --no-reload enable".
+func (f *fake) Enable(_ context.Context, unit string) error {
+	if err := f.fails("enable " + unit); err != nil {
+		return err
+	}
+	f.step()
+	return errors.Join(os.MkdirAll(filepath.Dir(f.link(unit)), 0o755), os.Symlink("/x", f.link(unit)))
+}
+
+// Disable is "systemctl --no-reload disable".
+func (f *fake) Disable(_ context.Context, unit string) error {
+	if err := f.fails("disable " + unit); err != nil {
+		return err
+	}
+	f.step()
+	_ = os.Remove(f.path(path.Join(paths.AdminUnits, "multi-user.target.wants", unit)))
+	_ = os.Remove(f.link(unit))
+	return nil
+}
+
+// ResetFailed is "systemctl reset-failed".
+func (f *fake) ResetFailed(_ context.Context, unit string) error {
+	return f.fails("reset-failed " + unit)
+}
+
 // Reload is systemd's daemon-reload.
 func (f *fake) Reload(context.Context) error { return f.fails("daemon-reload") }
 
@@ -320,6 +354,9 @@ func (f *fake) Start(_ context.Context, unit string) error {
 	inst, err := instance.Find(f.root, part(unit))
 	if err != nil {
 		return err
+	}
+	if os.Remove(f.path(path.Join(inst.QueueDir, "quick-start"))) == nil { // postfix-script
+		f.quick = append(f.quick, unit)
 	}
 	for _, name := range []string{"deferred/A", "pid/master.pid", "private/smtp", "defer/A1"} {
 		name = f.path(path.Join(inst.QueueDir, name))
@@ -359,6 +396,15 @@ func (f *fake) State(_ context.Context, unit string) (systemd.State, error) {
 	return systemd.State{Load: load, Active: map[bool]string{true: "active", false: "inactive"}[f.active[unit]]}, nil
 }
 
+// States are those of the units that were started once.
+func (f *fake) States(context.Context, string) (map[string]string, error) {
+	states := map[string]string{}
+	for unit, active := range f.active {
+		states[unit] = map[bool]string{true: "active", false: "inactive"}[active]
+	}
+	return states, nil
+}
+
 // tree is the host's files; the places where our own notes stand are left out.
 func (f *fake) tree() map[string]string {
 	f.t.Helper()
@@ -374,12 +420,13 @@ func (f *fake) tree() map[string]string {
 // halfWrites leaves what writes of ours leave that are killed in the middle.
 func (f *fake) halfWrites() {
 	f.t.Helper()
-	for _, name := range []string{"etc/postfix/.main.cf17", "etc/postfix-in/.main.cf18", "etc/postfix-in/.master.cf19", "etc/rsyslog.d/.postfix-maint-postfix-in.conf20"} {
+	for _, name := range []string{"etc/postfix/.postfix-maint-tmp.main.cf.A", "etc/postfix-in/.postfix-maint-tmp.main.cf.A", "etc/postfix-in/.postfix-maint-tmp.master.cf.A", "etc/rsyslog.d/.postfix-maint-tmp.postfix-maint-postfix-in.conf.A"} {
 		if _, err := os.Stat(filepath.Dir(f.path(name))); err == nil {
 			f.put(f.path(name), []byte("half"))
 		}
 	}
-	_ = os.Mkdir(f.path("var/spool/postfix-in/.dev21"), 0o700)
+	_ = os.Mkdir(f.path("var/spool/postfix-in/.postfix-maint-tmp.dev.A"), 0o700)
+	_ = os.Mkdir(f.path("var/spool/postfix-in/.postfix-maint-tmp.active.A"), 0o700)
 }
 
 // snippets stands for a syslog daemon that reads a file for each instance.

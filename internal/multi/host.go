@@ -20,14 +20,18 @@ type Host struct {
 	// Run runs programs with MAIL_CONFIG set to the primary instance: postmulti(1) refuses any other.
 	Run interface {
 		Output(ctx context.Context, name string, args ...string) ([]byte, error)
+		OnTerminal(ctx context.Context, name string, args ...string) error
 	}
 	Systemd manager // nil where systemd does not run the system
 	Sockets Sockets // nil where no syslog daemon takes another socket
 	// Allowed asks the local policy (policy-rc.d) whether an action with a service may be done.
 	Allowed func(ctx context.Context, service, action string) (bool, error)
-	DryRun  bool
-	Show    func(Change) // hears of each change before it is made
-	Warn    func(string)
+	// Runs tells whether an instance's master runs, whoever started it. "postfix status" would say no for any trouble with main.cf, such
+	// as an address in inet_interfaces that is not up.
+	Runs   func(instance.Instance) bool
+	DryRun bool
+	Show   func(Change) // hears of each change before it is made
+	Warn   func(string)
 }
 
 // manager is systemd.
@@ -36,6 +40,10 @@ type manager interface {
 	Start(ctx context.Context, unit string) error
 	Stop(ctx context.Context, unit string) error
 	State(ctx context.Context, unit string) (systemd.State, error)
+	States(ctx context.Context, pattern string) (map[string]string, error)
+	Enable(ctx context.Context, unit string) error
+	Disable(ctx context.Context, unit string) error
+	ResetFailed(ctx context.Context, unit string) error
 }
 
 // Sockets makes the syslog daemon listen inside an instance's chroot.
@@ -87,14 +95,21 @@ func (h *Host) command(ctx context.Context, purge bool, mends func(*journal) boo
 	}
 	j, err := h.loadJournal()
 	if err != nil {
-		return err
+		err = h.setAside(err)
 	}
-	if j != nil {
+	if err == nil && j != nil {
 		done := mends(j)
 		j.Purge = j.Purge || done && purge // nobody asked for another instance's mail to go
-		if err := h.apply(ctx, h.mend(j)); err != nil || done || h.DryRun {
+		err = h.apply(ctx, h.mend(j))
+		if done && !errors.Is(err, errEdited) || h.DryRun { // an edited one is an instance like others from here on
 			return err
 		}
+		if err != nil && ctx.Err() == nil { // whatever it was about must not stand in the way of this one
+			err = h.setAside(err)
+		}
+	}
+	if err != nil {
+		return err
 	}
 	p, err := decide()
 	if err != nil {

@@ -2,6 +2,8 @@ package multi
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +26,8 @@ type journal struct {
 	Started  time.Time         `json:"started"`
 	// Made are the paths that were not there before a create, each before its parents.
 	Made []string `json:"made,omitempty"`
+	// Sums are the checksums of those files among them whose content is known before: one with another sum was edited by hand.
+	Sums map[string]string `json:"sums,omitempty"`
 	// Before are the parameters that a create changes in files that were there before.
 	Before   []setting `json:"before,omitempty"`
 	Linked   []string  `json:"linked,omitempty"`   // its units that were enabled before
@@ -52,6 +56,21 @@ func settings(file string, f *maincf.File, names ...string) []setting {
 	return all
 }
 
+// sumOf is a file's checksum for journal.Sums. In main.cf it leaves out what joins the instance to the others, which comes in later steps.
+func sumOf(name string, data []byte) string {
+	if path.Base(name) == path.Base(paths.MainCF) {
+		f, err := maincf.Parse(data)
+		if err == nil {
+			_, err = f.Apply(maincf.Unset("multi_instance_name"), maincf.Unset("multi_instance_group"), maincf.Unset("multi_instance_enable"))
+		}
+		if err == nil {
+			data = f.Bytes()
+		}
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
 // value is what a parameter was.
 func (j *journal) value(file, name string) *string {
 	for _, s := range j.Before {
@@ -72,8 +91,8 @@ func (j *journal) made(p string) bool {
 	return false
 }
 
-// loadJournal reads what an interrupted command left, nil if there is nothing. One that cannot be understood ends every
-// command: what it was about is not to be guessed.
+// loadJournal reads what an interrupted command left, nil if there is nothing. What one that cannot be understood was about is not to
+// be guessed.
 func (h *Host) loadJournal() (*journal, error) {
 	data, err := h.Root.ReadFile(paths.InstanceWork)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,10 +106,23 @@ func (h *Host) loadJournal() (*journal, error) {
 		err = errors.New("it makes no sense")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot use the journal %q of an interrupted command (look after the instance by hand and remove the file): %w",
-			paths.InstanceWork, err)
+		return nil, fmt.Errorf("cannot use the journal %q of an interrupted command: %w", paths.InstanceWork, err)
 	}
 	return j, nil
+}
+
+// setAside gives the journal of an interrupted command, which cannot be put in order, another name, so that the next command can run.
+func (h *Host) setAside(why error) error {
+	if h.DryRun {
+		h.warn("%v; the command would go on without it", why)
+		return nil
+	}
+	kept := fmt.Sprintf("%s.kept-%s", paths.InstanceWork, time.Now().UTC().Format("20060102T150405.000000000"))
+	if err := h.Root.Rename(paths.InstanceWork, kept); err != nil {
+		return fmt.Errorf("%w; and cannot set it aside: %w", why, err)
+	}
+	h.warn("%v; what that command was about is kept in %q: look after the instance by hand, then delete the file", why, kept)
+	return nil
 }
 
 func (h *Host) saveJournal(j *journal) error {

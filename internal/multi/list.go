@@ -1,6 +1,7 @@
 package multi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -46,14 +47,22 @@ func (h *Host) List(ctx context.Context) ([]Status, []error) {
 		errs = append(errs, fmt.Errorf("a command that was to %s instance %q was interrupted; the next one of this kind puts that in order first",
 			j.Action, j.Instance.Name))
 	}
+	var units map[string]string
+	if h.Systemd != nil {
+		if units, err = h.Systemd.States(ctx, "postfix*.service"); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	d := chroot.Deps{Root: h.Root, Instances: s.listed, Shared: &chroot.Shared{}}
 	var all []Status
 	for _, c := range s.insts {
-		all = append(all, h.status(ctx, s, c))
+		all = append(all, h.status(ctx, s, c, units, d))
 	}
 	return all, errs
 }
 
-func (h *Host) status(ctx context.Context, s *site, c *config) Status {
+// status looks at one instance; units are the states of those that systemd has in memory.
+func (h *Host) status(ctx context.Context, s *site, c *config, units map[string]string, d chroot.Deps) Status {
 	st := Status{
 		Name: c.Name, ConfigDir: c.ConfigDir, QueueDir: c.QueueDir, DataDir: c.DataDir, Group: c.value("multi_instance_group"),
 		Listed: c.listed, Enabled: c.Enabled, Listen: []string{}, Problems: []string{},
@@ -66,8 +75,7 @@ func (h *Host) status(ctx context.Context, s *site, c *config) Status {
 	var err error
 	st.Unit, err = h.unit(c.Instance)
 	problem(err)
-	st.Active, err = h.state(ctx, c, st.Unit)
-	problem(err)
+	st.Active = h.state(c, st.Unit, units)
 	found, err := s.listens(c)
 	problem(err)
 	for _, e := range found {
@@ -78,27 +86,26 @@ func (h *Host) status(ctx context.Context, s *site, c *config) Status {
 		problem(err)
 		st.Problems = append(st.Problems, meets...)
 	}
-	st.Queue, err = countQueue(h.Root, c.QueueDir, queueDirs)
+	st.Queue, err = countQueue(ctx, h.Root, c.QueueDir, queueDirs)
 	problem(err)
-	st.Chroot, err = h.chrootState(c)
+	st.Chroot, err = chrootState(d, c)
 	problem(err)
 	problem(s.own(c.Instance))
 	return st
 }
 
 // state is "active", "inactive", "failed" and so on.
-func (h *Host) state(ctx context.Context, c *config, unit string) (string, error) {
-	if h.Systemd != nil && unit != "" {
-		st, err := h.Systemd.State(ctx, unit)
-		return st.Active, err
+func (h *Host) state(c *config, unit string, units map[string]string) string {
+	switch {
+	case h.Systemd != nil && unit != "":
+		return cmp.Or(units[unit], "inactive")
+	case h.Runs(c.Instance):
+		return "running"
 	}
-	if h.runs(ctx, c.Instance) {
-		return "running", nil
-	}
-	return "stopped", nil
+	return "stopped"
 }
 
-func (h *Host) chrootState(c *config) (Chroot, error) {
+func chrootState(d chroot.Deps, c *config) (Chroot, error) {
 	st := Chroot{State: "unknown"}
 	level := c.value("compatibility_level")
 	for _, service := range c.master.Services() {
@@ -111,7 +118,7 @@ func (h *Host) chrootState(c *config) (Chroot, error) {
 		st.State = "off"
 		return st, nil
 	}
-	p, err := chroot.NewPlan(chroot.Deps{Root: h.Root}, c.Instance)
+	p, err := chroot.NewPlan(d, c.Instance)
 	if err != nil {
 		return st, err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,6 +34,12 @@ func (h *Host) mend(j *journal) *plan {
 		})
 	case j.Complete:
 		p.add("finish the interrupted create of instance "+name+": all but its start was done", func(ctx context.Context) error {
+			if flag := quickStart(j.Instance.QueueDir); j.made(flag) { // nobody knows what became of the queue since
+				_, err := h.Root.Remove(flag)
+				if err = errors.Join(err, h.sweep(flag)); err != nil {
+					return err
+				}
+			}
 			if err := h.dropJournal(); err != nil || j.Disabled {
 				return err
 			}
@@ -57,11 +64,19 @@ func (h *Host) mend(j *journal) *plan {
 	return p
 }
 
+// errEdited says that somebody edited what an interrupted create made.
+var errEdited = errors.New("was edited since")
+
 // untouched makes sure that nobody went on by hand from where a create was interrupted.
 func (h *Host) untouched(ctx context.Context, j *journal) error {
-	fail := func(why string) error {
-		return fmt.Errorf("cannot take back the interrupted create of instance %q: %s; remove %q if it is to stay as it is",
-			j.Instance.Name, why, paths.InstanceWork)
+	fail := func(why error) error {
+		return fmt.Errorf("the interrupted create of instance %q is not taken back: %w", j.Instance.Name, why)
+	}
+	for _, name := range slices.Sorted(maps.Keys(j.Sums)) {
+		now, err := h.Root.See(name)
+		if err != nil || !now.Missing && sumOf(name, now.Data) != j.Sums[name] { // what can't be read isn't what was made either
+			return fail(fmt.Errorf("%s %w", name, errEdited))
+		}
 	}
 	fi, err := h.Root.Stat(mainOf(j.Instance.ConfigDir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,10 +87,10 @@ func (h *Host) untouched(ctx context.Context, j *journal) error {
 	}
 	const most = time.Hour // no create takes that long
 	if fi.ModTime().Sub(j.Started) > most {
-		return fail(mainOf(j.Instance.ConfigDir) + " was edited since")
+		return fail(fmt.Errorf("%s %w", mainOf(j.Instance.ConfigDir), errEdited))
 	}
-	if h.runs(ctx, j.Instance) {
-		return fail("its Postfix runs")
+	if h.Runs(j.Instance) {
+		return fail(errors.New("its Postfix runs"))
 	}
 	return nil
 }
@@ -114,7 +129,7 @@ func (h *Host) takeBack(ctx context.Context, j *journal) error {
 		if err := h.Systemd.Reload(ctx); err != nil {
 			return err
 		}
-		_ = h.program(ctx, "systemctl", "reset-failed", j.Instance.Unit()) // fails for a unit that is not known any more
+		_ = h.Systemd.ResetFailed(ctx, j.Instance.Unit()) // fails for a unit that is not known any more
 	}
 	return h.dropJournal()
 }
@@ -126,7 +141,7 @@ func (h *Host) quiet(ctx context.Context, j *journal) error {
 	if h.Systemd != nil {
 		for _, unit := range h.linked(inst) {
 			if !slices.Contains(j.Linked, unit) {
-				errs = append(errs, h.program(ctx, "systemctl", "--no-reload", "disable", unit))
+				errs = append(errs, h.Systemd.Disable(context.WithoutCancel(ctx), unit))
 			}
 		}
 		if unit, err := h.unit(inst); err == nil && j.Complete { // else nothing was started
@@ -147,7 +162,7 @@ func (h *Host) quiet(ctx context.Context, j *journal) error {
 			subs = append(subs, sub)
 		}
 	}
-	errs = append(errs, emptyQueue(h.Root, inst.QueueDir, subs, j.Purge, true))
+	errs = append(errs, emptyQueue(ctx, h.Root, inst.QueueDir, subs, j.Purge, true))
 	if j.made(inst.DataDir) {
 		errs = append(errs, emptyData(h.Root, inst.DataDir))
 	}

@@ -27,17 +27,18 @@ func (h *Host) postmulti(ctx context.Context, s *site, dir, action string, args 
 		if err != nil {
 			return fmt.Errorf("cannot look at %q: %w", name, err)
 		}
-		attr := sysroot.Attr{Mode: sysroot.Exact(fi.Mode()), Force: true}
+		attr := sysroot.Attr{Mode: sysroot.Exact(fi.Mode()), Force: true, Settled: true}
 		attr.UID, attr.GID = sysroot.Owner(fi)
 		kept = append(kept, func() error {
-			data, err := h.Root.ReadFile(name)
-			if errors.Is(err, fs.ErrNotExist) {
-				return nil // destroyed
-			}
-			if err == nil {
-				_, err = h.Root.WriteFile(name, data, attr)
-			}
-			return err
+			return sysroot.Again(func() error {
+				now, err := h.Root.See(name)
+				if err != nil || now.Missing { // destroyed
+					return err
+				}
+				attr.Seen = now
+				_, err = h.Root.WriteFile(name, now.Data, attr)
+				return err
+			})
 		})
 	}
 	err := h.program(ctx, paths.Postmulti, append([]string{"-e", action}, args...)...)
@@ -76,6 +77,15 @@ func (s *site) initialised() bool {
 
 // edit makes edits in the main.cf of an instance, in one rename.
 func (h *Host) edit(name string, edits ...maincf.Edit) error {
+	return h.rework(name, func(*maincf.File) ([]maincf.Edit, error) { return edits, nil })
+}
+
+// rework is edit with edits that depend on what the file says. What somebody else writes in between is never lost: then both are done anew.
+func (h *Host) rework(name string, decide func(*maincf.File) ([]maincf.Edit, error)) error {
+	return sysroot.Again(func() error { return h.reworkOnce(name, decide) })
+}
+
+func (h *Host) reworkOnce(name string, decide func(*maincf.File) ([]maincf.Edit, error)) error {
 	data, err := h.Root.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("cannot read configuration: %w", err)
@@ -84,6 +94,10 @@ func (h *Host) edit(name string, edits ...maincf.Edit) error {
 	if err != nil {
 		return fmt.Errorf("cannot parse %q: %w", name, err)
 	}
+	edits, err := decide(f)
+	if err != nil {
+		return err
+	}
 	changed, err := f.Apply(edits...)
 	if err != nil || !changed {
 		return err
@@ -91,35 +105,29 @@ func (h *Host) edit(name string, edits ...maincf.Edit) error {
 	if _, err := h.Root.SweepTemp(name); err != nil {
 		return err
 	}
-	_, err = h.Root.WriteFile(name, f.Bytes(), sysroot.Attr{})
+	_, err = h.Root.WriteFile(name, f.Bytes(), sysroot.Attr{Settled: true, Seen: &sysroot.Seen{Data: data}})
 	return err
 }
 
 // unlist takes a configuration directory off the primary instance's list, without postmulti(1), which does nothing once a
 // directory of the list has no main.cf. before is what the list was before the instance was made, if that is known.
 func (h *Host) unlist(dir string, before *string) error {
-	data, err := h.Root.ReadFile(paths.MainCF)
-	if err != nil {
-		return fmt.Errorf("cannot read configuration: %w", err)
-	}
-	f, err := maincf.Parse(data)
-	if err != nil {
-		return fmt.Errorf("cannot parse %q: %w", paths.MainCF, err)
-	}
-	const list = "multi_instance_directories"
-	now, err := instance.Value(f, paths.ConfigDir, list)
-	if err != nil {
-		return err
-	}
-	rest := slices.DeleteFunc(words(now), func(d string) bool { return path.Clean(d) == dir })
-	if len(rest) == len(words(now)) {
-		return nil
-	}
-	value := maincf.Set(list, strings.Join(rest, " "))
-	if before != nil && slices.Equal(rest, words(*before)) {
-		value = maincf.Set(list, *before)
-	} else if before == nil && len(rest) == 0 {
-		value = maincf.Unset(list)
-	}
-	return h.edit(paths.MainCF, value)
+	return h.rework(paths.MainCF, func(f *maincf.File) ([]maincf.Edit, error) {
+		const list = "multi_instance_directories"
+		now, err := instance.Value(f, paths.ConfigDir, list)
+		if err != nil {
+			return nil, err
+		}
+		rest := slices.DeleteFunc(words(now), func(d string) bool { return path.Clean(d) == dir })
+		if len(rest) == len(words(now)) {
+			return nil, nil
+		}
+		value := maincf.Set(list, strings.Join(rest, " "))
+		if before != nil && slices.Equal(rest, words(*before)) {
+			value = maincf.Set(list, *before)
+		} else if before == nil && len(rest) == 0 {
+			value = maincf.Unset(list)
+		}
+		return []maincf.Edit{value}, nil
+	})
 }

@@ -1,13 +1,17 @@
 package multi
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/sysroot"
@@ -41,59 +45,128 @@ var queueDirs = strings.Fields("active bounce corrupt defer deferred flush hold 
 
 // countQueue counts the messages in some directories of a queue, without Postfix's help: it may not run. What is not there is
 // empty.
-func countQueue(root *sysroot.Root, dir string, subs []string) (Queue, error) {
+func countQueue(ctx context.Context, root *sysroot.Root, dir string, subs []string) (Queue, error) {
 	var q Queue
-	real, err := root.Resolve(dir)
-	if err != nil {
+	in, err := openDir(root, dir)
+	if in == nil {
 		return q, err
 	}
-	in, err := os.OpenRoot(real)
-	if errors.Is(err, fs.ErrNotExist) {
-		return q, nil
-	}
-	if err != nil {
-		return q, fmt.Errorf("cannot open queue directory %q: %w", dir, err)
-	}
 	defer in.Close()
+	w := walker{visit: func(sub string, _ *os.Root, d fs.DirEntry) error {
+		if n := q.of(sub); n != nil && d.Type().IsRegular() {
+			*n++
+		}
+		return nil
+	}}
 	for _, sub := range subs {
-		n := q.of(sub)
-		if n == nil {
+		if q.of(sub) == nil {
 			continue
 		}
-		if err := walk(in, sub, func(_ string, d fs.DirEntry) error {
-			if d.Type().IsRegular() {
-				*n++
-			}
-			return nil
-		}); err != nil {
-			return q, fmt.Errorf("cannot count the mail in %q: %w", dir, err)
+		if err := w.walk(ctx, in, sub); err != nil {
+			return q, fmt.Errorf("cannot count the mail in %q: %w", path.Join(dir, sub), err)
 		}
 	}
 	return q, nil
 }
 
-// walk visits all below name, what is in a directory before the directory itself. No link is followed. A file that goes away
-// meanwhile does not matter.
-func walk(in *os.Root, name string, visit func(name string, d fs.DirEntry) error) error {
-	entries, err := fs.ReadDir(in.FS(), name)
+// Queued counts the messages of an instance.
+func Queued(ctx context.Context, root *sysroot.Root, inst instance.Instance) (Queue, error) {
+	return countQueue(ctx, root, inst.QueueDir, queueDirs)
+}
+
+// openDir opens a queue or data directory. What is not there, or is no directory, holds nothing: nil.
+func openDir(root *sysroot.Root, dir string) (*os.Root, error) {
+	fi, err := root.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && !fi.IsDir() {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot look at %q: %w", dir, err)
+	}
+	real, err := root.Resolve(dir)
+	if err != nil {
+		return nil, err
+	}
+	in, err := sysroot.OpenDir(real)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open directory %q: %w", dir, err)
+	}
+	return in, nil
+}
+
+// What lies in a queue is made by the account postfix, and in maildrop by whoever writes there, so it may be anything: Postfix itself makes
+// one directory for each of the first hash_queue_depth letters of a message's name.
+const (
+	queueDepth   = 20
+	queueEntries = 10_000_000
+	queueBatch   = 1000 // names in memory at a time
+)
+
+// walker walks through directories of a queue.
+type walker struct {
+	visit func(sub string, in *os.Root, d fs.DirEntry) error // sub is the directory of the queue, in that of d
+	seen  int
+}
+
+// walk visits all below sub, what is in a directory before the directory itself. No link is followed. A file that goes away meanwhile does
+// not matter.
+func (w *walker) walk(ctx context.Context, in *os.Root, sub string) error {
+	fi, err := in.Lstat(sub)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && !fi.IsDir() {
+		err = fmt.Errorf("%q is no directory", sub)
+	}
+	if err == nil {
+		err = w.enter(ctx, in, sub, sub, queueDepth)
+	}
+	return err
+}
+
+// enter walks through the directory name of in. It is opened in its parent: a path from the top would cost as much again at each level.
+func (w *walker) enter(ctx context.Context, in *os.Root, name, sub string, depth int) error {
+	if depth == 0 {
+		return fmt.Errorf("directories lie more than %d deep in it, which are not Postfix's: remove them", queueDepth)
+	}
+	dir, err := sysroot.OpenDirIn(in, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		p := path.Join(name, e.Name())
-		if e.IsDir() {
-			if err := walk(in, p, visit); err != nil {
+	defer dir.Close()
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		entries, err := f.ReadDir(queueBatch)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if w.seen += len(entries); w.seen > queueEntries {
+			return fmt.Errorf("there are more than %d files", queueEntries)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if e.IsDir() {
+				if err := w.enter(ctx, dir, e.Name(), sub, depth-1); err != nil {
+					return err
+				}
+			}
+			if err := w.visit(sub, dir, e); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
-		if err := visit(p, e); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
 	}
-	return nil
 }
 
 // errMail says that there is mail which nobody said may go.
@@ -101,28 +174,22 @@ var errMail = errors.New("there is mail in its queue")
 
 // emptyQueue takes away everything in some directories of a queue, but messages only with purge. The directories stay, for
 // postmulti(1), unless gone is set. What else is in the queue directory stays.
-func emptyQueue(root *sysroot.Root, dir string, subs []string, purge, gone bool) error {
-	q, err := countQueue(root, dir, subs)
+func emptyQueue(ctx context.Context, root *sysroot.Root, dir string, subs []string, purge, gone bool) error {
+	q, err := countQueue(ctx, root, dir, subs)
 	if err != nil {
 		return err
 	}
 	if q.Total() > 0 && !purge {
 		return fmt.Errorf("%w: %d messages in %q", errMail, q.Total(), dir)
 	}
-	real, err := root.Resolve(dir)
-	if err != nil {
+	in, err := openDir(root, dir)
+	if in == nil {
 		return err
 	}
-	in, err := os.OpenRoot(real)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot empty the queue: %w", err)
-	}
 	defer in.Close()
+	w := walker{visit: func(_ string, in *os.Root, d fs.DirEntry) error { return in.Remove(d.Name()) }}
 	for _, sub := range subs {
-		err := walk(in, sub, func(name string, _ fs.DirEntry) error { return in.Remove(name) })
+		err := w.walk(ctx, in, sub)
 		if err == nil && gone {
 			err = in.Remove(sub)
 		}
@@ -136,16 +203,9 @@ func emptyQueue(root *sysroot.Root, dir string, subs []string, purge, gone bool)
 // emptyData takes away the files in a data directory that belong to its owner, which is Postfix's own account: caches, locks,
 // random numbers. postconf(5) lets no other program keep anything there; what root has put there stays all the same.
 func emptyData(root *sysroot.Root, dir string) error {
-	real, err := root.Resolve(dir)
-	if err != nil {
+	in, err := openDir(root, dir)
+	if in == nil {
 		return err
-	}
-	in, err := os.OpenRoot(real)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot empty the data directory: %w", err)
 	}
 	defer in.Close()
 	top, err := in.Stat(".")
@@ -172,20 +232,47 @@ func emptyData(root *sysroot.Root, dir string) error {
 	return nil
 }
 
-// leftovers are what is still in the instance's directories.
+// leftovers are what is still in the instance's directories. Others may have named it, and made as much of it as they liked.
 func (h *Host) leftovers(inst instance.Instance) []string {
+	const most = 20
 	var left []string
 	for _, dir := range []string{inst.ConfigDir, inst.QueueDir, inst.DataDir} {
-		entries, err := h.Root.ReadDir(dir)
+		names, err := h.firstNames(dir, most+1)
 		if err != nil {
 			continue
 		}
-		var names []string
-		for _, e := range entries {
-			names = append(names, e.Name())
+		more := ""
+		if len(names) > most {
+			names, more = names[:most], " and more"
 		}
-		left = append(left, dir+" ("+strings.Join(names, " ")+")")
+		slices.Sort(names)
+		for i, name := range names {
+			names[i] = strconv.Quote(name)
+		}
+		left = append(left, dir+" ("+strings.Join(names, " ")+more+")")
 	}
 	slices.Sort(left)
 	return left
+}
+
+// firstNames reads at most so many names in a directory, and gives an error where there is none.
+func (h *Host) firstNames(dir string, most int) ([]string, error) {
+	in, err := openDir(h.Root, dir)
+	if err != nil {
+		return nil, err
+	}
+	if in == nil {
+		return nil, fs.ErrNotExist
+	}
+	defer in.Close()
+	f, err := in.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(most)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return names, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,10 @@ func (h *Host) planRemove(ctx context.Context, name string, purge bool) (*plan, 
 	if err := s.own(c.Instance); err != nil {
 		return nil, err
 	}
-	q, err := countQueue(h.Root, c.QueueDir, queueDirs)
+	if err := chroot.CheckQueue(chroot.Deps{Root: h.Root, Instances: s.listed}, c.Instance); err != nil {
+		return nil, err
+	}
+	q, err := countQueue(ctx, h.Root, c.QueueDir, queueDirs)
 	if err != nil {
 		return nil, err
 	}
@@ -90,35 +94,23 @@ func (h *Host) planRemoval(ctx context.Context, p *plan, s *site, j *journal) er
 		if err != nil {
 			return err
 		}
-		if there && h.runs(ctx, inst) {
+		if there && h.Runs(inst) {
 			return fmt.Errorf("its Postfix runs: stop it first (postfix -c %s stop)", inst.ConfigDir)
 		}
-		return h.noMail(j)
+		return h.noMail(ctx, j)
 	})
 	h.planUnlink(p, inst)
 	if h.Sockets != nil {
 		p.add("let the syslog daemon leave its chroot", func(ctx context.Context) error { return h.Sockets.Withdraw(ctx, inst) })
 	}
 	p.add("remove what was copied into the chroot", func(context.Context) error { return h.clear(inst) })
-	destroy := func(ctx context.Context) error {
-		if there, err := h.Root.Exists(mainOf(inst.ConfigDir)); err != nil || !there || !s.lists(inst.ConfigDir) {
-			return err
-		}
-		c := &config{Instance: inst}
-		if err := h.postmulti(ctx, s, inst.ConfigDir, "disable", "-i", s.selector(c)); err != nil {
-			return err
-		}
-		if err := h.empty(j, false); err != nil {
-			return err
-		}
-		return h.postmulti(ctx, s, inst.ConfigDir, "destroy", "-i", s.selector(c))
-	}
-	p.add(postmultiLine("destroy", "-i", inst.ConfigDir), destroy)
-	p.add("remove what that left", func(context.Context) error { return h.finish(j) })
+	p.add("take "+inst.ConfigDir+" off multi_instance_directories", func(context.Context) error { return h.unlist(inst.ConfigDir, nil) })
+	p.add("remove what is Postfix's of "+strings.Join([]string{inst.ConfigDir, inst.QueueDir, inst.DataDir}, ", "),
+		func(ctx context.Context) error { return h.finish(ctx, j) })
 	if h.Systemd != nil {
 		p.add("make systemd read its units", h.Systemd.Reload)
 		p.add("forget that its unit failed, if it did", func(ctx context.Context) error {
-			_ = h.program(ctx, "systemctl", "reset-failed", inst.Unit()) // fails for a unit that is not known any more
+			_ = h.Systemd.ResetFailed(ctx, inst.Unit()) // fails for a unit that is not known any more
 			return nil
 		})
 	}
@@ -126,8 +118,8 @@ func (h *Host) planRemoval(ctx context.Context, p *plan, s *site, j *journal) er
 	return nil
 }
 
-func (h *Host) noMail(j *journal) error {
-	q, err := countQueue(h.Root, j.Instance.QueueDir, queueDirs)
+func (h *Host) noMail(ctx context.Context, j *journal) error {
+	q, err := countQueue(ctx, h.Root, j.Instance.QueueDir, queueDirs)
 	if err == nil && q.Total() > 0 && !j.Purge {
 		err = fmt.Errorf("%w: %d messages in %q; --purge-queue deletes them", errMail, q.Total(), j.Instance.QueueDir)
 	}
@@ -160,29 +152,26 @@ func (h *Host) clear(inst instance.Instance) error {
 	return err
 }
 
-// empty takes Postfix's own files out of the queue and the data directory.
-func (h *Host) empty(j *journal, gone bool) error {
-	if err := emptyQueue(h.Root, j.Instance.QueueDir, queueDirs, j.Purge, gone); err != nil {
-		return err
-	}
-	return emptyData(h.Root, j.Instance.DataDir)
-}
-
-// finish takes away what is still there of an instance: postmulti(1) did not know it, or was interrupted.
-func (h *Host) finish(j *journal) error {
+// finish takes away what is still there of an instance that is on no list any more. postmulti(1) would refuse while the primary one is
+// disabled, or any other is broken.
+func (h *Host) finish(ctx context.Context, j *journal) error {
 	inst := j.Instance
-	if err := h.unlist(inst.ConfigDir, nil); err != nil {
-		return err
-	}
 	// As long as it was listed, a change of resolv.conf may have filled its chroot once more.
 	if err := h.clear(inst); err != nil {
 		return err
 	}
-	if err := h.empty(j, true); err != nil {
+	if err := emptyQueue(ctx, h.Root, inst.QueueDir, queueDirs, j.Purge, true); err != nil {
 		return err
 	}
-	files := []string{masterOf(inst.ConfigDir), mainOf(inst.ConfigDir), mainOf(inst.ConfigDir) + ".tmp"}
-	if err := h.sweep(append(files, paths.MainCF)...); err != nil {
+	if err := emptyData(h.Root, inst.DataDir); err != nil {
+		return err
+	}
+	files := []string{masterOf(inst.ConfigDir), mainOf(inst.ConfigDir), mainOf(inst.ConfigDir) + ".tmp", quickStart(inst.QueueDir)}
+	half := append(slices.Clone(files), paths.MainCF)
+	for _, sub := range queueDirs {
+		half = append(half, path.Join(inst.QueueDir, sub))
+	}
+	if err := h.sweep(half...); err != nil {
 		return err
 	}
 	for _, name := range files {

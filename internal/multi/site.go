@@ -27,6 +27,7 @@ type site struct {
 	primary *maincf.File
 	dirs    []string // multi_instance_directories, as written
 	insts   []*config
+	listed  []instance.Instance // those on the list, also without a usable master.cf
 	broken  []error
 	names   names
 	heard   map[*config]listening // what was worked out already
@@ -98,12 +99,19 @@ func (h *Host) readSite() (*site, error) {
 	}
 	s.dirs = words(list)
 	insts, errs := instance.List(h.Root)
-	s.broken = errs
+	s.listed, s.broken = insts, errs
+	known := map[string]bool{}
 	for _, inst := range insts {
 		s.load(h, inst, true)
+		for _, unit := range append(inst.Aliases(), inst.Unit()) {
+			known[part(unit)] = true
+		}
 	}
 	// Debian 13 runs /etc/postfix-NAME as postfix@NAME without an entry in the list.
 	for _, part := range h.enabledParts() {
+		if known[part] {
+			continue
+		}
 		inst, err := instance.Find(h.Root, part)
 		if err == nil && !slices.ContainsFunc(s.insts, func(c *config) bool { return c.ConfigDir == inst.ConfigDir }) && !s.lists(inst.ConfigDir) {
 			inst.Enabled = true
@@ -152,19 +160,6 @@ func (s *site) find(h *Host, name string) (*config, error) {
 		}
 	}
 	return h.readConfig(inst, s.lists(inst.ConfigDir))
-}
-
-// selector is how postmulti(1) is told which instance is meant. A directory works for any, but it must be written as in the list.
-func (s *site) selector(c *config) string {
-	if c.IsPrimary() {
-		return instance.Primary
-	}
-	for _, d := range s.dirs {
-		if path.Clean(d) == c.ConfigDir {
-			return d
-		}
-	}
-	return c.ConfigDir
 }
 
 // conflicts says where c would listen on what another enabled instance listens on.

@@ -9,6 +9,7 @@ import (
 
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
 )
@@ -21,6 +22,14 @@ func (h *Host) Enable(ctx context.Context, name string) error {
 			return nil, fmt.Errorf("cannot enable instance %q: %w", name, err)
 		}
 		return p, nil
+	})
+}
+
+// planSwitch plans what "postmulti -e enable" and "disable" do. They refuse while the primary instance is disabled: once that was
+// switched off, not even "enable -i -" would work.
+func (h *Host) planSwitch(p *plan, c *config, value string) {
+	p.add("set multi_instance_enable = "+value+" in "+mainOf(c.ConfigDir), func(context.Context) error {
+		return h.edit(mainOf(c.ConfigDir), maincf.Set("multi_instance_enable", value))
 	})
 }
 
@@ -47,9 +56,7 @@ func (h *Host) planEnable(ctx context.Context, name string) (*plan, error) {
 	p := &plan{}
 	switched := c.listed && !strings.EqualFold(c.value("multi_instance_enable"), "yes") && (!c.IsPrimary() || len(s.dirs) > 0)
 	if switched {
-		p.add(postmultiLine("enable", "-i", s.selector(c)), func(ctx context.Context) error {
-			return h.postmulti(ctx, s, c.ConfigDir, "enable", "-i", s.selector(c))
-		})
+		h.planSwitch(p, c, "yes")
 	}
 	if !c.IsPrimary() && h.Sockets != nil { // the package has one for the primary instance
 		due, err := h.Sockets.Due(c.Instance)
@@ -69,14 +76,22 @@ func (h *Host) planEnable(ctx context.Context, name string) (*plan, error) {
 	return p, err
 }
 
-// check asks Postfix whether it would start with the configuration.
+// check asks Postfix whether its programs can use the configuration: postmap(1) evaluates all parameters that each of them evaluates when
+// it starts (mail_params.c), and the table "static" needs no file. What "postfix check" looks at besides, the start does as well.
 func (h *Host) check(ctx context.Context, inst instance.Instance) error {
-	err := h.program(ctx, paths.Postfix, "-c", inst.ConfigDir, "check")
-	if exit := (*run.ExitError)(nil); errors.As(err, &exit) && exit.Stderr == "" {
-		// Unless it has a terminal it complains to the log alone. script(1) gives it one.
-		line := fmt.Sprintf("%s -c '%s' check", paths.Postfix, inst.ConfigDir)
-		said, _ := h.Run.Output(ctx, "script", "--quiet", "--return", "--command", line, "/dev/null")
-		exit.Stderr = strings.TrimSpace(strings.ReplaceAll(string(said), "\r\n", "\n"))
+	if h.program(ctx, paths.Postmap, "-c", inst.ConfigDir, "-q", "postmaster", "static:ok") == nil {
+		return nil
+	}
+	return h.refusal(ctx, inst)
+}
+
+// refusal asks Postfix why it would not start; nil where it would.
+func (h *Host) refusal(ctx context.Context, inst instance.Instance) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), programLimit)
+	defer cancel()
+	err := h.Run.OnTerminal(ctx, paths.Postfix, "-c", inst.ConfigDir, "check")
+	if exit := (*run.ExitError)(nil); errors.As(err, &exit) {
+		exit.Stderr = instance.Cause(exit.Stderr)
 	}
 	if err != nil {
 		return fmt.Errorf("its configuration does not pass the check: %w", silent(err))
@@ -126,9 +141,7 @@ func (h *Host) planDisable(ctx context.Context, name string) (*plan, error) {
 		return nil, err
 	}
 	if c.listed && !strings.EqualFold(c.value("multi_instance_enable"), "no") {
-		p.add(postmultiLine("disable", "-i", s.selector(c)), func(ctx context.Context) error {
-			return h.postmulti(ctx, s, c.ConfigDir, "disable", "-i", s.selector(c))
-		})
+		h.planSwitch(p, c, "no")
 	}
 	h.planUnlink(p, c.Instance)
 	if len(p.changes) > 0 && h.Systemd != nil {
@@ -166,7 +179,7 @@ func (h *Host) planUnlink(p *plan, inst instance.Instance) {
 	}
 	for _, unit := range h.linked(inst) {
 		p.add("disable "+unit, func(ctx context.Context) error {
-			return h.program(ctx, "systemctl", "--no-reload", "disable", unit)
+			return h.Systemd.Disable(context.WithoutCancel(ctx), unit)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package multi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -150,7 +151,7 @@ func (h *Host) allowed(ctx context.Context, unit, action string) (bool, error) {
 }
 
 // start starts the unit and waits for it.
-func (h *Host) start(ctx context.Context, unit string) error {
+func (h *Host) start(ctx context.Context, inst instance.Instance, unit string) error {
 	ok, err := h.allowed(ctx, unit, "start")
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (h *Host) start(ctx context.Context, unit string) error {
 		return nil
 	}
 	if err := h.Systemd.Start(ctx, unit); err != nil {
-		return fmt.Errorf("%w; \"journalctl -u %s\" says why", err, unit)
+		return errors.Join(fmt.Errorf("%w; \"journalctl -u %s\" says why", err, unit), h.refusal(ctx, inst))
 	}
 	return nil
 }
@@ -206,7 +207,7 @@ func (h *Host) planUnits(ctx context.Context, p *plan, inst instance.Instance, u
 	link := enabled && !inst.IsPrimary() && len(h.linked(inst)) == 0
 	if link {
 		p.add("enable "+unit, func(ctx context.Context) error {
-			return h.program(ctx, "systemctl", "--no-reload", "enable", unit)
+			return h.Systemd.Enable(context.WithoutCancel(ctx), unit)
 		})
 	}
 	if fresh || link || st.NeedReload {
@@ -215,10 +216,5 @@ func (h *Host) planUnits(ctx context.Context, p *plan, inst instance.Instance, u
 	if !enabled || st.Active == "active" || st.Active == "reloading" {
 		return nil, nil
 	}
-	return &Change{What: "start " + unit, do: func(ctx context.Context) error { return h.start(ctx, unit) }}, nil
-}
-
-// runs tells whether the instance's master runs, whoever started it. "postfix status" exits 1 if not, and for any trouble.
-func (h *Host) runs(ctx context.Context, inst instance.Instance) bool {
-	return h.program(ctx, paths.Postfix, "-c", inst.ConfigDir, "status") == nil
+	return &Change{What: "start " + unit, do: func(ctx context.Context) error { return h.start(ctx, inst, unit) }}, nil
 }

@@ -3,6 +3,7 @@
 package notes
 
 import (
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/maincf"
@@ -15,12 +16,41 @@ type Config struct {
 	Master *mastercf.File // nil: not looked at
 	Dist   *mastercf.File // the services that Postfix comes with; nil: not looked at
 	NIS    bool           // the host is set up for NIS
+	// KeyPair is set where ssl-cert's key and its certificate are there.
+	KeyPair bool
+	Host    Rename // of the primary instance's host
+}
+
+// Rename says that a host has another name than it had when it was configured. Blank names tell nothing.
+type Rename struct {
+	Old, New string
+	Mailname string // what /etc/mailname says
+}
+
+// Doubtful tells that the new name is none to go by: a name service that is down gives no name, or one without its domain.
+func (r Rename) Doubtful() bool {
+	short, _, _ := strings.Cut(r.Old, ".")
+	return r.New == "" || strings.EqualFold(r.New, short)
+}
+
+// Places finds the old name where a configuration still holds it: /etc/mailname, and parameters of main.cf, in this order.
+func (r Rename) Places(main *maincf.File) (mailname bool, params []string) {
+	if r.Old == "" || r.Doubtful() || strings.EqualFold(r.Old, r.New) {
+		return false, nil
+	}
+	for _, name := range []string{"myhostname", "myorigin", "mydestination"} {
+		v, _ := main.Get(name)
+		if slices.ContainsFunc(maincf.SplitList(v), func(member string) bool { return strings.EqualFold(member, r.Old) }) {
+			params = append(params, name)
+		}
+	}
+	return strings.EqualFold(r.Mailname, r.Old), params
 }
 
 // Note is one outdated setting.
 type Note struct {
 	Name    string `json:"name"`            // to ask for its edit by
-	File    string `json:"file"`            // main.cf or master.cf
+	File    string `json:"file"`            // main.cf or master.cf; or the path of another file
 	Line    int    `json:"line,omitempty"`  // 0: the setting is missing
 	Setting string `json:"setting"`         // as it stands
 	Reason  string `json:"reason"`          // why it is outdated
@@ -69,7 +99,7 @@ func (n Note) Apply(c *Config) error {
 // setting is a note about a parameter that main.cf sets, with the edits that are offered.
 func setting(c *Config, param string, edits ...edit) Note {
 	v, _ := c.Main.Get(param)
-	n := Note{Line: c.Main.Line(param), Setting: param + " = " + v}
+	n := Note{Line: c.Main.Line(param), Setting: maincf.Show(param, v)}
 	n.offer(edits...)
 	return n
 }
@@ -89,7 +119,7 @@ func (n *Note) offer(edits ...edit) {
 		if e.value == nil {
 			text, n.edits = append(text, "without "+e.param), append(n.edits, maincf.Unset(e.param))
 		} else {
-			text, n.edits = append(text, e.param+" = "+*e.value), append(n.edits, maincf.Set(e.param, *e.value))
+			text, n.edits = append(text, maincf.Show(e.param, *e.value)), append(n.edits, maincf.Set(e.param, *e.value))
 		}
 	}
 	n.Offer = strings.Join(text, "; ")

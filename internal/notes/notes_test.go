@@ -34,6 +34,7 @@ func config(t *testing.T, main, master string) *notes.Config {
 func TestTable(t *testing.T) {
 	cases := map[string]struct {
 		main, master string
+		pair         bool   // ssl-cert's
 		note         string // its name and line, "" for none
 		offers       string
 	}{
@@ -48,17 +49,23 @@ func TestTable(t *testing.T) {
 		"both names of TLS":                {main: "smtpd_use_tls=yes\nsmtpd_tls_security_level = encrypt\n", note: "smtpd-tls-level main.cf:3", offers: "without smtpd_use_tls"},
 		"TLS enforced on clients":          {main: "smtp_enforce_tls = yes\n", note: "smtp-tls-level main.cf:3", offers: "smtp_tls_security_level = verify; without smtp_enforce_tls"},
 		"enforced, names not looked at":    {main: "smtp_tls_enforce_peername = no\nsmtp_enforce_tls = yes\n", note: "smtp-tls-level main.cf:4", offers: "smtp_tls_security_level = encrypt; without smtp_enforce_tls"},
-		"TLS per site":                     {main: "smtp_tls_per_site = hash:/x\n", note: "tls-per-site main.cf:3"},
-		"no DNS":                           {main: "disable_dns_lookups = yes\n", note: "dns-lookups main.cf:3", offers: "smtp_dns_support_level = disabled; without disable_dns_lookups"},
-		"short primes":                     {main: "smtpd_tls_dh1024_param_file = /x\n", note: "tls-key-exchange main.cf:3", offers: "without smtpd_tls_dh1024_param_file"},
-		"a removed restriction":            {main: "smtpd_recipient_restrictions = permit_mynetworks,\n  check_relay_domains\n", note: "restrictions main.cf:3"},
-		"NIS that nobody set up":           {main: "alias_maps = hash:/etc/aliases, nis:mail.aliases\n", note: "nis-aliases main.cf:3", offers: "alias_maps = hash:/etc/aliases"},
-		"left over from local only":        {main: "default_transport = error\nrelayhost = [x]\n", note: "local-only-left-over main.cf:3", offers: "without default_transport; without relay_transport"},
-		"local only":                       {main: "default_transport = error\nrelayhost =\n"},
+		"a key for TLS that came later": {pair: true, note: "server-tls main.cf:0",
+			offers: "smtpd_tls_cert_file = /etc/ssl/certs/ssl-cert-snakeoil.pem; smtpd_tls_key_file = /etc/ssl/private/ssl-cert-snakeoil.key; smtpd_tls_security_level = may"},
+		"no TLS on purpose":              {pair: true, main: "smtpd_tls_security_level = none\n"},
+		"a key for TLS of one's own":     {pair: true, main: "smtpd_tls_chain_files = /srv/k\n"},
+		"a key, and nobody from outside": {pair: true, main: "inet_interfaces = loopback-only\n"},
+		"TLS per site":                   {main: "smtp_tls_per_site = hash:/x\n", note: "tls-per-site main.cf:3"},
+		"no DNS":                         {main: "disable_dns_lookups = yes\n", note: "dns-lookups main.cf:3", offers: "smtp_dns_support_level = disabled; without disable_dns_lookups"},
+		"short primes":                   {main: "smtpd_tls_dh1024_param_file = /x\n", note: "tls-key-exchange main.cf:3", offers: "without smtpd_tls_dh1024_param_file"},
+		"a removed restriction":          {main: "smtpd_recipient_restrictions = permit_mynetworks,\n  check_relay_domains\n", note: "restrictions main.cf:3"},
+		"NIS that nobody set up":         {main: "alias_maps = hash:/etc/aliases, nis:mail.aliases\n", note: "nis-aliases main.cf:3", offers: "alias_maps = hash:/etc/aliases"},
+		"left over from local only":      {main: "default_transport = error\nrelayhost = [x]\n", note: "local-only-left-over main.cf:3", offers: "without default_transport; without relay_transport"},
+		"local only":                     {main: "default_transport = error\nrelayhost =\n"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			conf := config(t, c.main, c.master)
+			conf.KeyPair = c.pair
 			got := notes.Check(conf)
 			if c.note == "" {
 				if len(got) > 0 {

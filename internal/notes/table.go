@@ -30,6 +30,8 @@ var rules = []rule{
 			return []edit{set("smtp_tls_CAfile", paths.CABundle), unset("smtp_tls_CApath")}
 		}),
 	},
+	{"server-tls", "ssl-cert's key and certificate are there, and other hosts' mail still comes in clear; smtpd_tls_security_level = none says that it shall",
+		serverTLS},
 	{"smtpd-tls-level", tlsReason, func(c *Config) []Note { return tlsLevel(c, "smtpd", "encrypt") }},
 	{"smtp-tls-level", tlsReason, func(c *Config) []Note { return tlsLevel(c, "smtp", "verify") }},
 	{"lmtp-tls-level", tlsReason, func(c *Config) []Note { return tlsLevel(c, "lmtp", "verify") }},
@@ -49,6 +51,7 @@ var rules = []rule{
 	{"local-only-left-over", "the transport refuses all mail to other hosts, as \"Local only\" wrote it, while a relay host is set", leftOver},
 	{"compatibility-level", "without it Postfix runs with old defaults for ever; the edit writes those down that are in use here, " +
 		"so that nothing changes: COMPATIBILITY_README", compatibility},
+	{"host-renamed", "the host has another name by now; other mail systems may know it by the old one, so a person decides", renamed},
 	{"missing-services", "a service of today's Postfix is missing from master.cf, so features that need it can't be used", missingServices},
 }
 
@@ -163,6 +166,22 @@ func nisAliases(c *Config) []Note {
 	return []Note{n}
 }
 
+// serverTLS: Debian's main.cf offers TLS where ssl-cert was there before it.
+func serverTLS(c *Config) []Note {
+	for _, param := range []string{"smtpd_tls_security_level", "smtpd_use_tls", "smtpd_enforce_tls", "smtpd_tls_cert_file", "smtpd_tls_key_file",
+		"smtpd_tls_chain_files", "smtpd_tls_eccert_file", "smtpd_tls_dcert_file"} {
+		if _, set := c.Main.Get(param); set {
+			return nil
+		}
+	}
+	if listen, _ := c.Main.Get("inet_interfaces"); !c.KeyPair || listen == "loopback-only" {
+		return nil
+	}
+	n := Note{Setting: "smtpd_tls_cert_file and smtpd_tls_key_file are not set"}
+	n.offer(set("smtpd_tls_cert_file", paths.SnakeoilCert), set("smtpd_tls_key_file", paths.SnakeoilKey), set("smtpd_tls_security_level", "may"))
+	return []Note{n}
+}
+
 // leftOver: "Local only" once, edited by hand later (M07).
 func leftOver(c *Config) []Note {
 	relay, _ := c.Main.Get("relayhost")
@@ -205,6 +224,17 @@ func compatibility(c *Config) []Note {
 		n.Offer += "; master.cf: chroot = y for " + strconv.Itoa(len(n.chroot)) + " services that say \"-\""
 	}
 	return []Note{n}
+}
+
+func renamed(c *Config) (notes []Note) {
+	mailname, params := c.Host.Places(c.Main)
+	if mailname {
+		notes = append(notes, Note{File: paths.Mailname, Line: 1, Setting: c.Host.Mailname})
+	}
+	for _, p := range params {
+		notes = append(notes, setting(c, p))
+	}
+	return notes
 }
 
 // wanted are the services that came after Postfix 2.8 and that features of others depend on (M11).

@@ -9,6 +9,7 @@ const (
 	DynamicMaps = ConfigDir + "/dynamicmaps.cf"
 	SASLDir     = ConfigDir + "/sasl"
 	QueueDir    = "/var/spool/postfix" // default queue_directory
+	MasterPID   = "pid/master.pid"     // below queue_directory
 	DataDir     = "/var/lib/postfix"   // default data_directory
 	LibDir      = "/usr/lib/postfix"
 	DaemonDir   = LibDir + "/sbin" // default daemon_directory
@@ -23,6 +24,7 @@ const (
 	Postmulti  = "/usr/sbin/postmulti"
 	Postfix    = "/usr/sbin/postfix"
 	Postdrop   = "/usr/sbin/postdrop"
+	Master     = DaemonDir + "/master"
 	Postqueue  = "/usr/sbin/postqueue"
 	Newaliases = "/usr/bin/newaliases"
 )
@@ -39,6 +41,7 @@ const (
 	Group         = "/etc/group"
 	DefaultFile   = "/etc/default/postfix"
 	SnakeoilKey   = "/etc/ssl/private/ssl-cert-snakeoil.key"
+	SnakeoilCert  = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
 	Procmail      = "/usr/bin/procmail"
 	LdSoConf      = "/etc/ld.so.conf"
 	StatOverride  = "/var/lib/dpkg/statoverride"
@@ -51,10 +54,12 @@ const (
 // Our own places.
 const (
 	StateDir          = "/var/lib/postfix-maint"
-	Applied           = StateDir + "/applied.json"  // the answers applied last: the base of the next merge
-	Pending           = StateDir + "/pending.json"  // the intent of a run that has not ended yet
-	ChrootState       = StateDir + "/chroot"        // one list an instance: what we put into its chroot
-	ChrootSwitch      = StateDir + "/chroot-switch" // one marker an instance: its daemons have not read the new master.cf
+	Applied           = StateDir + "/applied.json"     // the answers applied last: the base of the next merge
+	Pending           = StateDir + "/pending.json"     // the intent of a run that has not ended yet
+	Filled            = StateDir + "/filled.json"      // answers in debconf's database that nobody gave: config filled them in to show them
+	Transaction       = StateDir + "/transaction.json" // the files that an unfinished change of several is about
+	ChrootState       = StateDir + "/chroot"           // one list an instance: what we put into its chroot
+	ChrootSwitch      = StateDir + "/chroot-switch"    // one marker an instance: its daemons have not read the new master.cf
 	Program           = "/usr/sbin/postfix-maint"
 	LibexecDir        = "/usr/libexec/postfix-maint"
 	ConfigureInstance = LibexecDir + "/configure-instance"
@@ -102,6 +107,9 @@ const (
 	StrictDropIn    = StrictDropInDir + "/50-postfix-maint-strict.conf"
 )
 
+// DevNull is where the link of a masked unit leads (systemctl(1), mask).
+const DevNull = "/dev/null"
+
 // Nologin is the shell of system accounts.
 const Nologin = "/usr/sbin/nologin"
 
@@ -140,8 +148,10 @@ const (
 
 // What makes a socket in a chroot that leads to one of the host's.
 const (
-	SystemdRun     = "/usr/bin/systemd-run"
-	Systemctl      = "/usr/bin/systemctl"
+	SystemdRun = "/usr/bin/systemd-run"
+	Systemctl  = "/usr/bin/systemctl"
+	// InstanceTable is what postfix-instance-generator says of the instances: unit and queue directory of each.
+	InstanceTable  = "/run/systemd/generator/postfix-instances"
 	SocketProxy    = "/usr/lib/systemd/systemd-socket-proxyd"
 	TransientUnits = "/run/systemd/transient"
 )
@@ -151,9 +161,18 @@ const (
 	Units      = "/usr/lib/systemd/system"
 	OldUnits   = "/lib/systemd/system"
 	AdminUnits = "/etc/systemd/system"
+	RunUnits   = "/run/systemd/system"         // until the next boot
+	PropUnits  = "/etc/systemd/system.control" // what "systemctl set-property" writes
 	Template   = "postfix@.service"
-	Umbrella   = LibexecDir + "/umbrella" // what postfix.service does to stand for its instances
+	WatchUnit  = "postfix-resolvconf-watch.service" // of our layer alone
+	Umbrella   = LibexecDir + "/umbrella"           // what postfix.service does to stand for its instances
 	Kmsg       = "/dev/kmsg"
+)
+
+// Names that Postfix's scripts look for.
+const (
+	PostfixFiles = "postfix-files" // in meta_directory: what post-install makes
+	QuickStart   = "quick-start"   // in queue_directory: the next start makes no check
 )
 
 // What the smarthost set-up runs and reads.
@@ -161,12 +180,14 @@ const (
 	Postmap        = "/usr/sbin/postmap"
 	Postalias      = "/usr/sbin/postalias"
 	Postsuper      = "/usr/sbin/postsuper"
+	Postcat        = "/usr/sbin/postcat"
 	Sendmail       = "/usr/sbin/sendmail"
 	Journalctl     = "/usr/bin/journalctl"
 	CABundle       = "/etc/ssl/certs/ca-certificates.crt" // of the package ca-certificates
 	MailLog        = "/var/log/mail.log"
 	CertDir        = "/etc/ssl/certs"
-	SmarthostState = StateDir + "/smarthost" // one file an instance: what was in force before the first "smarthost set"
+	SmarthostState = StateDir + "/smarthost"          // one file an instance: what was in force before the first "smarthost set"
+	PlainConfig    = "/usr/share/postfix-maint/plain" // a configuration that every program of Postfix takes
 )
 
 // Making and removing instances.
@@ -198,16 +219,38 @@ const (
 // MariaDBPlugins is the directory of libmariadb's plugins, below the machine's library directory.
 const MariaDBPlugins = "libmariadb3/plugin"
 
+// The sockets that the client libraries of databases take on Debian where no server is named.
+const (
+	LDAPISocket   = "/var/run/slapd/ldapi"
+	MariaDBSocket = "/run/mysqld/mysqld.sock"
+	PostgreSQLDir = "/var/run/postgresql"
+)
+
 // LockFile is held by a command of ours that changes the host, and says who holds it.
 const LockFile = "/run/postfix-maint.lock"
+
+// ProbeDir is where a main.cf is put to Postfix before it comes into force: root's alone, there only meanwhile.
+const ProbeDir = "/run/postfix-maint.probe"
+
+// ChrootLocks has one lock an instance, held by a run that works on its chroot. Only root may look into it: whoever may open a file may
+// lock it.
+const ChrootLocks = "/run/postfix-maint"
 
 // The local apt source of adopted packages, and what makes apt use it.
 const (
 	Archive     = StateDir + "/archive"                           // a link to the folder in force, StateDir + "/archive-*"
 	AdoptWork   = StateDir + "/adopt.work"                        // packages being taken apart
+	DropInState = StateDir + "/drop-ins.json"                     // drop-ins of units of Debian 13's that were moved to ours
 	AptSource   = "/etc/apt/sources.list.d/postfix-maint.sources" // sources.list(5), deb822 style
 	AptPin      = "/etc/apt/preferences.d/postfix-maint.pref"     // apt_preferences(5)
 	AptConf     = "/etc/apt/apt.conf.d/60postfix-maint"           // apt.conf(5)
 	AptLists    = "/var/lib/apt/lists"                            // what apt-get update brought
 	ArchiveList = AptLists + "/_var_lib_postfix-maint_archive_._" // the names there that belong to our source start so
 )
+
+// SystemDirs are directories of the host's own, none of which can be a queue directory, nor lie below one.
+var SystemDirs = []string{
+	"/", "/bin", "/boot", "/dev", "/etc", "/etc/default", "/etc/ssl", "/etc/ssl/certs", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin",
+	"/sys", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin", "/usr/share", "/var", "/var/backups", "/var/cache", "/var/lib",
+	"/var/lib/dpkg", "/var/log", "/var/mail", "/var/spool", "/var/tmp", StateDir, LibDir,
+}

@@ -38,6 +38,34 @@ func Children(pid int) []int {
 	return pids
 }
 
+// Parent is the process that started another one, or has inherited it; 0 where there is none to be seen.
+func Parent(pid int) int {
+	fields := stat(pid)
+	if len(fields) < 2 {
+		return 0
+	}
+	n, _ := strconv.Atoi(fields[1])
+	return n
+}
+
+// Args are the words of the command line that a process was started with.
+func Args(pid int) []string {
+	text, err := os.ReadFile(file(pid, "cmdline"))
+	if err != nil || len(text) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00")
+}
+
+// Groups are the control groups of a process (cgroups(7)), a line for each hierarchy.
+func Groups(pid int) []string {
+	text, err := os.ReadFile(file(pid, "cgroup"))
+	if err != nil {
+		return nil
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
 // RootIs tells whether a process has dir as its root directory, by whatever name it knows it.
 func RootIs(pid int, dir string) bool {
 	theirs, err := os.Stat(file(pid, "root/."))
@@ -46,6 +74,25 @@ func RootIs(pid int, dir string) bool {
 	}
 	ours, err := os.Stat(dir)
 	return err == nil && os.SameFile(theirs, ours)
+}
+
+// WorksIn tells whether a process has dir as its working directory, by whatever name it knows it.
+func WorksIn(pid int, dir string) bool {
+	theirs, err := os.Stat(file(pid, "cwd/."))
+	if err != nil {
+		return false
+	}
+	ours, err := os.Stat(dir)
+	return err == nil && os.SameFile(theirs, ours)
+}
+
+// IsRoots tells whether a process is root's in all respects. Its directory in /proc would not do: that is root's as well where a
+// process cannot be dumped.
+func IsRoots(pid int) bool {
+	text, err := os.ReadFile(file(pid, "status"))
+	_, rest, found := strings.Cut(string(text), "\nUid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	return err == nil && found && strings.Join(strings.Fields(line), " ") == "0 0 0 0"
 }
 
 // tick is the unit of times in /proc/PID/stat (USER_HZ).

@@ -1,8 +1,10 @@
 package procs_test
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -30,6 +32,9 @@ func TestOnAChild(t *testing.T) {
 	if procs.StartedBefore(pid, before.Add(-time.Second)) || !procs.StartedBefore(pid, time.Now().Add(time.Second)) {
 		t.Error("it was not started just now")
 	}
+	if args := procs.Args(pid); procs.Parent(pid) != os.Getpid() || len(args) != 2 || args[1] != "60" || !slices.Equal(procs.Groups(pid), procs.Groups(os.Getpid())) {
+		t.Errorf("parent %d, arguments %q, groups %q", procs.Parent(pid), args, procs.Groups(pid))
+	}
 	if ended, err := procs.EndIdle(pid); ended || err != nil {
 		t.Errorf("ended %t, error %v", ended, err)
 	}
@@ -42,6 +47,9 @@ func TestOnAChild(t *testing.T) {
 
 func TestNoProcess(t *testing.T) {
 	const none = 1 << 30
+	if procs.Parent(none) != 0 || procs.Args(none) != nil || procs.Groups(none) != nil {
+		t.Error("something is known of it")
+	}
 	if _, err := procs.Program(none); err == nil {
 		t.Error("a program")
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -36,23 +37,67 @@ func (e *ExitError) Error() string {
 	return text
 }
 
-// Output runs a program and returns what it wrote to standard output. A non-zero exit is an *ExitError. Its standard
-// input is empty; debconf's descriptors stay away from it because debconf.Open marks them close-on-exec.
+// endWait is what a program has for ending in order, and what one that has ended leaves to those who hold its output.
+const endWait = 2 * time.Second
+
+// plain is the locale of programs whose words are read: untranslated, with the bytes of file names as they are. LANGUAGE would count
+// above all others (gettext's manual, "The LANGUAGE variable"), but not in the locale C.
+const plain = "LC_ALL=C.UTF-8"
+
+// Output runs a program and returns what it wrote to standard output. A non-zero exit is an *ExitError. At the end of ctx it is ended with
+// what it has started, daemons apart, and the error is that of ctx. What it says is never translated. Its standard input is empty;
+// debconf's descriptors stay away from it because debconf.Open marks them close-on-exec. One that writes more than maxOutput is
+// ended as well: its input may be anybody's (a package, a queue), our memory is not.
 func (r Runner) Output(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	cmd := r.command(ctx, name, args)
-	cmd.WaitDelay = time.Second
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Env = append(cmd.Env, plain, "LANGUAGE=") // of two with one name the last counts (os/exec)
+	cmd.WaitDelay = endWait
+	// A group of its own, so that what it has started ends with it. Nothing that reads a terminal runs so.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	stdout := &bounded{most: maxOutput, over: func() { end(errTooMuch) }}
+	stderr := &ending{}
+	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()
+	if err != nil && ctx.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // those that took no notice; mostly nobody is left
+		if err = ctx.Err(); errors.Is(context.Cause(ctx), errTooMuch) {
+			err = errTooMuch
+		}
+	}
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-		return stdout.Bytes(), &ExitError{
-			Args: append([]string{name}, args...), Code: exit.ExitCode(), Stderr: strings.TrimSpace(stderr.String()),
+		return stdout.kept.Bytes(), &ExitError{
+			Args: append([]string{name}, args...), Code: exit.ExitCode(), Stderr: strings.TrimSpace(string(stderr.kept)),
 		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot run %q: %w", name, err)
 	}
-	return stdout.Bytes(), nil
+	return stdout.kept.Bytes(), nil
+}
+
+// maxOutput bounds what is kept of a program's output. The largest that we read is Debian's package unpacked, some 5 MB.
+const maxOutput = 64 << 20
+
+var errTooMuch = fmt.Errorf("it wrote more than %d bytes", maxOutput)
+
+// bounded keeps the first bytes that it is given, and takes the others without keeping them.
+type bounded struct {
+	kept bytes.Buffer
+	most int
+	over func() // called when there are more
+}
+
+// Write is io.Writer.
+func (b *bounded) Write(data []byte) (int, error) {
+	room := b.most - b.kept.Len()
+	if len(data) > room {
+		b.over()
+	}
+	b.kept.Write(data[:min(len(data), room)])
+	return len(data), nil
 }
 
 // Attached runs a program that talks to the administrator, on the streams given. It is never ended from here: what dpkg has

@@ -35,17 +35,49 @@ func (p *Plan) accounts(ctx context.Context) error {
 	if !haveGroup {
 		p.account("add group "+mailOwner, "groupadd", "addgroup", []string{"--system", mailOwner})
 	}
-	switch {
-	case !haveUser:
+	switch userDue(haveUser, p.local(mailOwner), haveGroup && primary == gid) {
+	case addUser:
 		p.account("add user "+mailOwner, "useradd", "adduser", []string{"--system", "--home", paths.QueueDir,
 			"--no-create-home", "--disabled-password", "--ingroup", mailOwner, mailOwner})
-	case !haveGroup || primary != gid:
+	case changeGroup:
 		p.account("make "+mailOwner+" the primary group of user "+mailOwner, "usermod", "usermod", []string{"-g", mailOwner, mailOwner})
+	case tellGroup:
+		p.warn("the primary group of user %s is not %s, and the user comes from another name service: mend it there", mailOwner, mailOwner)
 	}
 	if !haveDrop {
 		p.account("add group "+setgidGroup, "groupadd", "addgroup", []string{"--system", setgidGroup})
 	}
 	return nil
+}
+
+// userStep is what is done about the user postfix.
+type userStep int
+
+const (
+	keepUser userStep = iota
+	addUser
+	changeGroup
+	tellGroup
+)
+
+// userDue decides. A user of another name service (LDAP) is out of usermod(8)'s reach, which would fail, and with it the installation.
+func userDue(exists, local, grouped bool) userStep {
+	switch {
+	case !exists:
+		return addUser
+	case grouped:
+		return keepUser
+	case local:
+		return changeGroup
+	}
+	return tellGroup
+}
+
+// local tells whether a user is in the password file of the tree, where the tools that change accounts look for it.
+func (p *Plan) local(user string) bool {
+	text, err := p.d.Root.ReadFile(paths.Passwd)
+	_, here := idIn(string(text), user, 2)
+	return err == nil && here
 }
 
 // account plans one call: adduser(8)'s way on this system; below DPKG_ROOT the shadow tools, which can work on another tree.

@@ -36,10 +36,20 @@ func TestActionForTheRelay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := &Plan{relay: setRelay, effected: answers.Answers{}, resumed: c.killed != "", journal: journal{Action: c.killed}}
 			p.h.main, p.h.after = parse(c.was), parse(c.is)
-			p.d.Relay = &Relay{Diff: func(context.Context, answers.Answers, []maincf.Edit) (string, bool, error) { return "", c.due, nil }}
+			p.d.Relay = dueRelay{due: c.due}
 			if err := p.relayStep(context.Background()); err != nil || p.action != c.want {
 				t.Errorf("the action is %q, want %q: %v", p.action, c.want, err)
 			}
 		})
 	}
+}
+
+// dueRelay has something to do, or not.
+type dueRelay struct {
+	Relay
+	due bool
+}
+
+func (r dueRelay) Diff(context.Context, answers.Answers, []maincf.Edit) (string, bool, error) {
+	return "", r.due, nil
 }

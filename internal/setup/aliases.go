@@ -85,7 +85,8 @@ func (p *Plan) aliasFile(context.Context) error {
 	if _, write := p.wish(answers.RootAddress); path == "" && write && configured && p.effected[answers.RootAddress].Value != "" {
 		p.warn("no alias for root was added: main.cf uses no alias file")
 	}
-	if path == "" || p.h.unread || !configured && p.h.main == nil {
+	// With "No configuration" Debian 12's scripts make the file all the same, and public roles write into it.
+	if path == "" || p.h.unread || !configured && p.h.main == nil && !p.h.release.aliases {
 		return nil
 	}
 	f, old := p.h.alias, p.h.aliasOld
@@ -123,6 +124,10 @@ func (p *Plan) rootAlias(f *aliases.File, path string) error {
 		p.warn("root's mail goes where %s says: no alias for root was added to %s", paths.RootForward, path)
 		return nil
 	}
+	if back := p.leadsBack(f, to); back != "" { // a guess, say; what somebody answered is refused already
+		p.warn("no alias for root was added to %s: the mail for %s comes back to root", path, back)
+		return nil
+	}
 	_, err = f.Set("root", maincf.SplitList(to)...)
 	return err
 }
@@ -150,6 +155,11 @@ func (p *Plan) aliasDatabase(context.Context) error {
 		}
 		if pkg != "" {
 			p.warn("alias database: %s:%s can't be made, and mail that needs it waits: install the package %s", t[0], t[1], pkg)
+			missing = append(missing, t)
+			continue
+		}
+		if fi, err := p.d.Root.Stat(t[1]); err == nil && !fi.Mode().IsRegular() { // newaliases(1) would wait for whoever writes into a named pipe
+			p.warn("alias database: %s:%s can't be made: the source is no regular file", t[0], t[1])
 			missing = append(missing, t)
 			continue
 		}

@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
@@ -44,21 +48,103 @@ const syncFlag = 0x8
 
 // directories plans what is missing of the queue and the data directory. What exists keeps its mode and owner.
 func (p *Plan) directories(ctx context.Context) error {
+	queue, data := p.places()
 	for _, dir := range queueDirs {
-		if err := p.mkdir(paths.QueueDir+"/"+dir.name, dir.mode, dir.owner, dir.group); err != nil {
+		if queue == "" {
+			break
+		}
+		if err := p.mkdir(queue+"/"+dir.name, dir.mode, dir.owner, dir.group, p.mkdirIn(queue, dir.name)); err != nil {
 			return err
 		}
 	}
-	if err := p.mkdir(paths.DataDir, 0o755, mailOwner, mailOwner); err != nil {
+	if data != "" {
+		if err := p.mkdir(data, 0o755, mailOwner, mailOwner, func(attr sysroot.Attr) error {
+			_, err := p.d.Root.MkdirAll(data, attr)
+			return err
+		}); err != nil {
+			return err
+		}
+		if err := p.ownData(ctx, data); err != nil {
+			return err
+		}
+	}
+	if err := p.owners(ctx, queue, data); err != nil {
 		return err
 	}
-	if err := p.ownData(ctx); err != nil {
-		return err
-	}
-	return p.syncUpdates(ctx)
+	return p.syncUpdates(ctx, queue)
 }
 
-func (p *Plan) mkdir(path string, mode fs.FileMode, owner, group string) error {
+// places gives the queue and the data directory that main.cf names, which may have been there before the package. One that is the host's or
+// another instance's, or in reach of another account, is not made ready and is "": root would make and give away files there.
+func (p *Plan) places() (queue, data string) {
+	ready := func(param, usual string) string {
+		dir := placeOf(p.h.main, param, usual)
+		// The usual one may be another account's (chown -R of the queue), but nobody else may exchange it.
+		err := p.d.Root.TrustedPlace(dir)
+		if dir != usual && err == nil {
+			err = p.ownPlace(dir, param == "queue_directory")
+		}
+		if err != nil {
+			p.warn("%s = %s is not made ready: %v", param, dir, err)
+			return ""
+		}
+		return dir
+	}
+	return ready("queue_directory", paths.QueueDir), ready("data_directory", paths.DataDir)
+}
+
+// placeOf is the directory that f, if there is one, gives for a parameter.
+func placeOf(f *maincf.File, param, usual string) string {
+	if f == nil {
+		return usual
+	}
+	dir, err := instance.Value(f, paths.ConfigDir, param)
+	if err != nil || !strings.HasPrefix(dir, "/") {
+		return usual
+	}
+	return path.Clean(dir)
+}
+
+// ownPlace refuses a directory that is not this instance's alone; with itself also one that somebody else than root can write to.
+func (p *Plan) ownPlace(dir string, itself bool) error {
+	inst := instance.Instance{Name: instance.Primary, ConfigDir: paths.ConfigDir, QueueDir: dir}
+	if err := chroot.CheckQueue(chroot.Deps{Root: p.d.Root}, inst); err != nil || !itself {
+		return err
+	}
+	if err := p.d.Root.Trusted(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // TrustedPlace: only root can make it
+}
+
+// mkdirIn makes a directory of the queue. The queue may be the mail owner's, who can put a link in the way at any time: it is no path that is
+// followed, but a name in the open queue directory, whose last link is not followed either.
+func (p *Plan) mkdirIn(queue, name string) func(sysroot.Attr) error {
+	return func(attr sysroot.Attr) error {
+		if _, err := p.d.Root.MkdirAll(queue, sysroot.Attr{}); err != nil {
+			return err
+		}
+		real, err := p.d.Root.Resolve(queue)
+		if err != nil {
+			return err
+		}
+		in, err := sysroot.OpenDir(real)
+		if err != nil {
+			return fmt.Errorf("cannot open %q: %w", queue, err)
+		}
+		defer in.Close()
+		if _, err = sysroot.Mkdir(in, name, attr); err != nil {
+			err = fmt.Errorf("cannot make directory %q: %w", queue+"/"+name, err)
+		}
+		if errors.Is(err, unix.ENOTDIR) {
+			return mild{err} // what is in its place since the plan is Postfix's own check to report, too
+		}
+		return err
+	}
+}
+
+// mkdir plans that a missing directory is made.
+func (p *Plan) mkdir(path string, mode fs.FileMode, owner, group string, create func(sysroot.Attr) error) error {
 	switch _, err := p.d.Root.Lstat(path); {
 	case err == nil:
 		return nil // a file in its place is Postfix's own check to report
@@ -68,7 +154,7 @@ func (p *Plan) mkdir(path string, mode fs.FileMode, owner, group string) error {
 	p.add(Change{What: fmt.Sprintf("create %s (%s:%s)", path, owner, group), Path: path, do: func(ctx context.Context) error {
 		attr, err := p.attr(ctx, mode, owner, group)
 		if err == nil {
-			_, err = p.d.Root.MkdirAll(path, attr)
+			err = create(attr)
 		}
 		return err
 	}})
@@ -76,25 +162,25 @@ func (p *Plan) mkdir(path string, mode fs.FileMode, owner, group string) error {
 }
 
 // ownData gives the data directory, which the package ships as root's, to the mail owner, unless a statoverride says otherwise.
-func (p *Plan) ownData(ctx context.Context) error {
-	fi, err := p.d.Root.Stat(paths.DataDir)
+func (p *Plan) ownData(ctx context.Context, data string) error {
+	fi, err := p.d.Root.Stat(data)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("cannot look for %q: %w", paths.DataDir, err)
+		return fmt.Errorf("cannot look for %q: %w", data, err)
 	}
-	listed, err := p.overridden(paths.DataDir)
+	listed, err := p.overridden(data)
 	if uid, _ := sysroot.Owner(fi); err != nil || listed || uid != 0 {
 		return err
 	}
-	p.add(Change{What: "give " + paths.DataDir + " to " + mailOwner, Path: paths.DataDir, do: func(ctx context.Context) error {
+	p.add(Change{What: "give " + data + " to " + mailOwner, Path: data, do: func(ctx context.Context) error {
 		attr, err := p.attr(ctx, fi.Mode().Perm(), mailOwner, mailOwner)
 		if err != nil {
 			return err
 		}
 		attr.Force = true
-		_, err = p.d.Root.MkdirAll(paths.DataDir, attr)
+		_, err = p.d.Root.MkdirAll(data, attr)
 		return err
 	}})
 	return nil
@@ -102,9 +188,9 @@ func (p *Plan) ownData(ctx context.Context) error {
 
 // syncUpdates plans the file attribute S of the queue where the answer and the attribute differ. File systems without it
 // are not asked.
-func (p *Plan) syncUpdates(context.Context) error {
+func (p *Plan) syncUpdates(_ context.Context, queue string) error {
 	v, write := p.wish(answers.Chattr)
-	if !p.h.release.chattr || !write || p.Held {
+	if !p.h.release.chattr || !write || p.Held || queue == "" {
 		return nil
 	}
 	want, sign := answers.Equal(answers.Chattr, v, "true"), "-S"
@@ -115,9 +201,16 @@ func (p *Plan) syncUpdates(context.Context) error {
 		if !dir.sync {
 			continue
 		}
-		path := paths.QueueDir + "/" + dir.name
+		path := queue + "/" + dir.name
+		if fi, err := p.d.Root.Lstat(path); err == nil && !fi.IsDir() {
+			continue // a link: chattr would follow it
+		}
 		have, err := isSync(p.d.Root, path)
 		if err == nil && have != want || errors.Is(err, fs.ErrNotExist) && want {
+			if err := p.d.Root.Trusted(queue); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				p.warn("the attribute S of the queue's directories is left as it is (chattr): %v", err)
+				return nil
+			}
 			real, err := p.d.Root.Resolve(path)
 			if err != nil {
 				return err

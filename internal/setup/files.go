@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -16,13 +17,17 @@ import (
 )
 
 // mapRegistry plans dynamicmaps.cf where the release keeps one there (Debian 14 moves it below /usr/share/postfix): the
-// official line of each map type whose module is installed. Lines of others are never touched.
+// official line of each map type whose module is installed. Lines of others are never touched, and a file without a word, as the removal of
+// Debian 13's package leaves behind, is none.
 func (p *Plan) mapRegistry(context.Context) error {
-	for _, path := range []string{paths.DynamicMaps, paths.DynamicMapsD} {
-		if ok, err := p.d.Root.Exists(path); ok || err != nil {
-			return err
-		}
+	if moved, err := p.d.Root.Exists(paths.DynamicMapsD); moved || err != nil {
+		return err
 	}
+	have, err := p.d.Root.ReadFile(paths.DynamicMaps)
+	if !errors.Is(err, fs.ErrNotExist) && (err != nil || len(bytes.TrimSpace(have)) > 0) {
+		return nil // what is wrong with it, Postfix says when it needs it
+	}
+	p.saw(paths.DynamicMaps, err != nil, have)
 	known, err := p.d.Root.ReadFile(paths.DynamicMapsTemplate)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -90,6 +95,7 @@ func (p *Plan) copyOnce(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %q (re-install the package postfix): %w", from, err)
 	}
+	p.saw(to, true, nil)
 	return p.write(to, data, sysroot.Attr{Mode: 0o644}, from, data)
 }
 
@@ -111,6 +117,7 @@ func (p *Plan) proto(from, to string) error {
 		return nil
 	}
 	p.h.protos[to] = sum(want)
+	p.saw(to, err != nil, have)
 	return p.write(to, want, sysroot.Attr{Mode: 0o644}, from, want)
 }
 
@@ -119,6 +126,12 @@ func sum(data []byte) string { return fmt.Sprintf("%x", sha256.Sum256(data)) }
 // mailname plans /etc/mailname, the host's mail name for all programs (Debian policy 11.6).
 func (p *Plan) mailname(context.Context) error {
 	v, write := p.wish(answers.Mailname)
+	if p.h.nameLost {
+		if write {
+			p.Waiting = append(p.Waiting, answers.Mailname)
+		}
+		return nil
+	}
 	if p.lostOrigin() {
 		return p.restoreMailname()
 	}
@@ -128,9 +141,16 @@ func (p *Plan) mailname(context.Context) error {
 		return nil
 	}
 	v = answers.Resolve(answers.Mailname, v, p.req.Facts)
-	if answers.Check(answers.Mailname, v, p.effected) != nil {
-		p.warn("mail name %q is not a fully qualified domain name: %s is left alone and mail is sent from $myhostname", v, paths.Mailname)
+	asked := p.effected[answers.Mailname].Answered || p.effected[answers.Mailname].Changed
+	if p.h.mailname != "" && !asked { // a person's, whatever we think of it
+		v = p.h.mailname
+	}
+	if err := answers.CheckOrigin(v); err != nil {
+		p.warn("the mail name can't be used: %v: %s is left alone and mail is sent from $myhostname", err, paths.Mailname)
 		return nil
+	}
+	if answers.CheckHostname(v) != nil {
+		p.warn("the mail name %q has a character that other mail systems may refuse in an address: it is used all the same", v)
 	}
 	p.h.mailnameAfter, p.origin = v, true
 	if strings.EqualFold(v, p.h.mailname) {
@@ -148,13 +168,14 @@ func (p *Plan) lostOrigin() bool {
 // restoreMailname plans the name that was applied last, else what the host's name says.
 func (p *Plan) restoreMailname() error {
 	for _, v := range []string{p.effected[answers.Mailname].Value, p.h.state.Base()[answers.Mailname], p.req.Facts.FQDN} {
-		if v != "" && answers.Check(answers.Mailname, v, p.effected) == nil {
-			p.h.mailnameAfter = answers.Resolve(answers.Mailname, v, p.req.Facts)
+		if v = answers.Resolve(answers.Mailname, v, p.req.Facts); answers.CheckOrigin(v) == nil {
+			p.h.mailnameAfter = v
 			p.effected[answers.Mailname] = answers.Answer{Value: p.h.mailnameAfter}
 			p.warn("%s, which myorigin refers to, had no name in it: it says %s now", paths.Mailname, p.h.mailnameAfter)
 			return p.write(paths.Mailname, []byte(p.h.mailnameAfter+"\n"), sysroot.Attr{Mode: 0o644}, "", nil)
 		}
 	}
-	p.warn("%s, which myorigin refers to, has no name in it: Postfix does not start until it has", paths.Mailname)
+	p.warn("%[1]s, which myorigin refers to, has no name in it, and Postfix does not start until it has: write the domain of this "+
+		"host's senders into %[1]s, as in: echo mail.example.com > %[1]s", paths.Mailname)
 	return nil
 }

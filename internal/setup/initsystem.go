@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
+	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/systemd"
@@ -17,13 +20,14 @@ type Systemd struct {
 	Run    Runner
 	Record systemd.Helper // deb-systemd-helper's
 	Links  SysV           // kept as well, for the day another init system runs this host
+	Dial   func(ctx context.Context) (*systemd.Manager, error)
 
 	manager *systemd.Manager
 }
 
 func (s *Systemd) dial(ctx context.Context) (*systemd.Manager, error) {
 	if s.manager == nil {
-		m, err := systemd.Dial(ctx)
+		m, err := s.Dial(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -102,12 +106,15 @@ func (s *Systemd) Act(ctx context.Context, action string) error {
 	}
 	switch action {
 	case "stop":
-		_ = m.Stop(ctx, takeoverUnit) // first, or it would see the end and start what is being removed; it may not be there
+		_ = m.Stop(ctx, TakeoverUnit) // first, or it would see the end and start what is being removed; it may not be there
 		return m.Stop(ctx, Unit)
 	case "start":
 		st, err := m.State(ctx, Unit)
 		if err != nil || st.Load == "masked" || st.File == "disabled" {
 			return err
+		}
+		if sound(ctx, s.Links.Check, s.Links.Root, paths.ConfigDir) {
+			defer quick(s.Links.Root, paths.ConfigDir)()
 		}
 		return m.Start(ctx, Unit)
 	}
@@ -118,14 +125,15 @@ func (s *Systemd) Act(ctx context.Context, action string) error {
 	if action == "reload" {
 		return m.ReloadOrRestart(ctx, PrimaryUnit)
 	}
-	if err := check(ctx, s.Run); err != nil {
+	if err := check(ctx, s.Links.Check, s.Links.Root, paths.ConfigDir); err != nil {
 		return err
 	}
+	defer quick(s.Links.Root, paths.ConfigDir)()
 	return m.Restart(ctx, PrimaryUnit)
 }
 
-// ActAll restarts or reloads every running instance. For a restart the running daemons are kept if the configuration does
-// not pass Postfix's own check: an old daemon that delivers is better than none (S11).
+// ActAll restarts or reloads every running instance, each for itself: one that is broken is no reason to leave the others on old
+// libraries. Not by the umbrella, which would start what somebody stopped on purpose.
 func (s *Systemd) ActAll(ctx context.Context, action string) error {
 	m, err := s.dial(ctx)
 	if err != nil {
@@ -135,7 +143,7 @@ func (s *Systemd) ActAll(ctx context.Context, action string) error {
 	if err != nil || !allowed {
 		return err
 	}
-	running, err := m.Units(ctx, "postfix@*.service")
+	units, err := m.Units(ctx, "postfix@*.service")
 	if err != nil {
 		return err
 	}
@@ -143,42 +151,43 @@ func (s *Systemd) ActAll(ctx context.Context, action string) error {
 	if err != nil {
 		return err
 	}
-	if st.Active == "active" && st.Sub == "running" {
-		// Debian 13's scheme before the first restart under ours: postfix.service is a daemon, and its restart brings the
-		// instances beside it along.
-		running = []string{Unit}
-	}
-	do := m.ReloadOrRestart
-	if action == "restart" {
-		if err := check(ctx, s.Run); err != nil {
-			return err
-		}
-		do = m.Restart
-	}
+	old := st.Active == "active" && st.Sub == "running"
+	found := targets(units, s.Links.Root, old)
 	var errs []error
-	for _, unit := range running { // not the umbrella: it would start what somebody stopped on purpose
-		errs = append(errs, do(ctx, unit))
+	for _, t := range found {
+		switch {
+		case action == "restart" && t.err != nil:
+			err = fmt.Errorf("%s is not restarted: %w", t.unit, t.err)
+		case action == "restart":
+			err = check(ctx, s.Links.Check, s.Links.Root, t.dir)
+		}
+		if err != nil {
+			errs, err = append(errs, err), nil
+			continue
+		}
+		if t.unit == Unit && action == "restart" { // Debian 13's way, in which it is a daemon; its restart would bring broken ones beside it along
+			errs = append(errs, m.RestartAlone(ctx, Unit))
+			t.unit = PrimaryUnit
+		}
+		if action == "restart" {
+			done := quick(s.Links.Root, t.dir)
+			errs = append(errs, m.Restart(ctx, t.unit))
+			done()
+			continue
+		}
+		errs = append(errs, m.ReloadOrRestart(ctx, t.unit))
+	}
+	if old && action == "restart" { // Debian 13's layer runs no instance but the primary one: the others begin with ours
+		errs = append(errs, m.Start(ctx, Unit))
 	}
 	return errors.Join(errs...)
 }
 
-// check asks what "postfix check" says; its complaints are in the error. It is asked for the part first on which alone its verdict
-// depends. The rest, most of the programs that it executes, only warns, and the start says the same to the log. That command has no
-// manual, so it is never the one to refuse.
-func check(ctx context.Context, r Runner) error {
-	if r.Run(ctx, paths.Postfix, "check-fatal") == nil {
-		return nil
-	}
-	if err := r.Run(ctx, paths.Postfix, "check"); err != nil {
-		return fmt.Errorf("the running mail system is kept, its configuration does not pass the check (\"postfix check\" on a terminal says why): %w", err)
-	}
-	return nil
-}
-
 // SysV is the Service on a host without systemd: invoke-rc.d(8) knows the policy and whether there is an init system at all.
 type SysV struct {
-	Run  Runner
-	Root *sysroot.Root
+	Run   Runner
+	Root  *sysroot.Root
+	Check Terminal
 }
 
 // EnableDue tells whether the init script has neither a start nor a kill link in the usual run level.
@@ -211,17 +220,21 @@ func (SysV) ReloadDue(context.Context, bool) (bool, error) { return false, nil }
 // Reload does nothing.
 func (SysV) Reload(context.Context) error { return nil }
 
-// Act runs the init script's action. A stopped service is only ever started.
+// Act runs the init script's action. A stopped service is only ever started. The script checks each instance before it restarts it;
+// here it is told in what way one does not pass.
 func (s SysV) Act(ctx context.Context, action string) error {
-	if action == "restart" {
-		if err := check(ctx, s.Run); err != nil {
-			return err
-		}
-	}
-	if action != "start" && s.Run.Run(ctx, paths.Postfix, "status") != nil {
+	all, _ := instance.List(s.Root) // one that cannot be read is named by the script
+	all = slices.DeleteFunc(all, func(i instance.Instance) bool { return chroot.Master(chroot.Deps{Root: s.Root}, i.QueueDir) == 0 })
+	if len(all) == 0 && action != "start" && action != "stop" {
 		return nil
 	}
-	return s.Run.Run(ctx, "invoke-rc.d", "postfix", action)
+	var errs []error
+	for _, inst := range all {
+		if action == "restart" {
+			errs = append(errs, check(ctx, s.Check, s.Root, inst.ConfigDir))
+		}
+	}
+	return errors.Join(append(errs, s.Run.Run(ctx, "invoke-rc.d", "postfix", action))...)
 }
 
 // ActAll is Act: the init script goes through the enabled instances.

@@ -33,12 +33,9 @@ func Live(root *sysroot.Root) (map[answers.Question]string, error) {
 	if f == nil || err != nil {
 		return nil, err
 	}
-	name, err := firstLine(root, paths.Mailname)
-	if err != nil {
-		return nil, err
-	}
-	a, _, _ := readAliases(root, aliasPath(f)) // what is wrong with it is said when it is to be written
-	return liveAnswers(f, name, a, liveSync(root)), nil
+	name, _ := firstLine(root, paths.Mailname)
+	a, _, _ := readAliases(root, aliasPath(f)) // what is wrong with them is said by whoever writes
+	return liveAnswers(f, name, a, liveSync(root, placeOf(f, "queue_directory", paths.QueueDir))), nil
 }
 
 // liveAnswers shows values as they stand in main.cf, macros unexpanded: a confirmed value must be the same value, and an
@@ -66,9 +63,9 @@ func liveAnswers(f *maincf.File, mailname string, a *aliases.File, sync string) 
 }
 
 // liveSync tells whether the queue is updated synchronously: the file attribute S on all directories that it concerns.
-func liveSync(root *sysroot.Root) string {
+func liveSync(root *sysroot.Root, queue string) string {
 	for _, dir := range queueDirs {
-		if sync, err := isSync(root, paths.QueueDir+"/"+dir.name); dir.sync && (err != nil || !sync) {
+		if sync, err := isSync(root, queue+"/"+dir.name); dir.sync && (err != nil || !sync) {
 			return "false"
 		}
 	}
@@ -79,12 +76,13 @@ func liveSync(root *sysroot.Root) string {
 // listening from not listening, and never claims more: confirming the guess changes nothing.
 func liveType(f *maincf.File) answers.Type {
 	loopback := onlyLoopback(value(f, "inet_interfaces", "all"))
+	relays := value(f, "relayhost", "") != "" || value(f, "default_transport", "") == answers.Waiting()["default_transport"]
 	switch {
 	case value(f, "default_transport", "smtp") == "error":
 		return answers.LocalOnly
-	case value(f, "relayhost", "") != "" && loopback:
+	case relays && loopback:
 		return answers.Satellite
-	case value(f, "relayhost", "") != "":
+	case relays:
 		return answers.Smarthost
 	case loopback:
 		return answers.LocalOnly

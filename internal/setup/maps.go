@@ -32,7 +32,11 @@ func (m Maps) Add(ctx context.Context, typ, build string) error {
 	if err != nil {
 		return err
 	}
-	added, err := m.register(e)
+	var added bool
+	err = sysroot.Again(func() (err error) {
+		added, err = m.register(e)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -48,6 +52,10 @@ func (m Maps) Remove(typ string) error {
 	if _, err := dynamicmaps.Debian(typ, ""); err != nil {
 		return err
 	}
+	return sysroot.Again(func() error { return m.remove(typ) })
+}
+
+func (m Maps) remove(typ string) error {
 	_, file, err := registry(m.Root, typ)
 	if err != nil {
 		return err
@@ -72,7 +80,7 @@ func (m Maps) Remove(typ string) error {
 		_, err = m.Root.Remove(file)
 		return err
 	}
-	return m.write(file, data)
+	return m.write(file, &sysroot.Seen{Data: old}, data)
 }
 
 // registry gives the files that Postfix reads, dynamicmaps.cf and dynamicmaps.cf.d/*.cf in its meta_directory, and the one that a
@@ -129,25 +137,23 @@ func (m Maps) register(e dynamicmaps.Entry) (added bool, err error) {
 			e = line
 		}
 	}
-	data, err := m.Root.ReadFile(home)
-	if errors.Is(err, fs.ErrNotExist) {
-		data, err = nil, nil
-		if home == paths.DynamicMaps {
-			data = []byte(dynamicmaps.Head)
-		}
-	}
+	seen, err := m.Root.See(home)
 	if err != nil {
 		return false, fmt.Errorf("cannot read %q: %w", home, err)
 	}
+	data := seen.Data
+	if seen.Missing && home == paths.DynamicMaps {
+		data = []byte(dynamicmaps.Head)
+	}
 	m.Say(fmt.Sprintf("registering map type %s in %s", e.Type, home))
-	return true, m.write(home, dynamicmaps.Add(data, e))
+	return true, m.write(home, seen, dynamicmaps.Add(data, e))
 }
 
-func (m Maps) write(file string, data []byte) error {
+func (m Maps) write(file string, seen *sysroot.Seen, data []byte) error {
 	if _, err := m.Root.SweepTemp(file); err != nil { // of a run that was killed
 		return err
 	}
-	_, err := m.Root.WriteFile(file, data, sysroot.Attr{Mode: 0o644})
+	_, err := m.Root.WriteFile(file, data, sysroot.Attr{Mode: 0o644, Seen: seen})
 	return err
 }
 

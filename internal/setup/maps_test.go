@@ -165,3 +165,32 @@ func TestAliasDatabaseOfAMissingType(t *testing.T) {
 		})
 	}
 }
+
+// What somebody else writes into the registry between our reading and our writing stays, and so does our change.
+func TestMapRegistryKeepsWhatOthersWrite(t *testing.T) {
+	t.Parallel()
+	const file, hand = "/etc/postfix/dynamicmaps.cf", "mine /opt/mine.so f\n"
+	for name, do := range map[string]func(setup.Maps) error{
+		"added":   func(m setup.Maps) error { return m.Add(context.Background(), "pcre", "") },
+		"removed": func(m setup.Maps) error { return m.Remove("lmdb") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := sysroottest.New(t, map[string]string{"etc/postfix/": "", file[1:]: lmdbLine, "usr/share/postfix/dynamicmaps.cf": official})
+			m := maps(root, &strings.Builder{})
+			said := 0
+			m.Say = func(string) { // right before the write
+				if said++; said == 1 {
+					if err := os.WriteFile(root.Dir()+file, []byte(lmdbLine+hand), 0o644); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			err := do(m)
+			want := map[string]string{"added": lmdbLine + hand + pcreLine, "removed": hand}[name]
+			if data, _ := root.ReadFile(file); err != nil || string(data) != want {
+				t.Errorf("error %v, got\n%s, want\n%s", err, data, want)
+			}
+		})
+	}
+}

@@ -51,6 +51,7 @@ func (p *Plan) otherInstances() error {
 		if err != nil {
 			return fmt.Errorf("cannot read %q: %w", path, err)
 		}
+		p.saw(path, false, data)
 		f, err := maincf.Parse(data)
 		if err != nil {
 			continue // instance.List said so

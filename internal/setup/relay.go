@@ -10,24 +10,27 @@ import (
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // Relay brings into force what a relay needs besides relayhost: TLS, a login, sender rewriting. Another flow does it; cmd wires them.
-type Relay struct {
-	Live    map[answers.Question]string // what is in force, per question about the relay; nil without main.cf
-	InForce bool                        // an earlier Apply is
-	// Now is Live read anew, with relayhost.
-	Now   func() (map[answers.Question]string, error)
-	Given bool // somebody gave a password
+type Relay interface {
+	// InForce reads, per question about the relay and for relayhost, what is in force, nil without main.cf; ours tells whether an earlier
+	// Apply is. An error beside it says what of it cannot be told.
+	InForce() (live map[answers.Question]string, ours bool, err error)
+	// Given tells whether somebody gave a password.
+	Given() bool
 	// Plain tells whether the answers ask for no more than relayhost.
-	Plain func(a answers.Answers) bool
+	Plain(a answers.Answers) bool
 	// Check tells which answers can't be brought into force.
-	Check func(ctx context.Context, a answers.Answers) []answers.Problem
+	Check(ctx context.Context, a answers.Answers) []answers.Problem
 	// Diff is what Apply would change on a host that has a configuration, for the screen; due tells whether it would change anything.
-	Diff func(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error)
+	Diff(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error)
 	// Apply brings the answers into force, and other edits of main.cf in the same moment; without answers it takes back what
-	// earlier ones did. On an error the former state is in force.
-	Apply func(ctx context.Context, a answers.Answers, others []maincf.Edit, show func(Change)) (warnings []string, err error)
+	// earlier ones did. note hears what main.cf is about to say, before anything is changed. On an error the former state is in force.
+	Apply(
+		ctx context.Context, a answers.Answers, others []maincf.Edit, note func(mainCF []byte) error, show func(transaction.Change),
+	) (warnings []string, err error)
 }
 
 // relayAction is what a run does about the relay.
@@ -42,47 +45,67 @@ const (
 // relayParams are written together with the rest of a relay: with TLS and login still missing, mail could go out in clear.
 var relayParams = []string{"relayhost", "default_transport", "relay_transport"}
 
-// transportParams keep a new host's mail local until its relay is set up.
+// transportParams keep a new host's mail for elsewhere waiting until its relay is set up.
 var transportParams = []string{"default_transport", "relay_transport"}
 
 // addRelayLive brings what is in force about the relay to the rest of it.
-func (p *Plan) addRelayLive() {
-	if p.d.Relay != nil && p.h.live != nil {
-		maps.Copy(p.h.live, p.d.Relay.Live)
+func (p *Plan) addRelayLive() error {
+	if p.d.Relay == nil {
+		return nil
 	}
+	live, ours, err := p.d.Relay.InForce()
+	switch {
+	case err != nil && live == nil:
+		return err
+	case err != nil:
+		p.warn("%v", err)
+	}
+	p.relayOurs = ours
+	if p.h.live != nil {
+		maps.Copy(p.h.live, live)
+	}
+	return nil
 }
 
 // chooseRelay decides. Where nobody asks for more than relayhost, that is written as Debian's layer does.
 func (p *Plan) chooseRelay() relayAction {
 	r, t := p.d.Relay, p.mailerType()
-	if r == nil || t == answers.NoConfiguration {
+	if r == nil || p.upgrade || t == answers.NoConfiguration {
 		return leaveRelay
 	}
 	wished := func(q answers.Question) bool {
 		_, write := p.wish(q)
 		return write && (p.effected[q].Answered || p.effected[q].Changed)
 	}
-	switch asked := r.Given || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
+	switch asked := r.Given() || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
 	case !t.Relays():
-		if r.InForce && (p.resumed && p.journal.Relaying || wished(answers.MailerType)) {
+		if p.relayOurs && (p.resumed && p.journal.Relaying || wished(answers.MailerType)) {
 			return unsetRelay
 		}
-	case r.InForce && (asked || wished(answers.RelayHost)), asked && !r.Plain(p.relayAnswers()):
+	case p.relayOurs && (asked || wished(answers.RelayHost)), asked && !r.Plain(p.relayAnswers()):
 		return setRelay
 	}
 	return leaveRelay
 }
 
-// Settled gives, when Apply is through with main.cf, the answers about the relay that stand for what is in force now, where they are
-// not those that were given: debconf's database has to hold them, and so has the base of the next merge. Port and relay host, say,
-// are one parameter. It is empty where no answer is looked at, or the wishes are kept for the next run.
+// Settled gives, when Apply is through with main.cf, the answers that stand for what is in force now, where they are not those that were
+// given: debconf's database has to hold them, and so has the base of the next merge, or a run that is repeated would find a wish in the
+// difference. Port and relay host, say, are one parameter, and a list of destinations was completed. It is empty where no answer is
+// looked at, or the wishes are kept for the next run.
 func (p *Plan) Settled() (map[answers.Question]string, error) {
-	r := p.d.Relay
-	if r == nil || r.Now == nil || p.Held || p.dropped || p.mailerType() == answers.NoConfiguration {
+	if p.Held || p.upgrade || p.dropped || p.mailerType() == answers.NoConfiguration {
 		return nil, nil
 	}
-	now, err := r.Now()
-	maps.DeleteFunc(now, func(q answers.Question, v string) bool { return answers.Equal(q, v, p.effected[q].Value) })
+	now, err := map[answers.Question]string{}, error(nil)
+	if p.d.Relay != nil {
+		if now, _, err = p.d.Relay.InForce(); now != nil {
+			err = nil // what cannot be told was said before
+		}
+		maps.DeleteFunc(now, func(q answers.Question, v string) bool { return answers.Equal(q, v, p.effected[q].Value) })
+	}
+	if p.completed != "" && now != nil {
+		now[answers.Destinations] = p.completed
+	}
 	return now, err
 }
 
@@ -107,7 +130,7 @@ func (p *Plan) relayProblems(ctx context.Context) []answers.Problem {
 }
 
 // holdRelay gives the edits that are made before the relay is set up, and keeps back those that come into force with it: on a new
-// host relayhost and the transports, with mail staying local until then; on one that has a configuration all, as one change.
+// host relayhost and the transports, with mail for elsewhere waiting until then; on one that has a configuration all, as one change.
 func (p *Plan) holdRelay(edits []maincf.Edit) (now []maincf.Edit) {
 	switch {
 	case p.relay == leaveRelay:
@@ -124,13 +147,13 @@ func (p *Plan) holdRelay(edits []maincf.Edit) (now []maincf.Edit) {
 		}
 	}
 	for _, name := range transportParams {
-		now = append(now, maincf.Set(name, "error"))
+		now = append(now, maincf.Set(name, answers.Waiting()[name]))
 		p.relayEdits = append(p.relayEdits, maincf.Unset(name))
 	}
 	return now
 }
 
-// relayStep plans the change. A failure leaves a host that had a configuration with its former main.cf; on a new one mail stays local.
+// relayStep plans the change. A failure leaves a host that had a configuration with its former main.cf; on a new one mail for elsewhere waits.
 // The wishes are kept for the next run then, which takes a new host up as if this one had been interrupted.
 func (p *Plan) relayStep(ctx context.Context) error {
 	if p.relay == leaveRelay {
@@ -140,7 +163,7 @@ func (p *Plan) relayStep(ctx context.Context) error {
 	if p.relay == unsetRelay {
 		a, what = nil, "take back the settings for the relay "
 	}
-	diff, show := "", p.told
+	diff, show := "", p.tellRelay
 	if !p.fresh {
 		due, err := false, error(nil)
 		if diff, due, err = p.d.Relay.Diff(ctx, a, p.relayEdits); err != nil {
@@ -150,15 +173,18 @@ func (p *Plan) relayStep(ctx context.Context) error {
 			p.relay = leaveRelay
 			return nil
 		}
-		show = func(Change) {} // it is all in the diff
+		show = func(transaction.Change) {} // it is all in the diff
 	}
 	p.action = cmp.Or(actionFor(p.h.main, p.h.after), p.action, p.journal.Action, "reload")
 	p.add(Change{What: what + p.relayAnswers().Relay(), Diff: diff, do: func(ctx context.Context) error {
-		p.journal.Relaying = true
+		p.journal.Relaying, p.journal.Ended = true, false
 		if err := save(p.d.Root, paths.Pending, p.journal); err != nil {
 			return err
 		}
-		warnings, err := p.d.Relay.Apply(ctx, a, p.relayEdits, show)
+		warnings, err := p.d.Relay.Apply(ctx, a, p.relayEdits, func(mainCF []byte) error {
+			p.journal.Relayed = sum(mainCF)
+			return save(p.d.Root, paths.Pending, p.journal)
+		}, show)
 		p.Warnings = append(p.Warnings, warnings...)
 		if err == nil {
 			return nil
@@ -166,12 +192,14 @@ func (p *Plan) relayStep(ctx context.Context) error {
 		p.Held = true
 		if p.fresh {
 			p.unfinished = true
-			p.warn("until then Postfix delivers local mail only")
+			p.warn("until then mail for elsewhere waits in the queue")
 		}
 		return mild{fmt.Errorf("%w; mend the answers with \"dpkg-reconfigure postfix\"", err)}
 	}})
 	return nil
 }
 
-// told tells a change that was not to be foreseen.
-func (p *Plan) told(c Change) { p.show(c) }
+// tellRelay tells a change that was not to be foreseen.
+func (p *Plan) tellRelay(c transaction.Change) {
+	p.show(Change{Step: "relay", What: c.What, Path: c.Path, Diff: c.Diff})
+}

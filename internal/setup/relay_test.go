@@ -13,6 +13,7 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // relayer stands in for the smarthost: it makes the other edits, and notes the login in main.cf.
@@ -22,45 +23,63 @@ type relayer struct {
 	fails bool
 	same  bool // nothing would change
 	dies  bool // when its work is done
+	live  map[answers.Question]string
 	calls []string
 }
 
-func (r *relayer) relay(live map[answers.Question]string) *setup.Relay {
-	return &setup.Relay{
-		Live: live, InForce: live != nil && live[answers.RelayAccount] != "",
-		Plain: func(a answers.Answers) bool { return a[answers.RelayAccount].Value == "" },
-		Check: func(_ context.Context, a answers.Answers) []answers.Problem {
-			if a[answers.RelayAccount].Value == "bad" {
-				return []answers.Problem{{Question: answers.RelayAccount, Value: "bad", Text: "it is bad"}}
-			}
-			return nil
-		},
-		Diff: func(context.Context, answers.Answers, []maincf.Edit) (string, bool, error) {
-			return "a diff\n", !r.same, nil
-		},
-		Apply: func(_ context.Context, a answers.Answers, others []maincf.Edit, _ func(setup.Change)) ([]string, error) {
-			r.calls = append(r.calls, strings.TrimSpace(a.Relay()+" "+a[answers.RelayAccount].Value))
-			if r.fails {
-				return nil, errors.New("made to fail")
-			}
-			f, err := maincf.Parse([]byte(read(r.t, r.root, "/etc/postfix/main.cf")))
-			if err != nil {
-				return nil, err
-			}
-			account := maincf.Set("account", a[answers.RelayAccount].Value)
-			if a == nil {
-				account = maincf.Unset("account")
-			}
-			if _, err := f.Apply(append(others, account)...); err != nil {
-				return nil, err
-			}
-			err = os.WriteFile(filepath.Join(r.root.Dir(), "etc/postfix/main.cf"), f.Bytes(), 0o644)
-			if r.dies {
-				panic(errPlug)
-			}
-			return []string{"a warning"}, err
-		},
+func (r *relayer) InForce() (map[answers.Question]string, bool, error) {
+	if r.live == nil {
+		return nil, false, nil
 	}
+	live := map[answers.Question]string{} // the caller's own
+	for q, v := range r.live {
+		live[q] = v
+	}
+	return live, r.live[answers.RelayAccount] != "", nil
+}
+
+func (r *relayer) Given() bool { return false }
+
+func (r *relayer) Plain(a answers.Answers) bool { return a[answers.RelayAccount].Value == "" }
+
+func (r *relayer) Check(_ context.Context, a answers.Answers) []answers.Problem {
+	if a[answers.RelayAccount].Value == "bad" {
+		return []answers.Problem{{Question: answers.RelayAccount, Value: "bad", Text: "it is bad"}}
+	}
+	return nil
+}
+
+func (r *relayer) Diff(context.Context, answers.Answers, []maincf.Edit) (string, bool, error) {
+	return "a diff\n", !r.same, nil
+}
+
+func (r *relayer) Apply(
+	_ context.Context, a answers.Answers, others []maincf.Edit, note func([]byte) error, _ func(transaction.Change),
+) ([]string, error) {
+	r.live = nil // of no interest any more
+	r.calls = append(r.calls, strings.TrimSpace(a.Relay()+" "+a[answers.RelayAccount].Value))
+	if r.fails {
+		return nil, errors.New("made to fail")
+	}
+	f, err := maincf.Parse([]byte(read(r.t, r.root, "/etc/postfix/main.cf")))
+	if err != nil {
+		return nil, err
+	}
+	account := maincf.Set("account", a[answers.RelayAccount].Value)
+	if a == nil {
+		account = maincf.Unset("account")
+	}
+	if _, err := f.Apply(append(others, account)...); err != nil {
+		return nil, err
+	}
+	if err := note(f.Bytes()); err != nil {
+		return nil, err
+	}
+	err = os.WriteFile(filepath.Join(r.root.Dir(), "etc/postfix/main.cf"), f.Bytes(), 0o644)
+	if r.dies {
+		panic(errPlug)
+	}
+	return []string{"a warning"}, err
 }
 
 // blankRelay is a host without anything about a relay.
@@ -73,7 +92,8 @@ func blankRelay() map[answers.Question]string {
 
 func (r *relayer) run(req setup.Request, live map[answers.Question]string, stop string) (p *setup.Plan) {
 	r.t.Helper()
-	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: r.root, Run: noRunner{}, Relay: r.relay(live)}, req)
+	r.live = live
+	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: r.root, Run: noRunner{}, Relay: r}, req)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -129,7 +149,7 @@ func TestRelay(t *testing.T) {
 	t.Run("a login that cannot be, on a new host", func(t *testing.T) {
 		r := newHost(t)
 		p := r.run(asked(r.root, "", false, bad), nil, "")
-		r.has("relayhost =", "default_transport = error", "!account")
+		r.has("relayhost =", "default_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}", "!account")
 		if len(r.calls) > 0 || !strings.Contains(strings.Join(p.Warnings, "\n"), "it is bad") {
 			t.Errorf("called %q, said %q", r.calls, p.Warnings)
 		}
@@ -138,7 +158,7 @@ func TestRelay(t *testing.T) {
 		r := newHost(t)
 		r.fails = true
 		p := r.run(asked(r.root, "", false, login), nil, "")
-		r.has("!relayhost = [r.example]:587", "default_transport = error")
+		r.has("!relayhost = [r.example]:587", "default_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}")
 		if !p.Held || !strings.Contains(strings.Join(p.Warnings, "\n"), "made to fail") {
 			t.Errorf("held %v, said %q", p.Held, p.Warnings)
 		}
@@ -201,6 +221,31 @@ func TestRelay(t *testing.T) {
 			}
 		}
 	})
+	t.Run("an edit after an interruption behind it", func(t *testing.T) {
+		for _, old := range []string{"", ours} {
+			r := newHost(t)
+			if old != "" {
+				r.run(asked(r.root, "", false, q{answers.MailerType: "Internet Site"}), nil, "")
+			}
+			r.dies = true
+			r.run(asked(r.root, old, old != "", login), blankRelay(), "")
+			r.dies = false
+			edited := strings.Replace(read(t, r.root, "/etc/postfix/main.cf"), "relayhost = [r.example]:587", "relayhost = [by.hand]", 1)
+			if err := os.WriteFile(filepath.Join(r.root.Dir(), "etc/postfix/main.cf"), []byte(edited), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			live := with(blankRelay(), "anna")
+			live[answers.RelayHost] = "[by.hand]"
+			req := asked(r.root, ours, false, nil)
+			for question, value := range login {
+				req.Answers[question] = answers.Answer{Value: value, Answered: true}
+			}
+			p := r.run(req, live, "")
+			if got := read(t, r.root, "/etc/postfix/main.cf"); got != edited || !strings.Contains(strings.Join(p.Warnings, "\n"), "edited") {
+				t.Errorf("from %q: said %q; main.cf is\n%s", old, p.Warnings, got)
+			}
+		}
+	})
 	t.Run("other words for what is in force", func(t *testing.T) {
 		r := newHost(t)
 		r.run(asked(r.root, "", false, login), nil, "")
@@ -220,7 +265,7 @@ func TestRelay(t *testing.T) {
 		r := newHost(t)
 		r.run(asked(r.root, "", false, login), nil, "")
 		r.run(asked(r.root, ours, true, q{answers.MailerType: "Internet Site"}), with(blankRelay(), "anna"), "")
-		r.has("!account", "relayhost =", "inet_interfaces = all")
+		r.has("!account", "!relayhost = [r.example]:587", "inet_interfaces = all")
 		if !slices.Equal(r.calls, []string{"[r.example]:587 anna", ""}) {
 			t.Errorf("called %q", r.calls)
 		}
@@ -242,4 +287,20 @@ func TestRelay(t *testing.T) {
 func with(live map[answers.Question]string, account string) map[answers.Question]string {
 	live[answers.RelayAccount] = account
 	return live
+}
+
+// An upgrade completes a relay whose set-up failed, but not over the relay host that somebody wrote since.
+func TestAFailedRelayIsNotSetUpOverAnEdit(t *testing.T) {
+	type q = map[answers.Question]string
+	r := &relayer{t: t, root: host(t, nil), fails: true}
+	r.run(asked(r.root, "", false, q{answers.MailerType: "Satellite system", answers.RelayHost: "[r.example]:587", answers.RelayAccount: "anna"}), nil, "")
+	edit(t, r.root, "biff = no\n", "biff = no\nrelayhost = [hand.example]:25\n")
+	r.fails = false
+	p := r.run(asked(r.root, ours, false, q{}), blankRelay(), "")
+	if got := read(t, r.root, "/etc/postfix/main.cf"); !strings.Contains(got, "relayhost = [hand.example]:25\n") {
+		t.Errorf("the edit is lost: %s", got)
+	}
+	if text := strings.Join(p.Warnings, "\n"); !strings.Contains(text, "was edited after a configuration was interrupted") {
+		t.Errorf("nobody is told: %q", text)
+	}
 }

@@ -8,12 +8,12 @@ import (
 	"postfix-maint/internal/paths"
 )
 
-// Names of the service: the umbrella over all instances, and the primary instance's unit.
+// Names of the service: the umbrella over all instances, the primary instance's unit, and what watches for a Postfix that is started
+// by hand.
 const (
-	Unit        = "postfix.service"
-	PrimaryUnit = "postfix@-.service"
-
-	takeoverUnit = "postfix-takeover.path" // watches for a Postfix that is started by hand
+	Unit         = "postfix.service"
+	PrimaryUnit  = "postfix@-.service"
+	TakeoverUnit = "postfix-takeover.path"
 )
 
 // Service is what the flow needs of the init system. Each method does nothing where the system's policy or state forbids it.
@@ -75,11 +75,16 @@ func (p *Plan) planAction(installing bool) {
 	switch {
 	case installing, p.fresh && !p.resumed: // one whose relay failed has run since
 		p.action = "start"
+	case !p.req.Reconfigure && crosses(p.req.Old, p.req.Package):
+		p.crossing()
 	case !p.req.Reconfigure && p.req.Old != "":
 		// After an upgrade the map packages must be configured first: dpkg runs our trigger at the end (#1063772).
 		p.action = "trigger"
 	case p.resumed && p.action == "":
 		p.action = p.journal.Action
+	}
+	if !installing {
+		p.action = p.fit(p.action)
 	}
 	switch p.action {
 	case "":

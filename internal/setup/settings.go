@@ -9,6 +9,7 @@ import (
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/notes"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 )
@@ -26,6 +27,9 @@ func (p *Plan) mainCF(ctx context.Context) error {
 	due := p.migrationEdits(p.h.main)
 	if !asked && len(due) == 0 {
 		return nil
+	}
+	if err := p.sayKeyPair(); err != nil {
+		return err
 	}
 	f, old, model := p.h.main, []byte(nil), []byte(nil)
 	if f == nil {
@@ -66,7 +70,7 @@ func (p *Plan) mainCF(ctx context.Context) error {
 		return err
 	}
 	p.h.after, p.action = whole, actionFor(p.h.main, f)
-	return p.write(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644}, paths.MainTemplate, model)
+	return p.write(paths.MainCF, f.Bytes(), sysroot.Attr{Mode: 0o644, Settled: true}, paths.MainTemplate, model)
 }
 
 // actionFor is what the service needs for a change of main.cf, "" where there is none or where it was not there.
@@ -82,21 +86,60 @@ func actionFor(was, is *maincf.File) string {
 	return "reload"
 }
 
-// template is Debian's main.cf.debian, with its TLS part where ssl-cert's key pair exists (2.24 of Debian's decisions).
+// template is Debian's main.cf.debian with its TLS part, of which the server's half stands only where ssl-cert's key and
+// certificate exist (2.24 of Debian's decisions): the client's needs neither, and a relay shall not get mail in clear without them.
 func (p *Plan) template() ([]byte, error) {
 	text, err := p.d.Root.ReadFile(paths.MainTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read %q (re-install the package postfix): %w", paths.MainTemplate, err)
 	}
-	hasKey, err := p.d.Root.Exists(paths.SnakeoilKey)
-	if err != nil || !hasKey {
-		return text, err
-	}
 	tls, err := p.d.Root.ReadFile(paths.TLSTemplate)
 	if errors.Is(err, fs.ErrNotExist) {
 		return text, nil
 	}
-	return append(text, tls...), err
+	if err != nil {
+		return nil, fmt.Errorf("cannot read %q: %w", paths.TLSTemplate, err)
+	}
+	pair, err := KeyPair(p.d.Root)
+	if err != nil || pair {
+		return append(text, tls...), err
+	}
+	client, err := maincf.Parse(tls)
+	if err != nil {
+		return nil, fmt.Errorf("cannot understand %q: %w", paths.TLSTemplate, err)
+	}
+	for _, name := range client.Names() {
+		if strings.HasPrefix(name, "smtpd_") {
+			if _, err := client.Apply(maincf.Unset(name)); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return append(text, client.Bytes()...), nil
+}
+
+// sayKeyPair tells of a key for the server that came after main.cf. Nobody asked for it here, so nothing is written.
+func (p *Plan) sayKeyPair() error {
+	if p.h.main == nil || !p.req.Reconfigure {
+		return nil
+	}
+	pair, err := KeyPair(p.d.Root)
+	for _, n := range notes.Check(&notes.Config{Main: p.h.main, KeyPair: pair, NIS: true}) {
+		if n.Name == "server-tls" {
+			p.Notes = append(p.Notes, fmt.Sprintf("%s: \"postfix-maint check-config --fix %s\" writes that", n.Reason, n.Name))
+		}
+	}
+	return err
+}
+
+// KeyPair tells whether ssl-cert's key and its certificate are there: Postfix has no use for one without the other.
+func KeyPair(root *sysroot.Root) (bool, error) {
+	for _, path := range []string{paths.SnakeoilKey, paths.SnakeoilCert} {
+		if ok, err := root.Exists(path); !ok || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // firstEdits are what a new main.cf states besides the answers.
@@ -126,11 +169,15 @@ func (p *Plan) nisAliases(ctx context.Context) bool {
 }
 
 // hostnameEdit states myhostname only where Postfix would compute another one, so that an image that is cloned and
-// renamed does not keep its builder's name (M04); a name that Postfix refuses is never written (M01, M02, #991950).
+// renamed does not keep its builder's name, and never a plain one, which Postfix completes by itself (M04); a name that Postfix
+// refuses is never written (M01, M02, #991950).
 func (p *Plan) hostnameEdit() []maincf.Edit {
 	fqdn, computed := p.req.Facts.FQDN, p.req.Facts.Computed
+	if fqdn == "" && computed == "" {
+		return nil // an image without a name: the host that it becomes will have one
+	}
 	if err := answers.CheckHostname(fqdn); err == nil {
-		if fqdn == computed {
+		if fqdn == computed || !strings.Contains(fqdn, ".") && answers.CheckHostname(computed) == nil {
 			return nil
 		}
 		return []maincf.Edit{maincf.Set("myhostname", fqdn)}
@@ -140,7 +187,25 @@ func (p *Plan) hostnameEdit() []maincf.Edit {
 	if answers.CheckHostname(computed) == nil {
 		return nil
 	}
-	return []maincf.Edit{maincf.Set("myhostname", "localhost")} // else Postfix does not start; nameless sees to the type
+	return []maincf.Edit{maincf.Set("myhostname", "localhost")} // else Postfix does not start
+}
+
+// standsIn tells whether a main.cf has the name that stands in for one that Postfix refuses. It is known by the name that the host had then.
+func (p *Plan) standsIn(f *maincf.File) bool {
+	return !p.fresh && f != nil && value(f, "myhostname", "") == "localhost" &&
+		p.h.state != nil && p.h.state.Host != "" && answers.CheckHostname(p.h.state.Host) != nil
+}
+
+// renameEdit takes back the name that stood in for one that Postfix refuses, once the host has a better one; only where somebody asks for
+// a configuration.
+func (p *Plan) renameEdit() []maincf.Edit {
+	if !p.req.Reconfigure || !p.standsIn(p.h.main) {
+		return nil
+	}
+	if edits := p.hostnameEdit(); len(edits) > 0 {
+		return edits
+	}
+	return []maincf.Edit{maincf.Unset("myhostname")}
 }
 
 // edits are the wishes as edits of main.cf.
@@ -155,14 +220,30 @@ func (p *Plan) edits() []maincf.Edit {
 		case !write:
 		case s.q == answers.RelayHost && p.fresh && !p.mailerType().Relays() && !p.effected[s.q].Answered:
 			edits = append(edits, maincf.Set(s.param, ""))
-		case s.q == answers.MyNetworks && strings.TrimSpace(v) == "":
+		case s.q == answers.MyNetworks && len(maincf.SplitList(v)) == 0:
 			edits = append(edits, maincf.Unset(s.param))
+		case s.q == answers.Destinations:
+			edits = append(edits, maincf.Set(s.param, p.reachable(v)))
 		default:
 			edits = append(edits, maincf.Set(s.param, v))
 		}
 	}
+	edits = append(edits, p.renameEdit()...)
 	edits = append(edits, p.procmailEdit()...)
 	return append(edits, p.typeEdits()...)
+}
+
+// reachable is the list of destinations to write: one that nobody saw gets the host's own names.
+func (p *Plan) reachable(list string) string {
+	if a := p.effected[answers.Destinations]; !a.Answered || a.Typed {
+		return list
+	}
+	whole, added := answers.WithOwnNames(list, p.req.Facts)
+	if len(added) > 0 {
+		p.warn("%s: %q lacks the host's own names, and mail to root would bounce: %s stands behind it", answers.Destinations, list, strings.Join(added, ", "))
+		p.completed = whole
+	}
+	return whole
 }
 
 // procmailEdit touches mailbox_command only to bring procmail's line or to take it away again (D07).
@@ -176,40 +257,4 @@ func (p *Plan) procmailEdit() []maincf.Edit {
 		return []maincf.Edit{maincf.Set("mailbox_command", "")}
 	}
 	return nil
-}
-
-// typeEdits writes what the general type stands for, only when the type itself is new or changed.
-func (p *Plan) typeEdits() []maincf.Edit {
-	v, write := p.wish(answers.MailerType)
-	if !write {
-		return nil
-	}
-	t := answers.Type(v)
-	listen := "all"
-	if t == answers.LocalOnly || t == answers.Satellite {
-		listen = "loopback-only"
-	}
-	if p.fresh && !p.effected[answers.MailerType].Answered && listen == "all" {
-		listen = "loopback-only"
-		p.warn("nobody chose the type of this mail system: it listens on the loopback interface only; " +
-			"choose with \"dpkg-reconfigure postfix\", or preseed postfix/main_mailer_type")
-	}
-	edits := []maincf.Edit{maincf.Set("inet_interfaces", listen)}
-	if !p.fresh && t != answers.LocalOnly && value(p.h.main, "myhostname", "") == "localhost" {
-		edits = append(append(edits, maincf.Unset("myhostname")), p.hostnameEdit()...) // ours, until the host had a name
-	}
-	was := "smtp"
-	if p.h.main != nil {
-		was = value(p.h.main, "default_transport", "smtp")
-	}
-	switch {
-	case t == answers.LocalOnly && was != "error":
-		edits = append(edits, maincf.Set("default_transport", "error"), maincf.Set("relay_transport", "error"))
-	case t != answers.LocalOnly && was == "error": // a transport that the administrator chose is kept (#988538)
-		edits = append(edits, maincf.Set("default_transport", "smtp"), maincf.Set("relay_transport", "smtp"))
-	}
-	if base := answers.Type(p.h.state.Base()[answers.MailerType]); base.Relays() && !t.Relays() {
-		edits = append(edits, maincf.Set("relayhost", ""))
-	}
-	return edits
 }

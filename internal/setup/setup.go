@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"sync"
+	"time"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
@@ -24,7 +25,11 @@ type Deps struct {
 	Root    *sysroot.Root
 	Run     Runner
 	Service Service
-	Relay   *Relay // nil: nothing is done about a relay but relayhost
+	Relay   Relay // nil: nothing is done about a relay but relayhost
+	// Probe puts a main.cf to Postfix, and gives what it says against it; nil where there is no Postfix to ask.
+	Probe func(ctx context.Context, mainCF []byte) error
+	// Table opens one of the tables that an answer names, in the same way.
+	Table func(ctx context.Context, table string) error
 }
 
 // Request is one call of the flow.
@@ -53,35 +58,58 @@ type Change struct {
 type Plan struct {
 	Changes  []Change
 	Warnings []string
-	// Held is set where an answer is invalid, or main.cf can't be read, and so no setting is touched. The wishes then stay noted in the
-	// database.
+	Notes    []string // what nobody need do anything about
+	// Held is set where main.cf can't be read, and so no setting is touched, or the relay could not be set up. The wishes then stay
+	// noted in the database.
 	Held bool
-	// Refused is set where an answer is invalid on a new host, which gets guesses and local mail instead. The answers stay in the
-	// database then, a password as well.
-	Refused bool
+	// Refused are the questions whose answers Postfix would not take: what is in force stays, else the guess is written. The answers
+	// stay in the database as wishes.
+	Refused map[answers.Question]bool
+	// Waiting are the wishes that an upgrade found and left alone: they stay noted in the database.
+	Waiting []answers.Question
 
-	d        Deps
-	req      Request
-	h        host
-	journal  journal
-	resumed  bool
-	fresh    bool // there was no main.cf when this run, or the one that it takes up, began
-	dropped  bool // somebody edited main.cf after an interrupted run: its intent is given up
-	effected answers.Answers
-	origin   bool // the mail name is written, and so becomes myorigin
-	action   string
-	show     func(Change) // of Apply
+	d         Deps
+	req       Request
+	h         host
+	journal   journal
+	resumed   bool
+	fresh     bool // there was no main.cf when this run, or the one that it takes up, began
+	upgrade   bool // no setting is changed
+	dropped   bool // somebody edited main.cf after an interrupted run: its intent is given up
+	effected  answers.Answers
+	origin    bool // the mail name is written, and so becomes myorigin
+	action    string
+	unwritten error        // a file of the settings can't be written: they are all left alone
+	aside     [][2]string  // damaged files of ours, and what they are to be called
+	show      func(Change) // of Apply
 
+	completed  string // the list of destinations with the host's own names, where it lacked them
 	relay      relayAction
-	relayEdits []maincf.Edit // of main.cf, for Relay.Apply to make
-	written    bool          // an interrupted run was through with main.cf but for the relay
-	unfinished bool          // a new host has no relay yet: the next run takes this one up
-	aliasesDue bool          // the alias database could not be made, by this run or the one before
+	relayOurs  bool              // a relay set up by an earlier run is in force
+	relayEdits []maincf.Edit     // of main.cf, for Relay.Apply to make
+	written    bool              // an interrupted run was through with main.cf but for the relay
+	unfinished bool              // a new host has no relay yet: the next run takes this one up
+	former     map[string]string // State.Former
+	oldName    string            // the host's name before it was renamed, while something holds it
+	aliasesDue bool              // the alias database could not be made, by this run or the one before
 }
 
 // NewPlan reads the host and decides. It writes nothing and runs programs only to look up what no file tells.
 func NewPlan(ctx context.Context, d Deps, req Request) (*Plan, error) {
 	p := &Plan{d: d, req: req}
+	err := p.steps(ctx)
+	if err != nil {
+		return p, err
+	}
+	if path, why := p.unwritable(); why != nil {
+		p = &Plan{d: d, req: req, unwritten: fmt.Errorf("%s cannot be written: %w", path, why)}
+		err = p.steps(ctx)
+	}
+	return p, err
+}
+
+// steps plans all steps.
+func (p *Plan) steps(ctx context.Context) error {
 	for _, step := range []struct {
 		name string
 		plan func(context.Context) error
@@ -101,13 +129,13 @@ func NewPlan(ctx context.Context, d Deps, req Request) (*Plan, error) {
 	} {
 		before := len(p.Changes)
 		if err := step.plan(ctx); err != nil {
-			return nil, fmt.Errorf("cannot plan step %q: %w", step.name, err)
+			return fmt.Errorf("cannot plan step %q: %w", step.name, err)
 		}
 		for i := before; i < len(p.Changes); i++ {
 			p.Changes[i].Step = step.name
 		}
 	}
-	return p, nil
+	return nil
 }
 
 // Apply makes the plan so, telling each change through show before it is done. A failure of a change up to and including
@@ -147,20 +175,26 @@ type mild struct{ error }
 // Unwrap gives the error itself.
 func (m mild) Unwrap() error { return m.error }
 
+// warn says something once: main.cf is planned again where Postfix refuses part of it.
 func (p *Plan) warn(format string, args ...any) {
-	p.Warnings = append(p.Warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(p.Warnings, text) {
+		p.Warnings = append(p.Warnings, text)
+	}
 }
 
 func (p *Plan) add(c Change) { p.Changes = append(p.Changes, c) }
 
 // write plans that path holds data. Missing files get attr; existing ones keep their mode and owner. The diff is against
-// the file itself, or for a new one against model, the template that it is made from.
+// the file itself, or for a new one against model, the template that it is made from. The file is the one that data was worked out from.
 func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, modelText []byte) error {
-	old, err := p.d.Root.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
-		return fmt.Errorf("cannot read %q: %w", path, err)
+	seen := p.h.seen[path]
+	if seen == nil {
+		var err error
+		if seen, err = p.d.Root.See(path); err != nil {
+			return fmt.Errorf("cannot read %q: %w", path, err)
+		}
 	}
+	missing, old := seen.Missing, seen.Data
 	if !missing && string(old) == string(data) {
 		return nil
 	}
@@ -171,23 +205,30 @@ func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, 
 	case missing:
 		what = "create " + path
 	}
-	diff := maincf.Diff(path, old, data)
-	if path == paths.MainCF {
-		diff = maincf.Diff(path, maincf.Mask(old), maincf.Mask(data))
-	}
+	master, _ := p.d.Root.ReadFile(paths.MasterCF) // it may say that a parameter of main.cf is a secret
+	diff := maincf.Diff(path, old, data, master)
 	if fi, err := p.d.Root.Stat(path); err == nil && fi.Mode().Perm()&0o004 == 0 {
 		diff = "" // what its owner hides from users must not come into logs either
 	}
+	attr.Seen = seen
 	p.add(Change{What: what, Path: path, Diff: diff, do: func(context.Context) error {
 		_, err := p.d.Root.WriteFile(path, data, attr)
+		if locked(err) && p.h.main != nil { // a mail system is there all the same
+			return mild{fmt.Errorf("%w; it stays as it is", err)}
+		}
 		return err
 	}})
 	return nil
 }
 
+// programLimit is more than any of these programs needs: newaliases(1) pauses while somebody writes, and a name service may be slow.
+const programLimit = 3 * time.Minute
+
 // exec plans a run of another program.
 func (p *Plan) exec(what string, after bool, name string, args ...string) {
 	p.add(Change{What: what, after: after, do: func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, programLimit)
+		defer cancel()
 		return p.d.Run.Run(ctx, name, args...)
 	}})
 }

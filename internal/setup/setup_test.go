@@ -39,6 +39,7 @@ func host(t *testing.T, more map[string]string) *sysroot.Root {
 		"proc/sys/net/ipv4/":                    "",
 		"proc/sys/net/ipv6/":                    "",
 		"etc/ssl/private/ssl-cert-snakeoil.key": "",
+		"etc/ssl/certs/ssl-cert-snakeoil.pem":   "",
 	}
 	for p, c := range more {
 		files[p] = c
@@ -69,7 +70,7 @@ func plan(t *testing.T, root *sysroot.Root, given map[answers.Question]string) *
 		old = "3.7.11-0+deb12u1+maint1"
 	}
 	p, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{
-		Old:     old,
+		Old: old, Reconfigure: old != "", // an upgrade applies no answer
 		Answers: a, Facts: setup.ReadFacts(context.Background(), root, "box", "3.7.11-0+deb12u1", nil), Package: "3.7.11-0+deb12u1",
 	})
 	if err != nil {
@@ -125,12 +126,41 @@ func TestFirstInstallation(t *testing.T) {
 		"nobody answered: it listens for this host only": {
 			want: []string{"inet_interfaces = loopback-only"}, warns: "nobody chose the type",
 		},
-		"a relay without a relay host is not invented": {
-			given: q{answers.MailerType: "Satellite system"}, want: []string{"default_transport = error", "relayhost ="}, warns: "postfix/relayhost",
+		"a relay without a relay host is not invented, and mail waits for one": {
+			given: q{answers.MailerType: "Satellite system"}, warns: "postfix/relayhost",
+			want: []string{"default_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}",
+				"relay_transport = ${relayhost?{relay}:{retry:4.3.0 no relay host is set}}", "relayhost =", "inet_interfaces = loopback-only"},
 		},
-		"networks that Postfix refuses": {
-			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: "10.0.0.1/8"},
-			want:  []string{"inet_interfaces = loopback-only", "default_transport = error"}, warns: "10.0.0.1/8",
+		"a blank that somebody answered is no relay host": {
+			given: q{answers.MailerType: "Internet with smarthost", answers.RelayHost: ""}, warns: "directly",
+			want: []string{"relayhost =", "inet_interfaces = all"}, absent: []string{"default_transport", "relay_transport"},
+		},
+		"networks that Postfix refuses, beside other answers": {
+			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: "10.0.0.1/8", answers.Mailname: "corp.example", answers.RecipientDelim: "+-"},
+			want: []string{"inet_interfaces = all", "mynetworks = 127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128", "recipient_delimiter = +-",
+				"mydestination = $myhostname, corp.example, box.example.test, localhost.example.test, localhost"},
+			absent: []string{"default_transport"}, warns: "perhaps 10.0.0.0/8",
+		},
+		"a stray quote in the destinations": {
+			given: q{answers.MailerType: "Satellite system", answers.RelayHost: "r.example", answers.Destinations: `"a.example`},
+			want:  []string{"relayhost = r.example", "mydestination = $myhostname, box.example.test, localhost.example.test, localhost"}, warns: "postfix/destinations",
+		},
+		"a mail name that is none": {
+			given: q{answers.MailerType: "Internet Site", answers.Mailname: "bad name!", answers.MailboxLimit: "20000000"},
+			want: []string{"inet_interfaces = all", "mailbox_size_limit = 20000000", "myorigin = /etc/mailname",
+				"mydestination = $myhostname, box.example.test, localhost.example.test, localhost"}, warns: "postfix/mailname",
+		},
+		"a mail name with an underscore": {
+			given: q{answers.MailerType: "Internet Site", answers.Mailname: "my_host.example"}, warns: "my_host.example",
+			want: []string{"mydestination = $myhostname, my_host.example, box.example.test, localhost.example.test, localhost", "myorigin = /etc/mailname"},
+		},
+		"a relay host that is none: what is sent waits": {
+			given: q{answers.MailerType: "Satellite system", answers.RelayHost: "$relayhost", answers.RootAddress: "carol"}, warns: "postfix/relayhost",
+			want: []string{"relayhost =", "default_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}"},
+		},
+		"destinations without the host's own names, unattended": {
+			given: q{answers.MailerType: "Internet Site", answers.Destinations: "corp.example"}, warns: "lacks the host's own names",
+			want: []string{"mydestination = corp.example, $myhostname, localhost"},
 		},
 		"blank networks are Postfix's default": {
 			given: q{answers.MailerType: "Internet Site", answers.MyNetworks: ""}, absent: []string{"mynetworks"},
@@ -143,7 +173,8 @@ func TestFirstInstallation(t *testing.T) {
 			given: q{answers.MailerType: "'Internet Site'"}, want: []string{"inet_interfaces = all"},
 		},
 		"an unknown type": {
-			given: q{answers.MailerType: "Internet"}, want: []string{"default_transport = error"}, warns: "postfix/main_mailer_type",
+			given: q{answers.MailerType: "Internet", answers.MailboxLimit: "20000000"}, warns: "postfix/main_mailer_type",
+			want: []string{"default_transport = error", "inet_interfaces = loopback-only", "mailbox_size_limit = 20000000"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -182,6 +213,9 @@ func TestFirstInstallation(t *testing.T) {
 func TestNoConfigurationTouchesNoSetting(t *testing.T) {
 	root := host(t, nil)
 	apply(t, root, map[answers.Question]string{answers.MailerType: "No configuration"})
+	if got := read(t, root, "/etc/aliases"); !strings.Contains(got, "postmaster: root") { // as Debian 12's scripts
+		t.Errorf("the alias file is %q", got)
+	}
 	if ok, _ := root.Exists("/etc/postfix/main.cf"); ok {
 		t.Error("main.cf was made")
 	}
@@ -216,15 +250,18 @@ func TestHandEditsSurvive(t *testing.T) {
 	}
 }
 
-func TestAnInvalidWishHoldsAllOfThem(t *testing.T) {
+func TestAnInvalidWishHoldsNoOther(t *testing.T) {
 	root := host(t, nil)
 	given := map[answers.Question]string{answers.MailerType: "Internet Site"}
 	apply(t, root, given)
-	before := read(t, root, "/etc/postfix/main.cf")
-	given[answers.MyNetworks], given[answers.MailboxLimit] = "10.1.2.3/8", "99000000"
+	want := strings.Replace(read(t, root, "/etc/postfix/main.cf"), "recipient_delimiter = +\n", "recipient_delimiter = -\n", 1)
+	given[answers.MyNetworks], given[answers.RecipientDelim] = "10.1.2.3/8", "-"
 	_, warnings := apply(t, root, given)
-	if got := read(t, root, "/etc/postfix/main.cf"); got != before {
-		t.Errorf("main.cf became\n%s", got)
+	if got := read(t, root, "/etc/postfix/main.cf"); got != want {
+		t.Errorf("main.cf became\n%s\nwant\n%s", got, want)
+	}
+	if p := plan(t, root, given); !p.Refused[answers.MyNetworks] || len(p.Changes) > 0 {
+		t.Errorf("the wish is forgotten, or does something: %v, %+v", p.Refused, p.Changes)
 	}
 	if !strings.Contains(strings.Join(warnings, "\n"), "10.1.2.3/8") {
 		t.Errorf("warnings %q", warnings)
@@ -311,15 +348,15 @@ func equal(a, b map[string]string) bool {
 
 func TestAFullDiskEndsTheRunWithTheFileNamed(t *testing.T) {
 	root := host(t, nil)
-	if err := os.Mkdir(filepath.Join(root.Dir(), "etc/mailname"), 0o755); err != nil { // any error of the file system will do
+	if err := os.Mkdir(filepath.Join(root.Dir(), "etc/postfix/main.cf"), 0o755); err != nil { // any error of the file system will do
 		t.Fatal(err)
 	}
 	_, err := setup.NewPlan(context.Background(), setup.Deps{Root: root, Run: noRunner{}}, setup.Request{})
-	if err == nil || !strings.Contains(err.Error(), "/etc/mailname") {
+	if err == nil || !strings.Contains(err.Error(), "/etc/postfix/main.cf") {
 		t.Errorf("error %v", err)
 	}
-	if ok, _ := root.Exists("/etc/postfix/main.cf"); ok {
-		t.Error("main.cf was made")
+	if ok, _ := root.Exists("/etc/mailname"); ok {
+		t.Error("the mail name's file was made")
 	}
 }
 

@@ -25,11 +25,19 @@ func TestSettings(t *testing.T) {
 		"25 without account is as TLS comes": {"", func(o *smarthost.Options) { o.Relay, o.User, o.Password = "relay.example.net", "", "" }, map[string]string{
 			"relayhost": "relay.example.net", "smtp_tls_security_level": "may", "smtp_tls_CAfile": "(unset)", "smtp_sasl_auth_enable": "(unset)",
 		}},
-		"25 with an account is checked":          {"", func(o *smarthost.Options) { o.Relay = "[relay.example.net]" }, map[string]string{"smtp_tls_security_level": "verify"}},
-		"a service's name becomes a number":      {"", func(o *smarthost.Options) { o.Relay = "[Relay.Example.net]:submissions" }, map[string]string{"relayhost": "[relay.example.net]:465"}},
-		"an IPv6 address":                        {"", func(o *smarthost.Options) { o.Relay = "[IPv6:2001:db8::1]:587" }, map[string]string{"relayhost": "[2001:db8::1]:587"}},
-		"blanks around the relay":                {"", func(o *smarthost.Options) { o.Relay = " [relay.example.net]:587 " }, map[string]string{"relayhost": "[relay.example.net]:587"}},
-		"a CA file of the administrator's stays": {"smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n", func(*smarthost.Options) {}, map[string]string{"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}},
+		"25 with an account is checked": {"", func(o *smarthost.Options) { o.Relay = "[relay.example.net]" }, map[string]string{"smtp_tls_security_level": "verify"}},
+		"without brackets a login is at a host all the same": {"", func(o *smarthost.Options) { o.Relay = "relay.example.net:587" }, map[string]string{
+			"relayhost": "[relay.example.net]:587", "smtp_tls_security_level": "verify",
+		}},
+		"without a port it is at 587":                 {"", func(o *smarthost.Options) { o.Relay = "relay.example.net" }, map[string]string{"relayhost": "[relay.example.net]:587"}},
+		"or at 465, with TLS from the first byte":     {"", func(o *smarthost.Options) { o.Relay, o.Wrapper = "relay.example.net", no(true) }, map[string]string{"relayhost": "[relay.example.net]:465"}},
+		"at 25 if that is said":                       {"", func(o *smarthost.Options) { o.Relay = "relay.example.net:25" }, map[string]string{"relayhost": "[relay.example.net]:25", "smtp_tls_security_level": "verify"}},
+		"secure holds to the name of a mail domain":   {"", func(o *smarthost.Options) { o.Relay, o.TLS = "example.net", "secure" }, map[string]string{"relayhost": "example.net:587"}},
+		"an unchecked certificate is one of the host": {"", func(o *smarthost.Options) { o.Relay, o.TLS = "example.net", "encrypt" }, map[string]string{"relayhost": "[example.net]:587"}},
+		"a service's name becomes a number":           {"", func(o *smarthost.Options) { o.Relay = "[Relay.Example.net]:submissions" }, map[string]string{"relayhost": "[relay.example.net]:465"}},
+		"an IPv6 address":                             {"", func(o *smarthost.Options) { o.Relay = "[IPv6:2001:db8::1]:587" }, map[string]string{"relayhost": "[2001:db8::1]:587"}},
+		"blanks around the relay":                     {"", func(o *smarthost.Options) { o.Relay = " [relay.example.net]:587 " }, map[string]string{"relayhost": "[relay.example.net]:587"}},
+		"a CA file of the administrator's stays":      {"smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n", func(*smarthost.Options) {}, map[string]string{"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}},
 		"a directory of CAs is none in the chroot, a file is (T07)": {"smtp_tls_CApath = /etc/ssl/certs\n", func(*smarthost.Options) {}, map[string]string{
 			"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt", "smtp_tls_CApath": "/etc/ssl/certs",
 		}},
@@ -210,10 +218,7 @@ func TestALoginComesLater(t *testing.T) {
 	if got := value(t, d, "smtp_tls_security_level"); got != "may" {
 		t.Errorf("without a login the level is %q", got)
 	}
-	last, _, err := smarthost.Last(d.Root, primary)
-	if err != nil {
-		t.Fatal(err)
-	}
+	last, _ := smarthost.Last(d.Root, primary)
 	last.User, last.Password = "u", secret
 	set(t, d, last)
 	if got := value(t, d, "smtp_tls_security_level"); got != "verify" {
@@ -224,9 +229,9 @@ func TestALoginComesLater(t *testing.T) {
 func TestAnotherRelayNeedsAnotherPassword(t *testing.T) {
 	d, _ := lay(t, nil)
 	set(t, d, options())
-	last, ok, err := smarthost.Last(d.Root, primary)
-	if err != nil || !ok || last.Password != "" || last.TLS != "" {
-		t.Fatalf("Last = %+v, %t, %v", last, ok, err)
+	last, ok := smarthost.Last(d.Root, primary)
+	if !ok || last.Password != "" || last.TLS != "" {
+		t.Fatalf("Last = %+v, %t", last, ok)
 	}
 	if o := last.To("[relay.example.net]:465"); o.User == "" || o.TLS != "" || o.Wrapper != nil {
 		t.Errorf("another port: %+v", o)

@@ -2,146 +2,174 @@ package smarthost
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
-// How a change comes into force at one moment. Tables are built in a directory of their own. One that main.cf does not name yet
-// is put in its place before main.cf is written, which then is the moment. Tables that main.cf names already cannot all be
-// replaced at once; if more than one thing in force changes, main.cf first gets the names of the built tables (the moment),
-// then the tables get to their places, which nothing names, then main.cf gets the lasting names, which means the same. A run
-// that finds a main.cf with names of built tables ends what the killed one began.
+// transactions is where changes are made.
+func transactions(root *sysroot.Root) transaction.Host {
+	return transaction.Host{Root: root, Journal: paths.Transaction}
+}
 
 // Apply makes the plan so, telling each change before. With nothing to change nothing is written. On an error the former state
-// is in force, and what was prepared is taken away again; a failing reload is a warning.
+// is in force; a failing reload is a warning.
 func (p *Plan) Apply(ctx context.Context, show func(Change)) error {
-	if len(p.Changes) == 0 {
-		return p.remember()
-	}
-	for _, c := range p.Changes {
-		show(c)
-	}
-	done, err := p.commit(ctx)
-	if err != nil {
-		return errors.Join(fmt.Errorf("cannot set the smarthost, the former settings stay in force: %w", err), p.undo(done))
-	}
-	if err := p.clean(); err != nil {
-		return fmt.Errorf("the settings are in force, but something of the former ones is left behind: %w", err)
-	}
-	if p.h.d.Reload != nil {
-		if err := p.h.d.Reload(ctx, p.h.inst); err != nil {
-			p.warn("the settings are written, but Postfix was not reloaded: %v", err)
-			return nil // the state still says that a reload is due
+	first := true
+	warnings, err := transactions(p.h.d.Root).Run(ctx, func() (*transaction.Transaction, error) {
+		if !first {
+			next, err := p.planned()
+			if err != nil {
+				return nil, err
+			}
+			next.Note = p.Note
+			*p = *next
+			p.warn("meanwhile somebody else has changed a file: planned anew with that")
 		}
+		first = false
+		for _, c := range p.Changes {
+			show(c)
+		}
+		if p.Note != nil {
+			if err := p.Note(p.after.Bytes()); err != nil {
+				return nil, err
+			}
+		}
+		return p.transaction()
+	})
+	if err != nil {
+		return fmt.Errorf("cannot set the smarthost: %w", err)
 	}
-	return p.remember()
+	p.Warnings = append(p.Warnings, warnings...)
+	return nil
 }
 
-// remember writes the state for the next run, or takes it away where nothing of ours is in force.
-func (p *Plan) remember() error {
-	if p.state.Options.Relay == "" {
-		_, err := p.h.d.Root.Remove(statePath(p.h.inst))
-		return err
-	}
-	return p.state.save(p.h.d.Root, p.h.inst)
-}
-
-// placed is a file that was put in its place before main.cf was written, with what stood there.
-type placed struct {
-	name string
-	text []byte // nil: there was none
-	attr sysroot.Attr
-}
-
-// commit does everything up to the moment, and the last renames after it. It returns what undo would have to take back.
-func (p *Plan) commit(ctx context.Context) (done []placed, err error) {
+// transaction is the plan as one change of files. What was in force before the first "set" changes with main.cf, which is the moment.
+func (p *Plan) transaction() (*transaction.Transaction, error) {
 	h := p.h
-	if err := h.sweepTemp(); err != nil {
-		return nil, err
-	}
-	if err := h.resume(); err != nil {
-		return nil, err
-	}
-	if err := p.state.between(p.old).save(h.d.Root, h.inst); err != nil {
-		return nil, err
-	}
-	if err := p.build(ctx); err != nil {
+	t := &transaction.Transaction{Title: fmt.Sprintf("the smarthost of instance %q", h.inst.Name)}
+	reload := h.d.Reload != nil && len(p.Changes) > 0
+	if err := p.addState(t, reload); err != nil {
 		return nil, err
 	}
 	var live []file
 	for _, f := range p.files {
+		files, err := p.around(f)
+		if err != nil {
+			return nil, err
+		}
 		switch {
-		case !f.used || f.new == nil: // clean's
+		case f.new == nil || !f.used:
+			t.Later = append(t.Later, files...)
 		case f.referenced:
-			live = append(live, f)
+			live, t.Live = append(live, f), append(t.Live, files...)
 		default:
-			for _, name := range nonEmpty(f.path, f.index(f.path)) {
-				was, err := h.snapshot(name)
-				if err != nil {
-					return done, err
-				}
-				done = append(done, was)
-			}
-			if err := p.place(ctx, f); err != nil {
-				return done, err
-			}
+			t.Files = append(t.Files, files...)
+		}
+		if t.Later, err = p.addOutdated(t.Later, f); err != nil {
+			return nil, err
 		}
 	}
-	same := string(h.live.Bytes()) == string(p.after.Bytes())
-	switch {
-	case len(live) == 1 && same:
-		return done, p.place(ctx, live[0])
-	case len(live) > 0:
-		err = p.detour(ctx, live)
-	default:
-		err = h.writeMain(p.after)
+	if len(p.files) > 0 {
+		t.Drafts = h.stage("")
+		t.Before = append(t.Before, transaction.Step{What: "make the tables", Do: func(ctx context.Context) error { return p.build(ctx, t) }})
 	}
-	return done, err
+	if len(live) == 1 && string(h.live.Bytes()) == string(p.after.Bytes()) && string(h.disk) == string(p.after.Bytes()) {
+		t.Files, t.Live = append(t.Files, t.Live...), nil // the table itself, or its index, is the moment
+		live = nil
+	} else {
+		t.Files = append(t.Files, transaction.File{
+			Path: h.file("main.cf"), Seen: &sysroot.Seen{Missing: h.disk == nil, Data: h.disk}, New: p.after.Bytes(),
+			Attr: sysroot.Attr{Mode: 0o644, Settled: true},
+		})
+	}
+	if reload {
+		t.After = []transaction.Step{{What: "reload Postfix", Do: func(ctx context.Context) error {
+			if err := h.d.Reload(ctx, h.inst); err != nil {
+				return err // the state still says that a reload is due
+			}
+			return p.remember()
+		}}}
+	}
+	return t, p.detour(t, live)
 }
 
-// sweepTemp removes half-written files of a killed run: a password may be in one.
-func (h *host) sweepTemp() error {
-	names := []string{h.file("main.cf"), statePath(h.inst), h.stage("")}
-	var texts []string
-	for _, name := range tableNames {
-		texts = append(texts, h.file(name))
+// detour is main.cf with the drafts of the tables that are in force already.
+func (p *Plan) detour(t *transaction.Transaction, live []file) error {
+	if len(live) == 0 {
+		return nil
 	}
-	if _, name := h.aliasTable(); name != "" {
-		texts = append(texts, name)
-	}
-	for _, text := range texts {
-		names = append(names, text)
-		for _, suffix := range suffixes {
-			names = append(names, text+suffix)
+	drafts, err := maincf.Parse(p.after.Bytes())
+	for _, f := range live {
+		if err == nil {
+			err = p.h.redirect(drafts, f)
 		}
 	}
-	for _, name := range names {
-		if _, err := h.d.Root.SweepTemp(name); err != nil {
+	if err == nil {
+		t.Detour = drafts.Bytes()
+	}
+	return err
+}
+
+// addState adds the way back to what was in force before. A reload that is due is noted in it until it is done.
+func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
+	root, name := p.h.d.Root, statePath(p.h.inst)
+	f := transaction.File{Path: name, Seen: &sysroot.Seen{Missing: true}, Attr: sysroot.Attr{Mode: 0o600}}
+	var err error
+	if p.old.damaged {
+		t.Before = append(t.Before, transaction.Step{What: "set aside " + name, Do: func(context.Context) error { return setAside(root, name) }})
+	} else if f.Seen, err = root.See(name); err != nil {
+		return err
+	}
+	state := p.state
+	state.Reload = reload
+	if state.Reload || state.Options.Relay != "" {
+		if f.New, err = state.bytes(); err != nil {
 			return err
 		}
+		t.Before = append(t.Before, transaction.Step{What: "make " + paths.SmarthostState, Do: func(context.Context) error {
+			_, err := root.MkdirAll(paths.SmarthostState, sysroot.Attr{Mode: 0o700})
+			return err
+		}})
 	}
+	t.Files = append(t.Files, f)
 	return nil
 }
 
-// build writes the tables that are to change into the stage and indexes them there.
-func (p *Plan) build(ctx context.Context) error {
+// around are a table's text and its index, which build fills in.
+func (p *Plan) around(f file) ([]transaction.File, error) {
+	attr := sysroot.Attr{Mode: f.mode, Force: f.mode == 0o600}
+	files := []transaction.File{{Path: f.path, Seen: f.seen(), New: f.new, Attr: attr, Anew: f.new != nil && string(f.old) == string(f.new)}}
+	name := f.index(f.path)
+	if name == "" {
+		return files, nil
+	}
+	seen, err := p.h.d.Root.See(name)
+	if err != nil {
+		return nil, err
+	}
+	index := transaction.File{Path: name, Seen: seen, Attr: attr}
+	if f.new != nil {
+		index.New, index.Anew = []byte{}, true // it may only look older than the text
+	}
+	return append(files, index), nil
+}
+
+// build writes the drafts of the tables that are to change, and has them indexed.
+func (p *Plan) build(ctx context.Context, t *transaction.Transaction) error {
 	h := p.h
-	if err := h.sweep(); err != nil {
+	if _, err := h.d.Root.MkdirAll(h.stage(""), sysroot.Attr{Mode: 0o700, Force: true}); err != nil {
 		return err
 	}
+	indexes := map[string][]byte{}
 	for _, f := range p.files {
 		if f.new == nil {
 			continue
-		}
-		if _, err := h.d.Root.MkdirAll(path.Dir(f.stage), sysroot.Attr{Mode: 0o700, Force: true}); err != nil {
-			return err
 		}
 		if _, err := h.d.Root.WriteFile(f.stage, f.new, sysroot.Attr{Mode: f.mode, Force: true}); err != nil {
 			return err
@@ -154,8 +182,19 @@ func (p *Plan) build(ctx context.Context) error {
 		if f.typ == "" {
 			continue
 		}
-		if err := h.d.Run.Run(ctx, f.program, "-c", h.inst.ConfigDir, f.typ+":"+f.stage); err != nil {
+		if _, err := h.tool(ctx, f.program, f.typ+":"+f.stage); err != nil {
 			return fmt.Errorf("cannot index %q: %w", f.path, err)
+		}
+		var err error
+		if indexes[f.index(f.path)], err = h.d.Root.ReadFile(f.index(f.stage)); err != nil {
+			return err
+		}
+	}
+	for _, files := range [][]transaction.File{t.Files, t.Live, t.Later} {
+		for i, f := range files {
+			if index, made := indexes[f.Path]; made {
+				files[i].New = index
+			}
 		}
 	}
 	return nil
@@ -169,8 +208,8 @@ func (p *Plan) checkPatterns(ctx context.Context, f file) error {
 	if _, err := p.h.d.Root.WriteFile(name, []byte(text), sysroot.Attr{Mode: 0o600}); err != nil {
 		return err
 	}
-	err := p.h.d.Run.Run(ctx, paths.Postmap, "-c", p.h.inst.ConfigDir, "-q", probe, f.pattern+":"+name)
-	if exit := (*run.ExitError)(nil); errors.As(err, &exit) && exit.Code == 1 && exit.Stderr == "" {
+	_, err := p.h.tool(ctx, paths.Postmap, "-q", probe, f.pattern+":"+name)
+	if silent(err) {
 		return nil // not found
 	} else if err == nil {
 		return fmt.Errorf("cannot use the patterns for %q: an \"if\" is closed that was not opened", f.path)
@@ -178,57 +217,8 @@ func (p *Plan) checkPatterns(ctx context.Context, f file) error {
 	return fmt.Errorf("cannot use the patterns for %q: %w", f.path, err)
 }
 
-// place puts a built table in its place, the text first: an index older than its text is what the next run sees and mends.
-func (p *Plan) place(ctx context.Context, f file) error {
-	root := p.h.d.Root
-	attr := sysroot.Attr{Mode: f.mode, Force: f.mode == 0o600}
-	if _, err := root.WriteFile(f.path, f.new, attr); err != nil || f.typ == "" {
-		return err
-	}
-	index, err := root.ReadFile(f.index(f.stage))
-	if err != nil {
-		return err
-	}
-	changed, err := root.WriteFile(f.index(f.path), index, attr)
-	if err != nil || changed {
-		return err
-	}
-	// The index is right and only looks old: the types whose index is the same for the same text replace it in one rename.
-	return p.h.d.Run.Run(ctx, f.program, "-c", p.h.inst.ConfigDir, f.typ+":"+f.path)
-}
-
-// detour brings several tables in use, and main.cf, into force at one moment.
-func (p *Plan) detour(ctx context.Context, live []file) error {
-	h := p.h
-	staged, err := maincf.Parse(p.after.Bytes())
-	if err != nil {
-		return err
-	}
-	between := p.state.between(p.old)
-	for _, f := range live {
-		if err := h.redirect(staged, f, &between); err != nil {
-			return err
-		}
-	}
-	if between.AliasMaps != nil {
-		if err := between.save(h.d.Root, h.inst); err != nil {
-			return err
-		}
-	}
-	if err := h.writeMain(staged); err != nil {
-		return err
-	}
-	for _, f := range live {
-		if err := p.place(ctx, f); err != nil {
-			return err
-		}
-	}
-	return h.writeMain(p.after)
-}
-
-// redirect makes a main.cf name the built table. alias_maps may name its table by way of $alias_database, so it is written out,
-// and its lasting value noted.
-func (h *host) redirect(f *maincf.File, t file, s *state) error {
+// redirect makes a main.cf name the draft of a table. alias_maps may name its table by way of $alias_database, so it is written out.
+func (h *host) redirect(f *maincf.File, t file) error {
 	for _, param := range f.Names() {
 		value, _ := f.Get(param)
 		if param == "alias_database" || param == "alias_maps" || !refers(value, t.path) {
@@ -238,42 +228,23 @@ func (h *host) redirect(f *maincf.File, t file, s *state) error {
 			return err
 		}
 	}
-	if maps := h.effective["alias_maps"]; path.Base(t.stage) == "aliases" {
-		lasting, _ := f.Get("alias_maps")
-		s.AliasMaps = &lasting
-		_, err := f.Apply(maincf.Set("alias_maps", rename(maps, t.path, t.stage)))
-		return err
+	if path.Base(t.stage) != "aliases" {
+		return nil
 	}
-	return nil
+	_, err := f.Apply(maincf.Set("alias_maps", rename(h.effective["alias_maps"], t.path, t.stage)))
+	return err
 }
 
-// clean takes away what is no longer in force: tables, and the index of a type that a table no longer has.
-func (p *Plan) clean() error {
-	for _, f := range p.files {
-		for _, name := range p.outdated(f) {
-			if _, err := p.h.d.Root.Remove(name); err != nil {
-				return err
-			}
+// addOutdated adds the removal of indexes that a table had, where main.cf names it by another type now.
+func (p *Plan) addOutdated(later []transaction.File, f file) ([]transaction.File, error) {
+	for _, name := range p.outdated(f) {
+		seen, err := p.h.d.Root.See(name)
+		if err != nil {
+			return nil, err
 		}
-		if f.used && f.new != nil {
-			continue
-		}
-		if f.new != nil {
-			if err := p.place(context.Background(), f); err != nil {
-				return err
-			}
-			continue
-		}
-		for _, name := range []string{f.index(f.path), f.path} {
-			if name == "" {
-				continue
-			}
-			if _, err := p.h.d.Root.Remove(name); err != nil {
-				return err
-			}
-		}
+		later = append(later, transaction.File{Path: name, Seen: seen})
 	}
-	return p.h.sweep()
+	return later, nil
 }
 
 // outdated are the indexes that a table of the former set had, where main.cf names it by another type now.
@@ -289,50 +260,15 @@ func (p *Plan) outdated(f file) (names []string) {
 	return names
 }
 
-// undo puts back what commit had placed before it failed. If main.cf is in force already there is nothing to undo.
-func (p *Plan) undo(done []placed) error {
-	h := p.h
-	if now, err := h.read(h.file("main.cf")); err != nil || string(now) != string(h.disk) && string(now) != string(h.live.Bytes()) {
+// remember writes the state for the next run, or takes it away where nothing of ours is in force.
+func (p *Plan) remember() error {
+	if p.state.Options.Relay == "" && p.old.damaged {
+		return setAside(p.h.d.Root, statePath(p.h.inst))
+	} else if p.state.Options.Relay == "" {
+		_, err := p.h.d.Root.Remove(statePath(p.h.inst))
 		return err
 	}
-	for _, was := range done {
-		var err error
-		if was.text == nil {
-			_, err = h.d.Root.Remove(was.name)
-		} else {
-			_, err = h.d.Root.WriteFile(was.name, was.text, was.attr)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if err := h.sweep(); err != nil {
-		return err
-	}
-	if !p.old.found {
-		_, err := h.d.Root.Remove(statePath(h.inst))
-		return err
-	}
-	return p.old.save(h.d.Root, h.inst)
-}
-
-// snapshot remembers a file with its mode and owner.
-func (h *host) snapshot(name string) (placed, error) {
-	text, err := h.read(name)
-	if err != nil || text == nil {
-		return placed{name: name}, err
-	}
-	fi, err := h.d.Root.Stat(name)
-	if err != nil {
-		return placed{}, err
-	}
-	uid, gid := sysroot.Owner(fi)
-	return placed{name, text, sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), UID: uid, GID: gid, Force: true}}, nil
-}
-
-func (h *host) writeMain(f *maincf.File) error {
-	_, err := h.d.Root.WriteFile(h.file("main.cf"), f.Bytes(), sysroot.Attr{Mode: 0o644})
-	return err
+	return p.state.save(p.h.d.Root, p.h.inst)
 }
 
 // rename replaces a table's path in a list of tables.

@@ -9,10 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -40,7 +42,7 @@ const (
 	genericTable   = "generic"
 	canonicalTable = "sender_canonical"
 	headerTable    = "smtp_header_checks"
-	stageName      = ".postfix-maint" // directory in which tables are built; see commit.go
+	stageName      = ".postfix-maint" // directory for drafts of tables; see commit.go
 )
 
 // tableNames are all names that a table of ours can have.
@@ -67,10 +69,18 @@ var asked = []string{
 	"default_database_type", "myhostname", "mydestination", "myorigin", "alias_maps", "alias_database", "default_transport", "relayhost",
 	"smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_policy_maps", "smtp_tls_per_site", "smtp_tls_security_level", "smtp_tls_wrappermode",
 	"smtp_sasl_auth_enable", "smtp_sasl_password_maps", "smtp_sasl_security_options", "smtp_sasl_tls_security_options",
-	"smtp_sasl_password_result_delimiter", "smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks", "transport_maps",
+	"smtp_sasl_tls_verified_security_options", "smtp_sasl_mechanism_filter", "smtp_sasl_password_result_delimiter", "smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks", "transport_maps",
 	"relay_domains", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps", "inet_protocols", "smtp_helo_name",
-	"smtp_tls_verify_cert_match", "smtp_tls_secure_cert_match", "tls_append_default_CA", "maillog_file", "smtp_host_lookup",
+	"smtp_tls_verify_cert_match", "smtp_tls_secure_cert_match", "tls_append_default_CA", "smtp_cname_overrides_servername", "relay_transport", "maillog_file", "smtp_host_lookup",
+	"content_filter",
 }
+
+// toolLimit bounds a program of Postfix's that makes a table of any size, answerLimit one that only tells something. One of the many files that
+// they read may be a named pipe.
+const (
+	toolLimit   = 3 * time.Minute
+	answerLimit = 15 * time.Second
+)
 
 // look reads the instance. It runs postconf(1) twice and nothing else.
 func look(ctx context.Context, d Deps, inst instance.Instance) (*host, error) {
@@ -80,6 +90,11 @@ func look(ctx context.Context, d Deps, inst instance.Instance) (*host, error) {
 	}
 	if h.disk == nil {
 		return nil, fmt.Errorf("cannot read the configuration: there is no %q", h.file("main.cf"))
+	}
+	for _, name := range []string{h.file("master.cf"), paths.DynamicMaps} { // postconf(1) reads them, and says nothing of what it waits for
+		if _, err := h.read(name); err != nil {
+			return nil, err
+		}
 	}
 	if err := h.ask(ctx); err != nil {
 		return nil, err
@@ -94,9 +109,7 @@ func glance(d Deps, inst instance.Instance) (*host, error) {
 	if h.disk, err = h.read(h.file("main.cf")); err != nil {
 		return nil, err
 	}
-	if h.state, err = loadState(d.Root, inst); err != nil {
-		return nil, err
-	}
+	h.state = loadState(d.Root, inst)
 	if h.onDisk, err = maincf.Parse(h.disk); err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", h.file("main.cf"), err)
 	}
@@ -106,7 +119,9 @@ func glance(d Deps, inst instance.Instance) (*host, error) {
 
 // askTypes fills in the map types that are installed.
 func (h *host) askTypes(ctx context.Context) error {
-	out, err := h.d.Run.Output(ctx, paths.Postconf, "-c", h.inst.ConfigDir, "-m")
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	out, err := h.tool(ctx, paths.Postconf, "-m")
 	if err != nil {
 		return fmt.Errorf("cannot ask for Postfix's map types: %w", err)
 	}
@@ -117,11 +132,19 @@ func (h *host) askTypes(ctx context.Context) error {
 // ask fills in the effective values, with other parameters than in main.cf (NAME=VALUE). Parameters that this release does not have
 // are missing in the answer.
 func (h *host) ask(ctx context.Context, other ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
 	args := []string{"-c", h.inst.ConfigDir, "-x"}
 	for _, o := range other {
 		args = append(args, "-o", o)
 	}
 	out, err := h.d.Run.Output(ctx, paths.Postconf, append(args, asked...)...)
+	if errors.As(err, new(*run.ExitError)) { // see tool; no parameter that is asked for depends on these addresses
+		args = append(args, "-o", "inet_interfaces=loopback-only", "-o", "proxy_interfaces=")
+		if again, againErr := h.d.Run.Output(ctx, paths.Postconf, append(args, asked...)...); againErr == nil {
+			out, err = again, nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("cannot ask Postfix for its settings: %w", err)
 	}
@@ -134,6 +157,28 @@ func (h *host) ask(ctx context.Context, other ...string) error {
 	_, name := h.aliasTable()
 	h.effective["alias_maps"] = rename(h.effective["alias_maps"], h.stage("aliases"), name)
 	return nil
+}
+
+// tool runs a program of Postfix's. Most of them read all of main.cf and refuse it where inet_interfaces names an address that is not up, or
+// myhostname is empty (mail_params_init() in Postfix's sources), whatever they are asked. What they are to do here depends on neither, so
+// they get a main.cf without anything then. The error is that about the instance's own.
+func (h *host) tool(ctx context.Context, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, toolLimit)
+	defer cancel()
+	out, err := h.d.Run.Output(ctx, name, append([]string{"-c", h.inst.ConfigDir}, args...)...)
+	if exit := (*run.ExitError)(nil); !errors.As(err, &exit) || exit.Stderr == "" {
+		return out, err
+	}
+	if plain, plainErr := h.d.Run.Output(ctx, name, append([]string{"-c", paths.PlainConfig}, args...)...); plainErr == nil || silent(plainErr) {
+		return plain, plainErr
+	}
+	return out, err
+}
+
+// silent tells whether a program has only said no: postmap(1) exits 1 so where a key is not there.
+func silent(err error) bool {
+	exit := (*run.ExitError)(nil)
+	return errors.As(err, &exit) && exit.Code == 1 && exit.Stderr == ""
 }
 
 // file is a path in the instance's configuration directory.

@@ -15,6 +15,17 @@ import (
 // levels are the values of smtp_tls_security_level that can be chosen, each stricter than the one before.
 var levels = []string{"none", "may", "encrypt", "verify", "secure"}
 
+// strength is the place of a level of smtp_tls_security_level or of a policy among levels, -1 for one that is none.
+func strength(level string) int {
+	switch level = strings.ToLower(level); level {
+	case "dane": // may, where the DNS says nothing
+		level = "may"
+	case "fingerprint", "dane-only":
+		level = "secure"
+	}
+	return slices.Index(levels, level)
+}
+
 // Options say what the smarthost is to be. They are kept for the next "set", so that it need name only what changes; the
 // password is not kept with them.
 type Options struct {
@@ -70,7 +81,7 @@ func (o Options) To(relay string) Options {
 
 // resolve fills in what the port decides, and refuses what cannot be.
 func (o Options) resolve() (Options, relay, error) {
-	r, err := parseRelay(o.Relay)
+	r, err := o.relay()
 	if err != nil {
 		return o, r, err
 	}
@@ -85,9 +96,25 @@ func (o Options) resolve() (Options, relay, error) {
 		return o, r, err
 	}
 	if o.From != "" {
-		err = answers.CheckAddress(o.From)
+		if err := answers.CheckAddress(o.From); err != nil {
+			return o, r, err
+		}
 	}
-	return o, r, err
+	return o, r, checkRoot(o.Root)
+}
+
+// checkRoot takes addresses and names of users, divided by commas. Blanks in one would make several of it.
+func checkRoot(list string) error {
+	if list == "" {
+		return nil
+	}
+	for _, to := range strings.Split(list, ",") {
+		to = strings.TrimSpace(to)
+		if answers.CheckAddress(to) != nil && (to == "" || strings.ContainsAny(to, "\"@|/:;<>()[]\\#") || strings.ContainsFunc(to, unicode.IsSpace)) {
+			return fmt.Errorf("cannot send root's mail to %q: it is neither a mail address nor the name of a user", to)
+		}
+	}
+	return nil
 }
 
 // usual fills in what the port decides.
@@ -108,10 +135,10 @@ func (o Options) usual(r relay) Options {
 // checkTLS holds the rule that a password never goes over a connection that somebody in between could have opened (T03): with
 // an account, TLS is mandatory.
 func (o Options) checkTLS() error {
-	strength := slices.Index(levels, o.TLS)
-	mandatory := strength >= slices.Index(levels, "encrypt")
+	known := slices.Contains(levels, o.TLS)
+	mandatory := strength(o.TLS) >= strength("encrypt")
 	switch {
-	case strength < 0:
+	case !known:
 		return fmt.Errorf("%q is no TLS level: use one of %s", o.TLS, strings.Join(levels, ", "))
 	case o.User != "" && !mandatory:
 		return fmt.Errorf("with TLS level %q the password could be sent in clear: use encrypt, verify or secure", o.TLS)

@@ -3,6 +3,7 @@ package smarthost
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,19 +13,21 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/smarthost/table"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
-// Change is one thing that a plan does, for the screen and for --json. No secret is in it.
-type Change struct {
-	What string `json:"what"`
-	Path string `json:"path,omitempty"`
-	Diff string `json:"diff,omitempty"`
-}
+// Change is one thing that a plan does.
+type Change = transaction.Change
 
 // Plan is what a run would do.
 type Plan struct {
 	Changes  []Change
 	Warnings []string
+	// Note hears what main.cf is about to say, before any file is changed; an error ends the change. nil: nobody needs to know.
+	Note func(mainCF []byte) error
+
+	planned func() (*Plan, error) // plans the same anew, with what somebody else has written meanwhile
 
 	h     *host
 	after *maincf.File
@@ -36,6 +39,7 @@ type Plan struct {
 // Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
 // to the state that Unset comes back to, and get into force at the same moment.
 func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others ...maincf.Edit) (*Plan, error) {
+	asked := o
 	level := o.TLS // one that nobody chose is chosen anew by the next set: a login may have come
 	o, r, err := o.resolve()
 	if err != nil {
@@ -45,12 +49,15 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{h: h, old: h.state}
+	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Set(ctx, d, inst, asked, others...) }}
 	base, err := p.base("is replaced", others)
 	if err != nil {
 		return nil, err
 	}
 	if err := h.foresee(ctx, base, others); err != nil {
+		return nil, err
+	}
+	if err := h.checkLoop(r); err != nil {
 		return nil, err
 	}
 	f, err := p.facts(ctx, o, r, base)
@@ -59,6 +66,10 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	}
 	if err := p.check(ctx, o, r, f); err != nil {
 		return nil, err
+	}
+	if written, err := parseRelay(o.Relay); err == nil && written.dest != r.dest {
+		p.warn("with a login %s is taken as %s: one host, whose name its certificate must have, and at the port for submission if none is named",
+			written.dest, r.dest)
 	}
 	w := wish(o, r, f)
 	after, s, err := w.put(base)
@@ -79,11 +90,14 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{h: h, old: h.state}
+	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Unset(ctx, d, inst, others...) }}
 	if !h.state.found && len(others) == 0 {
 		p.warn("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
 	}
 	if p.after, err = p.base("stays", others); err != nil {
+		return nil, err
+	}
+	if p.after, err = p.keepAccounts(p.after); err != nil {
 		return nil, err
 	}
 	return p, p.fill(ctx, wishes{}, "")
@@ -91,6 +105,10 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 
 // base is main.cf without our settings, and with other edits.
 func (p *Plan) base(fate string, others []maincf.Edit) (*maincf.File, error) {
+	if name := statePath(p.h.inst); p.old.damaged {
+		p.warn("cannot understand %q: it is set aside as %q, and what is in force now counts as what was before the first \"smarthost set\"",
+			name, name+asideSuffix)
+	}
 	base, kept, err := p.old.strip(p.h.live)
 	if err != nil {
 		return nil, err
@@ -180,8 +198,11 @@ func (h *host) stored(r relay, user string) (Secret, error) {
 		return "", err
 	}
 	value, ok := table.Lookup(text, r.dest)
-	if last, err := parseRelay(h.state.Options.Relay); !ok && err == nil && last.host == r.host {
-		value, ok = table.Lookup(text, last.dest) // the same host at another port
+	relayhost, _ := h.live.Get("relayhost")
+	for _, o := range []Options{h.state.Options, {Relay: relayhost}} {
+		if last, err := o.relay(); !ok && err == nil && last.host == r.host {
+			value, ok = table.Lookup(text, last.dest) // the same host at another port, or written without brackets
+		}
 	}
 	if !ok {
 		return "", nil
@@ -217,7 +238,8 @@ func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
 	}
 	if string(p.h.disk) != string(p.after.Bytes()) {
 		name := p.h.file("main.cf")
-		diff := maincf.Diff(name, maincf.Mask(p.h.disk), maincf.Mask(p.after.Bytes()))
+		master, _ := p.h.d.Root.ReadFile(p.h.file("master.cf")) // it may say that a parameter is a secret
+		diff := maincf.Diff(name, p.h.disk, p.after.Bytes(), master)
 		p.Changes = append(p.Changes, Change{What: "change " + name, Path: name, Diff: diff})
 	}
 	if p.h.d.Reload != nil && (len(p.Changes) > 0 || p.old.Reload) {
@@ -238,6 +260,9 @@ func (p *Plan) addAliases(root string) error {
 	if root == "" && p.old.Root == nil {
 		return nil
 	}
+	if err := p.h.ownAliases(name); err != nil {
+		return fmt.Errorf("cannot redirect root's mail: %w", err)
+	}
 	old, err := p.h.read(p.h.currentAliases(name))
 	if err != nil {
 		return err
@@ -245,6 +270,11 @@ func (p *Plan) addAliases(root string) error {
 	f, err := aliases.Parse(old)
 	if err != nil {
 		return fmt.Errorf("cannot parse %q: %w", name, err)
+	}
+	if root != "" {
+		if err := p.h.checkAliasLoop(f, root); err != nil {
+			return err
+		}
 	}
 	have, there := lookup(f)
 	was := override{}
@@ -281,6 +311,14 @@ func (h *host) aliasTable() (typ, name string) {
 		}
 	}
 	return "", ""
+}
+
+// ownAliases refuses an alias file whose name another account, such as a mailing list manager, can make mean a file of root's.
+func (h *host) ownAliases(name string) error {
+	if err := h.d.Root.TrustedPlace(name); errors.As(err, new(*sysroot.UntrustedError)) {
+		return err
+	}
+	return nil
 }
 
 // lookup gives root's alias, its values one a line.

@@ -16,7 +16,8 @@ import (
 )
 
 // Live gives, per question about the relay and for relayhost, what is in force, so that confirming it changes nothing; ours tells
-// whether something of it was set by Set. It runs no program.
+// whether something of it was set by Set. It runs no program. With an error that is about the password table only, the account is
+// what is missing in it.
 func Live(root *sysroot.Root, inst instance.Instance) (live map[answers.Question]string, ours bool, err error) {
 	h, err := glance(Deps{Root: root}, inst)
 	if err != nil {
@@ -24,6 +25,9 @@ func Live(root *sysroot.Root, inst instance.Instance) (live map[answers.Question
 	}
 	o, err := h.inForce()
 	live = o.answers()
+	if err != nil {
+		delete(live, answers.RelayAccount)
+	}
 	relay := answers.Answers{answers.RelayHost: {Value: o.Relay}, answers.RelayAccount: {Value: o.User}}
 	if _, said := h.live.Get("smtp_tls_security_level"); !said && !*o.Wrapper && Plain(relay) {
 		live[answers.RelayTLS] = answers.ByPort // what Plain leaves of it
@@ -215,7 +219,7 @@ func CheckAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers
 	if err != nil {
 		return problem(answers.SenderMap, err)
 	}
-	r, err := parseRelay(o.Relay)
+	r, err := o.relay()
 	if err != nil {
 		return problem(answers.RelayHost, err)
 	}

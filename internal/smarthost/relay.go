@@ -26,6 +26,7 @@ var services = map[string]int{
 type relay struct {
 	host    string // name or address, without brackets and "IPv6:"
 	port    int
+	named   bool   // the port is
 	literal bool   // in brackets: the host itself, no MX lookup
 	dest    string // as it stands in main.cf, and the key of the password table
 }
@@ -67,18 +68,41 @@ func parseRelay(text string) (relay, error) {
 				return fail(fmt.Errorf("port %q is no number", port))
 			}
 		}
-		r.port = n
+		r.port, r.named = n, true
 	}
 	r.literal = r.literal || net.ParseIP(host) != nil
 	r.host = strings.ToLower(host)
+	return r.write(), nil
+}
+
+// write fills in how the relay is written.
+func (r relay) write() relay {
 	r.dest = r.host
 	if r.literal {
 		r.dest = "[" + r.host + "]"
 	}
-	if port != "" {
+	if r.named {
 		r.dest += ":" + strconv.Itoa(r.port)
 	}
-	return r, nil
+	return r
+}
+
+// relay is the one that is meant. With a login it is a host: without brackets whoever answers the question for MX records chooses the host
+// that gets the password, and with the level verify the name that its certificate must have (postconf(5), smtp_tls_verify_cert_match). Only
+// secure holds to the name as it is written. No port means that for submission then (RFC 6409, RFC 8314), never 25.
+func (o Options) relay() (relay, error) {
+	r, err := parseRelay(o.Relay)
+	if err != nil || o.User == "" {
+		return r, err
+	}
+	if !r.named {
+		r.port, r.named = portSubmission, true
+		if o.Wrapper != nil && *o.Wrapper {
+			r.port = portSubmissions
+		}
+	}
+	r.literal = r.literal || o.TLS != "secure"
+	return r.write(), nil
 }
 
 // address tells whether the host is an IP address.

@@ -2,6 +2,8 @@ package smarthost
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/aliases"
@@ -24,6 +26,7 @@ type Status struct {
 	Rewrite  []string `json:"rewrite,omitempty"`
 	Root     string   `json:"root,omitempty"` // who gets root's mail
 	Ours     bool     `json:"ours"`           // something was set by "smarthost set"
+	Notes    []string `json:"notes,omitempty"`
 }
 
 // Show reads what is in force.
@@ -39,12 +42,11 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 	}
 	for _, param := range []string{"smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks"} {
 		if v := h.effective[param]; v != "" {
-			s.Rewrite = append(s.Rewrite, param+" = "+v)
+			s.Rewrite = append(s.Rewrite, maincf.Show(param, v))
 		}
 	}
 	if h.effective["smtp_sasl_auth_enable"] == "yes" {
-		text := "smtp_sasl_password_maps = " + h.effective["smtp_sasl_password_maps"]
-		_, masked, _ := strings.Cut(strings.TrimSpace(string(maincf.Mask([]byte(text+"\n")))), " = ")
+		_, masked, _ := strings.Cut(maincf.Show("smtp_sasl_password_maps", h.effective["smtp_sasl_password_maps"]), " = ")
 		s.Tables = maincf.SplitList(masked)
 		if s.Account, err = h.account(s.Relay); err != nil {
 			return s, err
@@ -52,9 +54,26 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 		if s.Account != "" {
 			s.Password = table.Stars
 		}
+		s.Notes = h.spoofable(s)
 	}
 	s.Root, err = h.rootAlias()
 	return s, err
+}
+
+// spoofable tells of a login at a relay whose name is looked up as that of a mail domain: whoever answers for the DNS names the host that
+// gets the password, and at all levels but secure the name that its certificate must have. A set by us never leaves that.
+func (h *host) spoofable(s Status) []string {
+	r, err := parseRelay(s.Relay)
+	level := strings.ToLower(s.TLS)
+	if err != nil || r.literal || len(s.Tables) == 0 || level == "secure" && !slices.Contains(matchNames(h.effective["smtp_tls_secure_cert_match"]), "hostname") {
+		return nil
+	}
+	named := "[" + r.host + "]"
+	if r.named {
+		named += fmt.Sprint(":", r.port)
+	}
+	return []string{fmt.Sprintf("relayhost has no brackets, so the DNS (MX) chooses the host that gets the password: write it as %s, "+
+		"or use the TLS level secure", named)}
 }
 
 // account is the one that the password table has for a relay.
@@ -79,7 +98,7 @@ func (h *host) account(relayhost string) (string, error) {
 // rootAlias is who gets root's mail, "" if the alias table does not say.
 func (h *host) rootAlias() (string, error) {
 	_, name := h.aliasTable()
-	if name == "" {
+	if name == "" || h.ownAliases(name) != nil {
 		return "", nil
 	}
 	text, err := h.read(h.currentAliases(name))

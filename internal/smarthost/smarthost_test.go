@@ -47,6 +47,7 @@ type tools struct {
 	found  map[string]string // answers of postmap -q: "key table" -> value
 	fail   string            // the call that has this in it fails
 	die    string            // the call that has this in it ends the run as a kill would
+	edit   func(call string) // somebody who is at work as well
 	calls  []string
 }
 
@@ -58,6 +59,9 @@ func (f *tools) Run(ctx context.Context, name string, args ...string) error {
 func (f *tools) Output(_ context.Context, name string, args ...string) ([]byte, error) {
 	line := strings.Join(append([]string{filepath.Base(name)}, args...), " ")
 	f.calls = append(f.calls, line)
+	if f.edit != nil {
+		f.edit(line)
+	}
 	if f.die != "" && strings.Contains(line, f.die) {
 		panic("killed")
 	}
@@ -70,6 +74,9 @@ func (f *tools) Output(_ context.Context, name string, args ...string) ([]byte, 
 	case strings.HasPrefix(line, "postconf"):
 		return f.postconf(args[3:])
 	case strings.Contains(line, " -q "):
+		if strings.HasSuffix(line, "hash:/broken") {
+			return nil, &run.ExitError{Args: args, Code: 1, Stderr: "fatal: open /broken.db: No such file or directory"}
+		}
 		value, ok := f.found[strings.Join(args[3:], " ")]
 		if !ok {
 			return nil, &run.ExitError{Args: args, Code: 1}
@@ -307,28 +314,54 @@ func TestSecretStaysInItsTable(t *testing.T) {
 	}
 }
 
+// refusal is a case of TestSetRefusesBeforeAnythingIsChanged.
+type refusal struct {
+	files map[string]string
+	found map[string]string
+	edit  func(*smarthost.Options)
+	want  string
+}
+
+// policyCase has a policy beside a login.
+func policyCase(maps, key, value string) refusal {
+	return refusal{
+		files: map[string]string{"etc/postfix/main.cf": mainCF + "two = hash:/p, regexp:/r\nsmtp_tls_policy_maps = " + maps + "\n"},
+		found: map[string]string{key: value}, want: "password",
+	}
+}
+
 func TestSetRefusesBeforeAnythingIsChanged(t *testing.T) {
-	for name, c := range map[string]struct {
-		files map[string]string
-		types string
-		found map[string]string
-		edit  func(*smarthost.Options)
-		want  string
-	}{
-		"a password in clear":                     {edit: func(o *smarthost.Options) { o.TLS = "may" }, want: "in clear"},
-		"an unknown level":                        {edit: func(o *smarthost.Options) { o.TLS = "strict" }, want: "no TLS level"},
-		"no relay":                                {edit: func(o *smarthost.Options) { o.Relay = "" }, want: "needs a relay"},
-		"a colon in the account":                  {edit: func(o *smarthost.Options) { o.User = "a:b" }, want: "colon"},
-		"a line end in the password":              {edit: func(o *smarthost.Options) { o.Password = "a\nb" }, want: "line end"},
-		"a password that is not UTF-8":            {edit: func(o *smarthost.Options) { o.Password = "a\xff" }, want: "UTF-8"},
-		"no password":                             {edit: func(o *smarthost.Options) { o.Password = "" }, want: "there is no password"},
-		"no SASL plug-ins (T01)":                  {files: map[string]string{"usr/lib/x86_64/sasl2/libplain.so": "-"}, want: "libsasl2-modules"},
-		"no CAs":                                  {files: map[string]string{"etc/ssl/certs/ca-certificates.crt": "-"}, want: "ca-certificates"},
-		"no CA in the file":                       {edit: func(o *smarthost.Options) { o.CAFile = "/etc/aliases" }, want: "no certificate"},
-		"a table type whose package is missing":   {edit: func(o *smarthost.Options) { o.Rewrite = canonical("pcre", "/a/") }, want: "postfix-pcre"},
-		"a TLS policy that opens the connection":  {files: map[string]string{"etc/postfix/main.cf": mainCF + "smtp_tls_policy_maps = hash:/p\n"}, found: map[string]string{"[relay.example.net]:587 hash:/p": "may"}, want: "in clear"},
-		"a service that opens the connection":     {files: map[string]string{"etc/postfix/master.cf": "smtp unix - - y - - smtp -o smtp_tls_security_level=may\n"}, want: "in clear"},
-		"a password table that postmap would log": {files: map[string]string{"etc/postfix/sasl_passwd": "\"x geheim\n"}, want: "line 1"},
+	for name, c := range map[string]refusal{
+		"a password in clear":                      {edit: func(o *smarthost.Options) { o.TLS = "may" }, want: "in clear"},
+		"an unknown level":                         {edit: func(o *smarthost.Options) { o.TLS = "strict" }, want: "no TLS level"},
+		"no relay":                                 {edit: func(o *smarthost.Options) { o.Relay = "" }, want: "needs a relay"},
+		"a colon in the account":                   {edit: func(o *smarthost.Options) { o.User = "a:b" }, want: "colon"},
+		"a line end in the password":               {edit: func(o *smarthost.Options) { o.Password = "a\nb" }, want: "line end"},
+		"a password that is not UTF-8":             {edit: func(o *smarthost.Options) { o.Password = "a\xff" }, want: "UTF-8"},
+		"no password":                              {edit: func(o *smarthost.Options) { o.Password = "" }, want: "there is no password"},
+		"no SASL plug-ins (T01)":                   {files: map[string]string{"usr/lib/x86_64/sasl2/libplain.so": "-"}, want: "libsasl2-modules"},
+		"no CAs":                                   {files: map[string]string{"etc/ssl/certs/ca-certificates.crt": "-"}, want: "ca-certificates"},
+		"no CA in the file":                        {edit: func(o *smarthost.Options) { o.CAFile = "/etc/aliases" }, want: "no certificate"},
+		"a table type whose package is missing":    {edit: func(o *smarthost.Options) { o.Rewrite = canonical("pcre", "/a/") }, want: "postfix-pcre"},
+		"a TLS policy that opens the connection":   {files: map[string]string{"etc/postfix/main.cf": mainCF + "smtp_tls_policy_maps = hash:/p\n"}, found: map[string]string{"[relay.example.net]:587 hash:/p": "may"}, want: "in clear"},
+		"one with commas":                          policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "may,protocols=TLSv1.2"),
+		"one with tabs":                            policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "None\tprotocols=TLSv1.2"),
+		"one that gives less than is asked for":    policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "encrypt"),
+		"one that nobody understands":              policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "strict"),
+		"one with another name in the certificate": policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "secure match=other.example.org"),
+		"one without a cipher":                     policyCase("hash:/p", "[relay.example.net]:587 hash:/p", "verify ciphers=null"),
+		"one by a name that stands for several":    policyCase("$two", "[relay.example.net]:587 regexp:/r", "dane"),
+		"one that DNS can lower":                   policyCase("inline:{{a=b}, {c=d}}", "[relay.example.net]:587 inline:{{a=b}, {c=d}}", "dane"),
+		"a table of policies that cannot be asked": policyCase("hash:/broken", "", ""),
+		"a service with policies of its own":       {files: map[string]string{"etc/postfix/master.cf": "smtp unix - - y - - smtp\nrelay unix - - y - - smtp -o smtp_tls_policy_maps=hash:/p\n"}, want: "stranger"},
+		"a service with less than is asked for":    {files: map[string]string{"etc/postfix/master.cf": "relay unix - - y - - smtp -o smtp_tls_security_level=encrypt\n"}, want: "in clear"},
+		"the name in the certificate is the DNS's": {files: map[string]string{"etc/postfix/main.cf": mainCF + "smtp_tls_verify_cert_match = hostname\nsmtp_cname_overrides_servername = yes\n"}, want: "the DNS chooses"},
+		"so it is at level secure":                 {files: map[string]string{"etc/postfix/main.cf": mainCF + "smtp_tls_secure_cert_match = nexthop, hostname\n"}, edit: func(o *smarthost.Options) { o.Relay, o.TLS = "relay.example.net", "secure" }, want: "the DNS chooses"},
+		"three words for root":                     {edit: func(o *smarthost.Options) { o.Root = "not an address" }, want: "neither a mail address"},
+		"a command for root":                       {edit: func(o *smarthost.Options) { o.Root = "anna, |/bin/sh" }, want: "neither a mail address"},
+		"a From: that is no address":               {edit: func(o *smarthost.Options) { o.From = "a b@example.net" }, want: "not a mail address"},
+		"a service that opens the connection":      {files: map[string]string{"etc/postfix/master.cf": "smtp unix - - y - - smtp -o smtp_tls_security_level=may\n"}, want: "in clear"},
+		"a password table that postmap would log":  {files: map[string]string{"etc/postfix/sasl_passwd": "\"x geheim\n"}, want: "line 1"},
 		"another's password at a level without TLS": {
 			files: map[string]string{"etc/postfix/main.cf": mainCF + "smtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = hash:/q\n"},
 			found: map[string]string{"relay.example.net hash:/q": "a:b"},
@@ -383,6 +416,9 @@ func TestKilledBeforeTheMoment(t *testing.T) {
 	if got := value(t, d, "relayhost"); got != "[relay.example.net]:587" {
 		t.Errorf("relayhost = %q after the kill", got)
 	}
+	if warnings, err := smarthost.Recover(t.Context(), d, primary); err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
 	set(t, d, o)
 	if got := value(t, d, "relayhost"); got != "[other.example.net]:465" {
 		t.Errorf("relayhost = %q after the second try", got)
@@ -405,13 +441,13 @@ func TestRecover(t *testing.T) {
 			return read(t, d, "/etc/postfix/main.cf")
 		},
 		"at the first time": func(t *testing.T, d smarthost.Deps) string {
-			if err := os.Mkdir(d.Root.Dir()+"/var/lib/postfix-maint/.smarthost1234567", 0o700); err != nil {
+			if err := os.Mkdir(d.Root.Dir()+"/var/lib/postfix-maint/.postfix-maint-tmp.smarthost.AAAA", 0o700); err != nil {
 				t.Fatal(err)
 			}
 			return read(t, d, "/etc/postfix/main.cf")
 		},
 		"at the end": func(t *testing.T, d smarthost.Deps) string {
-			write(t, d, "/var/lib/postfix-maint/smarthost/.postfix@-.json1234567", "{}")
+			write(t, d, "/var/lib/postfix-maint/smarthost/.postfix-maint-tmp.postfix@-.json.AAAA", "{}")
 			if err := os.Remove(d.Root.Dir() + stage); err != nil {
 				t.Fatal(err)
 			}
@@ -425,7 +461,7 @@ func TestRecover(t *testing.T) {
 				}
 			}
 			write(t, d, "/etc/postfix/main.cf", strings.ReplaceAll(lasting, "/etc/postfix/sasl_passwd", stage+"/sasl_passwd"))
-			write(t, d, "/etc/postfix/.sasl_passwd1234567", secret)
+			write(t, d, "/etc/postfix/.postfix-maint-tmp.sasl_passwd.AAAA", secret)
 			return lasting
 		},
 	} {
@@ -437,8 +473,8 @@ func TestRecover(t *testing.T) {
 				t.Fatal(err)
 			}
 			main := leave(t, d)
-			if err := smarthost.Recover(context.Background(), d, primary); err != nil {
-				t.Fatal(err)
+			if warnings, err := smarthost.Recover(context.Background(), d, primary); err != nil || len(warnings) > 0 {
+				t.Fatal(warnings, err)
 			}
 			if diff := gocmp.Diff(before, sysroottest.Dump(t, d.Root.Dir(), false)); diff != "" {
 				t.Errorf("left:\n%s", diff)
@@ -458,7 +494,7 @@ func TestAFailureTakesTablesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Apply(context.Background(), func(smarthost.Change) {}); err == nil {
+	if err = p.Apply(context.Background(), func(smarthost.Change) {}); err == nil {
 		t.Fatal("an index that is a directory is no error")
 	}
 	for name, what := range sysroottest.Dump(t, d.Root.Dir(), false) {

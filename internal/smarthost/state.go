@@ -2,7 +2,9 @@ package smarthost
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -11,8 +13,7 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// state is what undoes our settings. It is written before main.cf is, with what holds before and after that, so that it is
-// right wherever the run ends; the last write leaves what holds after. Lists of tables may hold secrets of the administrator's
+// state is what undoes our settings. It changes in one transaction with main.cf. Lists of tables may hold secrets of the administrator's
 // (static:USER:PASSWORD), so of them only our own element is noted.
 type state struct {
 	Options Options             `json:"options"`           // of the last set
@@ -20,17 +21,18 @@ type state struct {
 	Added   map[string][]string `json:"added,omitempty"`   // by list parameter: our element
 	NewList []string            `json:"newlist,omitempty"` // list parameters that main.cf did not have
 	Root    *override           `json:"root,omitempty"`    // root's alias, its values divided by ", "
-	// AliasMaps is the lasting value of alias_maps while main.cf names the staged alias table.
+	// AliasMaps is the lasting value of alias_maps while main.cf names the built alias table, where a former release was killed.
 	AliasMaps *string `json:"aliasmaps,omitempty"`
 	Reload    bool    `json:"reload,omitempty"` // main.cf may have changed without the daemon's knowledge
 
-	found bool
+	found   bool
+	damaged bool // the file is there, but cannot be understood: the configuration of now counts as the former one
 }
 
 // override is a setting that we changed.
 type override struct {
 	Was *string  `json:"was"` // nil: it was not there
-	Is  []string `json:"is"`  // what we made of it; two values while a change is being made
+	Is  []string `json:"is"`  // what we made of it; two values where a former release was killed
 }
 
 // ours tells whether a value is one of those that we wrote.
@@ -41,22 +43,22 @@ func statePath(inst instance.Instance) string {
 }
 
 // loadState reads the state, an empty one where nothing was ever set.
-func loadState(root *sysroot.Root, inst instance.Instance) (state, error) {
+func loadState(root *sysroot.Root, inst instance.Instance) state {
 	var s state
 	name := statePath(inst)
 	there, err := root.Exists(name)
-	if err != nil || !there {
-		return s, err
+	if err == nil && !there {
+		return s
 	}
 	data, err := root.ReadFile(name)
-	if err != nil {
-		return s, fmt.Errorf("cannot read %q: %w", name, err)
+	if err == nil {
+		err = json.Unmarshal(data, &s)
 	}
-	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("cannot understand %q (move it away to take the configuration of now for the former one): %w", name, err)
+	if err != nil { // a directory in its place, say: the packages are to be configured all the same
+		return state{damaged: true}
 	}
 	s.found = true
-	return s, nil
+	return s
 }
 
 func (s state) bytes() ([]byte, error) {
@@ -72,45 +74,27 @@ func (s state) save(root *sysroot.Root, inst instance.Instance) error {
 	if _, err := root.MkdirAll(paths.SmarthostState, sysroot.Attr{Mode: 0o700}); err != nil {
 		return err
 	}
+	if err := setAside(root, statePath(inst)); err != nil {
+		return err
+	}
 	_, err = root.WriteFile(statePath(inst), data, sysroot.Attr{Mode: 0o600})
 	return err
 }
 
-// between is the state while the change from old to s is made: true before main.cf's rename and after it.
-func (s state) between(old state) state {
-	b := s
-	b.Reload = true
-	b.Params, b.Added = map[string]override{}, map[string][]string{}
-	for _, from := range []state{old, s} {
-		for name, o := range from.Params {
-			b.Params[name] = override{Was: o.Was, Is: union(b.Params[name].Is, o.Is)}
-		}
-		for name, elements := range from.Added {
-			b.Added[name] = union(b.Added[name], elements)
-		}
-	}
-	b.NewList = union(old.NewList, s.NewList)
-	switch {
-	case s.Root == nil:
-		b.Root = old.Root
-	case old.Root != nil:
-		b.Root = &override{Was: s.Root.Was, Is: union(old.Root.Is, s.Root.Is)}
-	}
-	return b
-}
+// asideSuffix ends the name under which a damaged state is kept.
+const asideSuffix = ".damaged"
 
-func union(a, b []string) []string {
-	out := slices.Clone(a)
-	for _, v := range b {
-		if !slices.Contains(out, v) {
-			out = append(out, v)
-		}
+// setAside moves a state that cannot be understood out of the way.
+func setAside(root *sysroot.Root, name string) error {
+	data, err := root.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && json.Unmarshal(data, &state{}) == nil {
+		return nil // none, or a good one
 	}
-	return out
+	return root.Rename(name, name+asideSuffix)
 }
 
 // Last gives the options of the last "set" of an instance, without the password; false where there was none.
-func Last(root *sysroot.Root, inst instance.Instance) (Options, bool, error) {
-	s, err := loadState(root, inst)
-	return s.Options, s.found, err
+func Last(root *sysroot.Root, inst instance.Instance) (Options, bool) {
+	s := loadState(root, inst)
+	return s.Options, s.found
 }

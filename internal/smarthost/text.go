@@ -3,13 +3,15 @@ package smarthost
 import (
 	"fmt"
 	"strings"
+
+	"postfix-maint/internal/smarthost/probe"
 )
 
-// report builds lines of "what: how".
+// report builds lines of "what: how". What others said is in some of them: none of it may command a terminal.
 type report struct{ strings.Builder }
 
 func (r *report) line(what, format string, args ...any) {
-	fmt.Fprintf(r, "%-13s %s\n", what+":", fmt.Sprintf(format, args...))
+	fmt.Fprintf(r, "%-13s %s\n", what+":", probe.Clean(fmt.Sprintf(format, args...)))
 }
 
 // Text is the status in plain words.
@@ -35,6 +37,9 @@ func (s Status) Text() string {
 		r.line("rewriting", "%s", table)
 	}
 	r.line("root's mail", "%s", map[bool]string{true: s.Root, false: "stays here"}[s.Root != ""])
+	for _, note := range s.Notes {
+		r.line("note", "%s", note)
+	}
 	if s.Ours {
 		r.line("set by", "postfix-maint; \"postfix-maint smarthost unset\" goes back")
 	}
@@ -55,83 +60,4 @@ func nonEmpty(all ...string) (list []string) {
 		}
 	}
 	return list
-}
-
-// Text is the result in plain words.
-func (res *Result) Text() string {
-	r := &report{}
-	p := res.Probe
-	r.line("relay", "%s", res.Relay)
-	if len(p.Hosts) > 0 {
-		r.line("mail servers", "%s", strings.Join(p.Hosts, ", "))
-	}
-	if len(p.Addresses) > 0 {
-		r.line("addresses", "%s", strings.Join(p.Addresses, ", "))
-	}
-	if p.Address != "" {
-		r.line("connected", "to %s (%s)", p.Host, p.Address)
-	}
-	how := map[bool]string{true: "from the first byte", false: "by STARTTLS"}[res.Wrapper]
-	switch {
-	case p.TLS != "":
-		r.line("TLS", "%s, %s; level %s", p.TLS, how, res.TLS)
-	case p.Address != "":
-		r.line("TLS", "none; level %s", orNone(res.TLS))
-	}
-	res.certificate(r)
-	res.login(r)
-	if res.QueueID != "" {
-		r.line("queue id", "%s", res.QueueID)
-	}
-	if res.Sender != "" {
-		r.line("sender", "%s", res.Sender)
-	}
-	if res.Status != "" {
-		r.line("outcome", "%s, by %s", res.Status, res.Via)
-		r.line("reply", "%s", res.Reply)
-	}
-	switch {
-	case res.Delivered:
-		r.line("result", "delivered to %s", res.Address)
-	case !res.Submitted:
-		r.line("result", "no message was sent: %s", res.Problem)
-	default:
-		r.line("result", "not delivered: %s", res.Problem)
-	}
-	if res.Advice != "" {
-		r.line("look at", "%s", res.Advice)
-	}
-	return r.String()
-}
-
-func (res *Result) certificate(r *report) {
-	c := res.Probe.Certificate
-	if c == nil {
-		return
-	}
-	r.line("certificate", "%s", c.Subject)
-	r.line("issued by", "%s", c.Issuer)
-	r.line("names", "%s", strings.Join(c.Names, ", "))
-	r.line("valid", "%s to %s", c.NotBefore.UTC().Format("2006-01-02"), c.NotAfter.UTC().Format("2006-01-02"))
-	checked := res.TLS == "verify" || res.TLS == "secure"
-	switch {
-	case !checked:
-		r.line("check", "none at level %s", res.TLS)
-	case !c.Trusted:
-		r.line("check", "not trusted: %s", c.Why)
-	case !c.Matched:
-		r.line("check", "trusted, but for another name")
-	default:
-		r.line("check", "trusted, and the name is right")
-	}
-}
-
-func (res *Result) login(r *report) {
-	p := res.Probe
-	if len(p.Mechanisms) > 0 {
-		r.line("logins", "%s", strings.Join(p.Mechanisms, " "))
-	}
-	if p.Mechanism != "" {
-		r.line("login", "%s by %s: %s", res.Account, p.Mechanism, p.AuthReply)
-	}
 }

@@ -15,6 +15,7 @@ type daemon struct {
 	service string
 	program string
 	config  string                        // of its own, not ours: without it the daemon is not configured
+	early   bool                          // it is told as soon as it is unpacked, for nothing would tell it later
 	file    string                        // ours, in a directory that the daemon reads
 	text    func(sockets []string) string // of the file
 	// For a daemon without such a directory: the variable of its options in config, and how many sockets it takes.
@@ -26,7 +27,7 @@ type daemon struct {
 // daemons in the order in which changes are made. Busybox's syslogd has one socket and no option for others, but it makes it where the
 // link /dev/log leads (create_socket in busybox's sysklogd/syslogd.c): in the first chroot, and all find it.
 var daemons = []daemon{
-	{service: "rsyslog", program: paths.Rsyslogd, config: paths.RsyslogConf, file: path.Join(paths.RsyslogDir, fileName), text: rsyslog},
+	{service: "rsyslog", program: paths.Rsyslogd, config: paths.RsyslogConf, early: true, file: path.Join(paths.RsyslogDir, fileName), text: rsyslog},
 	{service: "syslog-ng", program: paths.SyslogNG, config: paths.SyslogNGConf, file: path.Join(paths.SyslogNGDir, fileName), text: syslogNG},
 	{service: "inetutils-syslogd", program: paths.Syslogd, config: paths.InetutilsDefaults, variable: "SYSLOGD_OPTS", most: 19},
 	{service: "busybox-syslogd", program: paths.Syslogd, config: paths.BusyboxDefaults, most: 1, busybox: true},
@@ -78,6 +79,10 @@ func (d daemon) installed(root *sysroot.Root) (bool, error) {
 	ok, err := root.Exists(d.program)
 	if err == nil && ok {
 		ok, err = root.Exists(d.config)
+	}
+	// dpkg fires no trigger for a Postfix that is not configured yet, so the one that it unpacks together with rsyslog looks by itself.
+	if err == nil && !ok && d.early {
+		ok, err = root.Exists(d.config + ".dpkg-new")
 	}
 	return ok, err
 }

@@ -15,8 +15,9 @@ const (
 )
 
 // assignment is a line that sets a variable to a plain value. systemd reads the file too and expands nothing (systemd.exec(5)).
+// What would mean something else in the double quotes that we write is not plain, whatever its own quotes.
 func assignment(variable string) *regexp.Regexp {
-	return regexp.MustCompile(`^\s*` + variable + "=(?:\"([^\"$`\\\\]*)\"|'([^']*)'|([^\\s\"'$`\\\\;#&|]*))\\s*$")
+	return regexp.MustCompile(`^\s*` + variable + "=(?:\"([^\"$`\\\\]*)\"|'([^'\"$`\\\\]*)'|([^\\s\"'$`\\\\;#&|]*))\\s*$")
 }
 
 // setOptions gives the text of a file of options that has each socket with -a in the variable: a marked assignment at its end, which

@@ -57,7 +57,16 @@ func (h Host) NewPlan(queues []string) (*Plan, error) {
 			p.warnf("the syslog daemon cannot be told to listen in %q: the name has letters that its configuration cannot hold", q)
 			continue
 		}
-		if s := path.Join(q, socketPath); !slices.Contains(sockets, s) {
+		s := path.Join(q, socketPath)
+		if p.isHosts(path.Dir(s)) {
+			continue // the chroot has the host's own socket, which a daemon would remove by this name
+		}
+		// The daemon removes what has this name, makes the socket, and then lets everybody write to what has the name (chmod(2)).
+		if err := h.Root.TrustedPlace(s); err != nil {
+			p.refuse(s, err)
+			continue
+		}
+		if !slices.Contains(sockets, s) {
 			sockets = append(sockets, s)
 		}
 	}
@@ -156,49 +165,6 @@ func (p *Plan) options(d daemon, c *Change, sockets []string) error {
 	return err
 }
 
-// unclaimed gives the sockets that no other file of the daemon's directory mentions: two listeners on one socket take it from each other.
-func (p *Plan) unclaimed(d daemon, sockets []string) ([]string, error) {
-	if len(sockets) == 0 {
-		return nil, nil
-	}
-	files := []string{d.config}
-	entries, err := p.host.Root.ReadDir(path.Dir(d.file))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // not Debian's configuration, and nothing that it reads
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
-	}
-	for _, e := range entries {
-		if name := path.Join(path.Dir(d.file), e.Name()); strings.HasSuffix(name, ".conf") && name != d.file {
-			files = append(files, name)
-		}
-	}
-	left := slices.Clone(sockets)
-	for _, name := range files {
-		text, err := p.host.Root.ReadFile(name)
-		if err != nil {
-			return nil, fmt.Errorf("cannot look at the configuration of %s: %w", d.service, err)
-		}
-		left = slices.DeleteFunc(left, func(s string) bool { return mentions(string(text), s) })
-	}
-	return left, nil
-}
-
-// mentions tells whether a line that is no comment names the socket.
-func mentions(text, socket string) bool {
-	for line := range strings.Lines(text) {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") {
-			continue
-		}
-		words := strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(" \t\r\n\"'=();,", c) })
-		if slices.Contains(words, socket) {
-			return true
-		}
-	}
-	return false
-}
-
 // Apply does it and restarts the daemons whose files changed. It goes on after a failure; with nothing to do it does nothing.
 func (p *Plan) Apply(ctx context.Context) error {
 	var errs []error
@@ -219,13 +185,19 @@ func (p *Plan) Apply(ctx context.Context) error {
 }
 
 func (p *Plan) apply(ctx context.Context, c Change) error {
-	if err := p.put(c.Path, c.new); err != nil {
+	due := true
+	if err := sysroot.Again(func() (err error) {
+		if due, err = p.latest(&c); err != nil || !due {
+			return err
+		}
+		return p.put(c.Path, c.old, c.new)
+	}); err != nil || !due {
 		return err
 	}
 	// A file that syslog-ng refuses would keep it from starting; rsyslogd leaves out what it does not understand.
 	if c.daemon.service == "syslog-ng" && c.new != nil && p.host.Run != nil {
 		if err := p.host.Run(ctx, c.daemon.program, "--syntax-only"); err != nil {
-			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), p.put(c.Path, c.old))
+			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), p.put(c.Path, c.new, c.old))
 		}
 	}
 	if p.host.Restart == nil {
@@ -237,6 +209,24 @@ func (p *Plan) apply(ctx context.Context, c Change) error {
 		}
 	}
 	return p.host.Restart(ctx, c.daemon.service)
+}
+
+// latest works a change out anew from what the file says now: options are people's to edit. due is false where nothing is left to do.
+func (p *Plan) latest(c *Change) (due bool, err error) {
+	now := &Plan{host: p.host}
+	if err := now.add(c.daemon, p.sockets); err != nil {
+		return false, err
+	}
+	if len(now.Changes) > 0 {
+		*c = now.Changes[0]
+		return true, nil
+	}
+	for _, w := range now.Warnings {
+		if !slices.Contains(p.Warnings, w) {
+			err = errors.Join(err, errors.New(w))
+		}
+	}
+	return false, err
 }
 
 // restoreLink gives /dev/log back to systemd-journald where it leads to a socket of ours; the init script makes it anew if it still is to.
@@ -255,8 +245,8 @@ func (p *Plan) restoreLink() error {
 	return err
 }
 
-// put makes a file hold data, or be gone. An existing one keeps its owner and mode.
-func (p *Plan) put(name string, data []byte) error {
+// put makes a file that says old hold data, or be gone. An existing one keeps its owner and mode.
+func (p *Plan) put(name string, old, data []byte) error {
 	if _, err := p.host.Root.SweepTemp(name); err != nil {
 		return err
 	}
@@ -264,7 +254,7 @@ func (p *Plan) put(name string, data []byte) error {
 	if data == nil {
 		_, err = p.host.Root.Remove(name)
 	} else {
-		_, err = p.host.Root.WriteFile(name, data, sysroot.Attr{})
+		_, err = p.host.Root.WriteFile(name, data, sysroot.Attr{Seen: &sysroot.Seen{Missing: old == nil, Data: old}})
 	}
 	return err
 }
@@ -298,6 +288,9 @@ func (p *Plan) limited(socket string) bool {
 // Leave takes the socket out of a queue directory that is about to go, and the directory around it if that is empty.
 func (h Host) Leave(queue string) error {
 	socket := path.Join(queue, socketPath)
+	if err := h.Root.TrustedPlace(socket); err != nil {
+		return fmt.Errorf("cannot remove the socket of the syslog daemon: %w", err)
+	}
 	if _, err := h.Root.SweepTemp(path.Dir(socket)); err != nil {
 		return err
 	}

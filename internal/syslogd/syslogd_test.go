@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,11 +24,14 @@ const (
 	bbox  = "etc/default/busybox-syslogd"
 )
 
+// shipped is the kind of text that the package's conffile has; TestConffile looks at the text itself.
+const shipped = "# the socket is in postfix-maint.conf\n"
+
 // hosts by their syslog daemon.
 var (
 	withRsyslog = map[string]string{
 		"usr/sbin/rsyslogd": "x", "etc/rsyslog.conf": "module(load=\"imuxsock\")\n",
-		"etc/rsyslog.d/postfix.conf": "# snippet\ninput(type=\"imuxsock\" Socket=\"/var/spool/postfix/dev/log\")\n",
+		"etc/rsyslog.d/postfix.conf": shipped,
 	}
 	withSyslogNG  = map[string]string{"usr/sbin/syslog-ng": "x", "etc/syslog-ng/syslog-ng.conf": "@version: 3.38\n", "etc/syslog-ng/conf.d/": ""}
 	withInetutils = map[string]string{"usr/sbin/syslogd": "x", inet: "#\n# options\nSYSLOGD_OPTS=\"--no-forward\"\n"}
@@ -65,11 +71,10 @@ func TestSync(t *testing.T) {
 		service string
 		path    string
 		want    []string // in the file
-		refused string   // not in the file
 	}{
 		"rsyslog": {
-			files: withRsyslog, service: "rsyslog", path: ours, want: []string{`Socket="/var/spool/postfix-out/dev/log"`},
-			refused: `"/var/spool/postfix/dev/log"`, // Debian's file has it
+			files: withRsyslog, service: "rsyslog", path: ours,
+			want: []string{`Socket="/var/spool/postfix-out/dev/log"`, `Socket="/var/spool/postfix/dev/log"`},
 		},
 		"syslog-ng": {
 			files: withSyslogNG, service: "syslog-ng", path: "etc/syslog-ng/conf.d/postfix-maint.conf",
@@ -92,9 +97,6 @@ func TestSync(t *testing.T) {
 					t.Errorf("%v, want %q in:\n%s", err, want, text)
 				}
 			}
-			if c.refused != "" && strings.Contains(string(text), c.refused) {
-				t.Errorf("%q is in:\n%s", c.refused, text)
-			}
 			if ok, err := root.Exists(other + "/dev"); !ok {
 				t.Errorf("no directory for the socket: %v", err)
 			}
@@ -112,6 +114,118 @@ func TestSync(t *testing.T) {
 			}
 			if diff := cmp.Diff(before, sysroottest.Dump(t, root.Dir(), false)); diff != "" {
 				t.Errorf("something is left (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The package's conffile names nothing to rsyslogd: nobody may have looked at the directory when rsyslogd reads it.
+func TestConffile(t *testing.T) {
+	text, err := os.ReadFile("../../rsyslog/postfix.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			t.Errorf("line %q is no comment", line)
+		}
+	}
+}
+
+// The primary instance's socket is named once: by us, unless somebody else's file of the directory names it.
+func TestWhoNamesTheSocket(t *testing.T) {
+	const conffile = "etc/rsyslog.d/postfix.conf"
+	for name, c := range map[string]struct {
+		files  map[string]string // "" takes one away
+		theirs bool
+		none   bool
+	}{
+		"our conffile":                        {files: map[string]string{conffile: shipped}},
+		"a conffile edited in its comments":   {files: map[string]string{conffile: shipped + "# by hand\n"}},
+		"no conffile":                         {files: map[string]string{conffile: ""}},
+		"an earlier version's, edited":        {files: map[string]string{conffile: "input(type=\"imuxsock\" Socket=\"" + queue + "/dev/log\")\n# by hand\n"}, theirs: true},
+		"the same, switched off":              {files: map[string]string{conffile: "#input(type=\"imuxsock\" Socket=\"" + queue + "/dev/log\")\n"}},
+		"Debian's":                            {files: map[string]string{conffile: "$AddUnixListenSocket " + queue + "/dev/log\n"}, theirs: true},
+		"what dpkg put aside is not read":     {files: map[string]string{conffile + ".dpkg-old": "$AddUnixListenSocket " + queue + "/dev/log\n"}},
+		"rsyslog.conf":                        {files: map[string]string{"etc/rsyslog.conf": "$AddUnixListenSocket " + queue + "/dev/log\n"}, theirs: true},
+		"another's socket":                    {files: map[string]string{"etc/rsyslog.d/a.conf": "$AddUnixListenSocket " + other + "/dev/log\n"}},
+		"a link to nothing beside, a folder":  {files: map[string]string{"etc/rsyslog.d/a.conf": "-> /none", "etc/rsyslog.d/b.conf/x": ""}},
+		"rsyslog is unpacked, not configured": {files: map[string]string{"etc/rsyslog.conf": "", "etc/rsyslog.conf.dpkg-new": "x"}},
+		"rsyslog was removed, not purged":     {files: map[string]string{"usr/sbin/rsyslogd": ""}, none: true},
+		"no rsyslog":                          {files: map[string]string{"usr/sbin/rsyslogd": "", "etc/rsyslog.conf": ""}, none: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := maps.Clone(withRsyslog)
+			files["etc/rsyslog.d/"] = ""
+			for name, text := range c.files {
+				if files[name] = text; text == "" && !strings.HasSuffix(name, "/x") {
+					delete(files, name)
+				}
+			}
+			root := lay(t, files)
+			restarted, warnings := sync(t, root, queue)
+			text, _ := root.ReadFile("/" + ours)
+			if named := strings.Contains(string(text), `"`+queue+`/dev/log"`); named == (c.theirs || c.none) || (restarted != nil) != named || warnings != nil {
+				t.Errorf("restarted %q, warnings %q, our file says %q", restarted, warnings, text)
+			}
+			// Somebody names it by hand, and takes that back.
+			hand := filepath.Join(root.Dir(), "etc/rsyslog.d/hand.conf")
+			if err := os.WriteFile(hand, []byte("$AddUnixListenSocket "+queue+"/dev/log\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			sync(t, root, queue)
+			if ok, _ := root.Exists("/" + ours); ok {
+				t.Error("there are two of one name")
+			}
+			if err := os.Remove(hand); err != nil {
+				t.Fatal(err)
+			}
+			sync(t, root, queue)
+			if back, _ := root.ReadFile("/" + ours); string(back) != string(text) {
+				t.Errorf("then it says %q, before %q", back, text)
+			}
+		})
+	}
+}
+
+// Where the chroot has the host's own /dev nothing is needed, and rsyslogd would remove the host's socket.
+func TestTheHostsOwnSocket(t *testing.T) {
+	files := maps.Clone(withRsyslog)
+	files["dev/log"] = "-> /run/systemd/journal/dev-log"
+	root := lay(t, files)
+	if restarted, _ := sync(t, root, queue); restarted == nil {
+		t.Error("the socket is not named at first")
+	}
+	if err := errors.Join(os.Remove(filepath.Join(root.Dir(), queue, "dev")), os.Symlink("/dev", filepath.Join(root.Dir(), queue, "dev"))); err != nil {
+		t.Fatal(err)
+	}
+	if restarted, warnings := sync(t, root, queue); restarted == nil || warnings != nil || (Host{Root: root}).Named() != nil {
+		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+}
+
+// What the daemons were told is read back from our files, and from nobody else's.
+func TestNamed(t *testing.T) {
+	inetutils := maps.Clone(withInetutils)
+	inetutils[inet] = "SYSLOGD_OPTS=\"-a /srv/x/dev/log\"\n"
+	for name, files := range map[string]map[string]string{"rsyslog": withRsyslog, "syslog-ng": withSyslogNG, "inetutils": inetutils, "busybox": withBusybox} {
+		t.Run(name, func(t *testing.T) {
+			root := lay(t, files)
+			if got := (Host{Root: root}).Named(); got != nil {
+				t.Errorf("at first %q", got)
+			}
+			queues := []string{queue, other}
+			if name == "busybox" {
+				queues = queues[:1]
+			}
+			sync(t, root, queues...)
+			got := Host{Root: root}.Named()
+			if slices.Sort(got); !cmp.Equal(got, queues) && name != "inetutils" || !slices.Contains(got, queue) {
+				t.Errorf("got %q, want %q", got, queues)
+			}
+			sync(t, root)
+			if got := (Host{Root: root}).Named(); got != nil {
+				t.Errorf("at the end %q", got)
 			}
 		})
 	}
@@ -280,5 +394,35 @@ func TestWarnings(t *testing.T) {
 	root = lay(t, withSyslogNG)
 	if restarted, warnings := sync(t, root, "/var/spool/a\"b"); restarted != nil || len(warnings) != 1 {
 		t.Errorf("restarted %q, warnings %q", restarted, warnings)
+	}
+}
+
+// The files of options are people's: what somebody writes there between the plan and its moment stays.
+func TestAnEditOfTheOptionsMeanwhileStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		meanwhile, keeps string
+		gets             bool // the socket
+		refused          bool
+	}{
+		"another option":        {meanwhile: "SYSLOGD_OPTS=\"--no-forward --hop\"\n", keeps: "--no-forward --hop", gets: true},
+		"the socket":            {meanwhile: "SYSLOGD_OPTS=\"-a /var/spool/postfix/dev/log\"\n", keeps: "SYSLOGD_OPTS=\"-a /var", gets: true},
+		"what cannot be edited": {meanwhile: "SYSLOGD_OPTS='$(date)'\n", keeps: "SYSLOGD_OPTS='$(date)'\n", refused: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := lay(t, withInetutils)
+			p, err := Host{Root: root}.NewPlan([]string{queue})
+			if err != nil || len(p.Changes) != 1 {
+				t.Fatalf("%+v, %v", p, err)
+			}
+			if err := os.WriteFile(filepath.Join(root.Dir(), inet), []byte(c.meanwhile), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			err = p.Apply(t.Context())
+			got, readErr := root.ReadFile("/" + inet)
+			if readErr != nil || (err != nil) != c.refused || !strings.Contains(string(got), c.keeps) ||
+				strings.Contains(string(got), queue) != c.gets {
+				t.Errorf("%v, %v; the file says %q", err, readErr, got)
+			}
+		})
 	}
 }

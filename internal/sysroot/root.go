@@ -4,14 +4,18 @@
 package sysroot
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxLinks is the kernel's own limit for symbolic links in one path (path_resolution(7)).
@@ -103,23 +107,71 @@ const maxRead = 256 << 20
 
 // ReadFile returns the content of p. A missing file gives an error for which errors.Is(err, fs.ErrNotExist) holds. What is no
 // regular file, or too large to be meant, is an error, and a named pipe is not waited for.
-func (r *Root) ReadFile(p string) ([]byte, error) {
+func (r *Root) ReadFile(p string) ([]byte, error) { return r.ReadAtMost(p, maxRead) }
+
+// ReadAtMost is ReadFile with another bound.
+func (r *Root) ReadAtMost(p string, most int64) ([]byte, error) {
 	real, err := r.real(p)
 	if err != nil {
 		return nil, err
 	}
-	fi, err := os.Stat(real)
+	f, err := os.OpenFile(real, os.O_RDONLY|unix.O_NONBLOCK, 0) // opening a named pipe would wait for ever
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readAll(f, most)
+}
+
+// readAll reads an open file, and only if it is a regular one of a size that can be meant: it is the open file that is looked at, since
+// another may stand under its name by now.
+func readAll(f *os.File, most int64) ([]byte, error) {
+	fi, err := f.Stat()
 	switch {
 	case err != nil:
 		return nil, err
 	case fi.IsDir():
-		return nil, &fs.PathError{Op: "read", Path: real, Err: syscall.EISDIR}
-	case !fi.Mode().IsRegular(): // opening a named pipe would wait for ever
-		return nil, &fs.PathError{Op: "read", Path: real, Err: errors.New("not a regular file")}
-	case fi.Size() > maxRead:
-		return nil, &fs.PathError{Op: "read", Path: real, Err: syscall.EFBIG}
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EISDIR}
+	case !fi.Mode().IsRegular():
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: errors.New("not a regular file")}
+	case fi.Size() > most:
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EFBIG}
 	}
-	return os.ReadFile(real)
+	data := make([]byte, 0, fi.Size()+bytes.MinRead)
+	buf := bytes.NewBuffer(data)
+	if _, err := buf.ReadFrom(io.LimitReader(f, most+1)); err != nil {
+		return nil, err
+	}
+	if int64(buf.Len()) > most { // it grew
+		return nil, &fs.PathError{Op: "read", Path: f.Name(), Err: syscall.EFBIG}
+	}
+	return buf.Bytes(), nil
+}
+
+// ReadFrom reads what the regular file p has from an offset on, at most so many bytes, and gives the offset behind it. A file that is shorter
+// by now was begun anew, so it is read from its begin.
+func (r *Root) ReadFrom(p string, offset, most int64) (data []byte, next int64, err error) {
+	real, err := r.real(p)
+	if err != nil {
+		return nil, offset, err
+	}
+	f, err := os.OpenFile(real, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, offset, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, offset, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, offset, &fs.PathError{Op: "read", Path: real, Err: errors.New("not a regular file")}
+	}
+	if fi.Size() < offset {
+		offset = 0
+	}
+	data, err = io.ReadAll(io.NewSectionReader(f, offset, most))
+	return data, offset + int64(len(data)), err
 }
 
 // Stat describes what p finally names.
@@ -133,6 +185,9 @@ func (r *Root) Stat(p string) (fs.FileInfo, error) {
 
 // Lstat describes p itself, a symbolic link unfollowed.
 func (r *Root) Lstat(p string) (fs.FileInfo, error) {
+	if r.IsHost() && path.IsAbs(p) { // the kernel does the same
+		return os.Lstat(path.Clean(p))
+	}
 	real, err := r.Path(p)
 	if err != nil {
 		return nil, err

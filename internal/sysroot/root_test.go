@@ -122,31 +122,6 @@ func TestReplaceNeverLeavesTheDirectory(t *testing.T) {
 	}
 }
 
-func TestSweepTempTakesOnlyOurLeftovers(t *testing.T) {
-	r := sysroottest.New(t, map[string]string{
-		"etc/main.cf": "", "etc/.main.cf8471984719847": "leftover", "etc/.main.cf": "theirs", "etc/.main.cf.swp": "vi's",
-		"etc/.other123": "theirs", "etc/.map1": "theirs", "etc/.map155": "leftover of map1",
-	})
-	if n, err := r.SweepTemp("/etc/main.cf"); n != 1 || err != nil {
-		t.Errorf("SweepTemp = %d, %v; want 1", n, err)
-	}
-	if n, err := r.SweepTemp("/etc/map1"); n != 1 || err != nil {
-		t.Errorf("SweepTemp of a name that ends in a digit = %d, %v; want 1", n, err)
-	}
-	tree := sysroottest.Dump(t, r.Dir(), false)
-	for _, p := range []string{"etc/main.cf", "etc/.main.cf", "etc/.main.cf.swp", "etc/.other123", "etc/.map1"} {
-		if tree[p] == "" {
-			t.Errorf("%s was removed", p)
-		}
-	}
-	if len(tree) != 6 {
-		t.Errorf("left: %v", tree)
-	}
-	if n, err := r.SweepTemp("/nowhere/main.cf"); n != 0 || err != nil {
-		t.Errorf("a missing directory: %d, %v", n, err)
-	}
-}
-
 func TestMkdirAllAndRemove(t *testing.T) {
 	r := sysroottest.New(t, map[string]string{"var/file": "x"})
 	own := sysroot.Attr{Mode: 0o730 | fs.ModeSticky, UID: os.Getuid(), GID: os.Getgid()}
@@ -201,5 +176,25 @@ func TestReadFileOfWhatIsNone(t *testing.T) {
 	}
 	if _, err := r.ReadFile("/none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("nothing: %v", err)
+	}
+}
+
+func TestReadFrom(t *testing.T) {
+	r := sysroottest.New(t, map[string]string{"log": "one\n", "dir/": ""})
+	file := filepath.Join(r.Dir(), "log")
+	read := func(from int64, want string, next int64) {
+		t.Helper()
+		if data, n, err := r.ReadFrom("/log", from, 6); string(data) != want || n != next || err != nil {
+			t.Errorf("ReadFrom(%d) = %q, %d, %v; want %q, %d", from, data, n, err, want, next)
+		}
+	}
+	read(4, "", 4)
+	_ = os.WriteFile(file, []byte("one\ntwo\nthree\n"), 0o644)
+	read(4, "two\nth", 10)
+	read(10, "ree\n", 14)
+	_ = os.WriteFile(file, []byte("anew\n"), 0o644) // rotated
+	read(14, "anew\n", 5)
+	if _, _, err := r.ReadFrom("/dir", 0, 6); err == nil {
+		t.Error("a directory is read")
 	}
 }

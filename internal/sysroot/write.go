@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
 )
 
@@ -20,6 +20,13 @@ type Attr struct {
 	Mode     fs.FileMode // permission bits, setuid, setgid and sticky; 0 means 0644, for a directory 0755; see Exact
 	UID, GID int
 	Force    bool
+	// Seen is the file that the new content was worked out from. If it is another one right before the rename, the write ends with
+	// ErrChanged and nothing is touched: what somebody did meanwhile wins. nil does not look.
+	Seen *Seen
+	// Settled gives the file a time stamp of some seconds ago, see settle. After is a time that the stamp must be later than, such as
+	// that of the index of a table, which has to look old until it is made again.
+	Settled bool
+	After   time.Time
 }
 
 func (a Attr) mode(fallback fs.FileMode) fs.FileMode {
@@ -48,7 +55,7 @@ func (r *Root) WriteFile(p string, data []byte, attr Attr) (changed bool, err er
 	if err != nil {
 		return false, err
 	}
-	dir, err := os.OpenRoot(filepath.Dir(real))
+	dir, err := OpenDir(filepath.Dir(real))
 	if err != nil {
 		return false, fmt.Errorf("cannot write %q: %w", p, err)
 	}
@@ -65,6 +72,9 @@ func (r *Root) WriteFile(p string, data []byte, attr Attr) (changed bool, err er
 func Replace(dir *os.Root, name string, data []byte, attr Attr) (changed bool, err error) {
 	if name != filepath.Base(name) {
 		return false, fmt.Errorf("%q is not the name of a file in a directory", name)
+	}
+	if err := attr.Seen.check(dir, name); err != nil { // before anything is made beside it
+		return false, err
 	}
 	old, err := dir.Lstat(name)
 	switch {
@@ -87,56 +97,91 @@ func Replace(dir *os.Root, name string, data []byte, attr Attr) (changed bool, e
 	return true, replace(dir, name, data, attr)
 }
 
-// holds tells whether the regular file name has exactly this content, reading it only where the sizes are equal.
+// holds tells whether the regular file name has exactly this content, reading it only where the sizes are equal. Whoever owns dir may have put
+// a named pipe or a file without an end under the name since it was looked at.
 func holds(dir *os.Root, name string, old fs.FileInfo, data []byte) (bool, error) {
 	if old.Size() != int64(len(data)) {
 		return false, nil
 	}
-	have, err := dir.ReadFile(name)
+	f, err := dir.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	have, err := readAll(f, old.Size())
 	return err == nil && bytes.Equal(have, data), err
 }
 
+// setAttr works on the descriptor of the file or directory that old describes: whoever owns dir may put something else under the name.
 func setAttr(dir *os.Root, name string, old fs.FileInfo, attr Attr, fallback fs.FileMode) (bool, error) {
 	want := attr.mode(fallback)
 	uid, gid := Owner(old)
 	owner := uid != attr.UID || gid != attr.GID
+	if !owner && old.Mode()&modeBits == want {
+		return false, nil
+	}
+	f, err := dir.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !os.SameFile(fi, old) {
+		return false, &fs.PathError{Op: "chown", Path: name, Err: errors.Join(err, errors.New("another took its place"))}
+	}
 	if owner {
-		if err := dir.Lchown(name, attr.UID, attr.GID); err != nil {
+		if err := f.Chown(attr.UID, attr.GID); err != nil {
 			return false, err
 		}
 	}
-	if owner || old.Mode()&modeBits != want { // chown(2) clears setuid and setgid
-		return true, dir.Chmod(name, want)
-	}
-	return false, nil
+	return true, f.Chmod(want) // after chown(2), which clears setuid and setgid
 }
 
-// replace writes a temporary file beside the target and renames it over. renameio brings the fsync of the file and the
-// clean-up; the directory's own fsync, owner and extended attributes (ACL, SELinux label) are ours.
+// replace writes a temporary file beside the target and renames it over, which is all or nothing in the eyes of whoever reads it. Owner
+// and extended attributes (ACL, SELinux label) are those of the file that it replaces.
 func replace(dir *os.Root, name string, data []byte, attr Attr) error {
-	t, err := renameio.NewPendingFile(name, renameio.WithRoot(dir), renameio.WithPermissions(0o600))
+	temp := tempName(name)
+	f, err := create(dir, name, temp, data, attr)
+	if f != nil {
+		defer dir.Remove(temp) // fails once it is renamed
+		defer f.Close()
+	}
 	if err != nil {
 		return err
 	}
-	defer t.Cleanup()
-	// The lock tells SweepTemp of another process that this file is in use; without it the sweep is only less careful.
-	_ = unix.Flock(int(t.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if _, err := t.Write(data); err != nil {
+	if err := attr.Seen.check(dir, name); err != nil {
 		return err
 	}
-	if err := t.Chown(attr.UID, attr.GID); err != nil {
-		return err
-	}
-	if err := t.Chmod(attr.mode(0o644)); err != nil {
-		return err
-	}
-	if err := copyXattr(dir, name, t.File); err != nil {
-		return err
-	}
-	if err := t.CloseAtomicallyReplace(); err != nil {
+	if err := dir.Rename(temp, name); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// create makes the new file for name under the name temp. It gets to the disk before its lasting name does (fsync(2), then rename(2)): a
+// file system may else show an empty file after a power loss. An open file beside an error is one that has to be removed.
+func create(dir *os.Root, name, temp string, data []byte, attr Attr) (*os.File, error) {
+	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	// The lock tells Sweep of another process that this file is in use; without it the sweep is only less careful.
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if _, err := f.Write(data); err != nil {
+		return f, err
+	}
+	if err := f.Chown(attr.UID, attr.GID); err != nil {
+		return f, err
+	}
+	if err := f.Chmod(attr.mode(0o644)); err != nil {
+		return f, err
+	}
+	if err := copyXattr(dir, name, f); err != nil {
+		return f, err
+	}
+	if err := settle(dir, name, temp, attr); err != nil {
+		return f, err
+	}
+	return f, f.Sync()
 }
 
 // syncDir makes a rename or removal in dir last through a power loss.
@@ -178,71 +223,6 @@ func copyXattr(dir *os.Root, name string, to *os.File) error {
 	return nil
 }
 
-// SweepTemp removes what an interrupted WriteFile of p left beside it: files named "." + name + digits that no living
-// process holds. It returns their number.
-func (r *Root) SweepTemp(p string) (int, error) {
-	real, err := r.Resolve(p)
-	if err != nil {
-		return 0, err
-	}
-	dir, err := os.OpenRoot(filepath.Dir(real))
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("cannot sweep beside %q: %w", p, err)
-	}
-	defer dir.Close()
-	return Sweep(dir, func(target string) bool { return target == filepath.Base(real) })
-}
-
-// Sweep removes temporary files of Replace in dir whose target name is accepted by mine.
-func Sweep(dir *os.Root, mine func(target string) bool) (int, error) {
-	d, err := dir.Open(".")
-	if err != nil {
-		return 0, err
-	}
-	defer d.Close()
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return 0, err
-	}
-	removed := 0
-	for _, name := range names {
-		target := strings.TrimRight(name, "0123456789")
-		// renameio appends up to 19 random digits; the target's own name may end in digits too.
-		for ok := strings.HasPrefix(name, ".") && len(target) < len(name); ok; {
-			if mine(target[1:]) && stale(dir, name) {
-				if err := dir.Remove(name); err == nil {
-					removed++
-				}
-				break
-			}
-			if ok = len(target)+1 < len(name); ok {
-				target = name[:len(target)+1]
-			}
-		}
-	}
-	return removed, nil
-}
-
-// stale tells whether name is an empty directory, or a regular file that no writer holds locked.
-func stale(dir *os.Root, name string) bool {
-	fi, err := dir.Lstat(name)
-	if err == nil && fi.IsDir() {
-		return true // one that is not empty is not removed
-	}
-	if err != nil || !fi.Mode().IsRegular() {
-		return false
-	}
-	f, err := dir.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
-}
-
 // MkdirAll makes the directory p and its missing parents (0755, root's). An existing p gets attr's mode and owner only with Force.
 func (r *Root) MkdirAll(p string, attr Attr) (changed bool, err error) {
 	real, err := r.Resolve(p)
@@ -253,7 +233,7 @@ func (r *Root) MkdirAll(p string, attr Attr) (changed bool, err error) {
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return false, fmt.Errorf("cannot make directory %q: %w", p, err)
 	}
-	dir, err := os.OpenRoot(parent)
+	dir, err := OpenDir(parent)
 	if err != nil {
 		return false, fmt.Errorf("cannot make directory %q: %w", p, err)
 	}
@@ -284,22 +264,56 @@ func Mkdir(dir *os.Root, name string, attr Attr) (changed bool, err error) {
 
 // makeDir makes a directory under a temporary name, as Replace makes files, and renames it.
 func makeDir(dir *os.Root, name string, attr Attr) error {
-	temp := fmt.Sprintf(".%s%d", name, rand.Int64())
+	temp := tempName(name)
 	if err := dir.Mkdir(temp, 0o700); err != nil {
 		return err
 	}
 	defer dir.Remove(temp) // fails once it is renamed
-	fi, err := dir.Lstat(temp)
+	made, err := openMade(dir, temp)
 	if err != nil {
 		return err
 	}
-	if _, err := setAttr(dir, temp, fi, attr, 0o755); err != nil {
+	defer made.Close()
+	_ = unix.Flock(int(made.Fd()), unix.LOCK_EX|unix.LOCK_NB) // in use: see Sweep
+	// By the descriptor: whoever owns dir may have put something else under the name by now.
+	fi, err := made.Stat()
+	if err != nil {
+		return err
+	}
+	if uid, gid := Owner(fi); uid != attr.UID || gid != attr.GID {
+		if err := made.Chown(attr.UID, attr.GID); err != nil {
+			return err
+		}
+	}
+	if err := made.Chmod(attr.mode(0o755)); err != nil {
 		return err
 	}
 	if err := dir.Rename(temp, name); err != nil {
 		return err
 	}
 	return syncDir(dir)
+}
+
+// openMade opens the directory that was just made with the mode 0700. In a dir of another account's another directory may have got its name
+// meanwhile; one that is empty, this process's own and closed to everybody else is as good.
+func openMade(dir *os.Root, name string) (*os.File, error) {
+	f, err := dir.OpenFile(name, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	fi, err := f.Stat()
+	if err == nil {
+		if uid, _ := Owner(fi); uid != os.Geteuid() || fi.Mode().Perm()&^0o700 != 0 {
+			err = errors.New("another took its place")
+		} else if _, more := f.Readdirnames(1); !errors.Is(more, io.EOF) {
+			err = errors.New("another that is not empty took its place")
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, &fs.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	return f, nil
 }
 
 // Symlink makes p a symbolic link with the text target; one that says so already is left alone, anything else there
@@ -312,7 +326,21 @@ func (r *Root) Symlink(target, p string) (changed bool, err error) {
 	if have, err := os.Readlink(real); err == nil && have == target {
 		return false, nil
 	}
-	if err := renameio.Symlink(target, real); err != nil {
+	dir, err := OpenDir(filepath.Dir(real))
+	if err != nil {
+		return false, fmt.Errorf("cannot link %q: %w", p, err)
+	}
+	defer dir.Close()
+	temp := tempName(filepath.Base(real))
+	defer dir.Remove(temp) // fails once it is renamed
+	err = dir.Symlink(target, temp)
+	if err == nil {
+		err = dir.Rename(temp, filepath.Base(real))
+	}
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
 		return false, fmt.Errorf("cannot link %q: %w", p, err)
 	}
 	return true, nil
@@ -331,10 +359,31 @@ func (r *Root) Remove(p string) (changed bool, err error) {
 	default:
 		return false, fmt.Errorf("cannot remove %q: %w", p, err)
 	}
-	dir, err := os.OpenRoot(filepath.Dir(real))
+	dir, err := OpenDir(filepath.Dir(real))
 	if err != nil {
 		return true, nil
 	}
 	defer dir.Close()
 	return true, syncDir(dir)
+}
+
+// Rename gives the file p another name in its directory; a file of that name is replaced.
+func (r *Root) Rename(p, to string) error {
+	from, err := r.Path(p)
+	if err != nil {
+		return err
+	}
+	dir, err := OpenDir(filepath.Dir(from))
+	if err != nil {
+		return fmt.Errorf("cannot rename %q: %w", p, err)
+	}
+	defer dir.Close()
+	err = dir.Rename(filepath.Base(from), filepath.Base(to))
+	if err == nil {
+		err = syncDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot rename %q to %q: %w", p, to, err)
+	}
+	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 )
 
 // Helper keeps deb-systemd-helper's record: which units a package has enabled once, so that one which the administrator
@@ -32,7 +34,11 @@ func (h Helper) Ensure(ctx context.Context, unit string) (changed bool, err erro
 	if err != nil || !due {
 		return false, err
 	}
-	if _, err := h.Run.Output(ctx, dshProgram, "unmask", unit); err != nil {
+	masked, err := h.ourMask(unit)
+	if err == nil && masked {
+		_, err = h.Run.Output(ctx, dshProgram, "unmask", unit)
+	}
+	if err != nil {
 		return false, fmt.Errorf("cannot undo the mask of unit %q: %w", unit, err)
 	}
 	was, err := h.wasEnabled(unit)
@@ -54,7 +60,7 @@ func (h Helper) Due(unit string) (bool, error) {
 	if masked, err := h.ourMask(unit); err != nil || masked {
 		return masked, err
 	}
-	record, err := os.ReadFile(h.real(recordOf(unit)))
+	record, err := regular(h.real(recordOf(unit)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return true, nil // never installed: "systemctl preset" decides
 	}
@@ -110,7 +116,7 @@ func (h Helper) ourMask(unit string) (bool, error) {
 // wasEnabled tells whether every link on record is there; without a record the answer is yes, so that a first installation
 // enables the unit.
 func (h Helper) wasEnabled(unit string) (bool, error) {
-	record, err := os.ReadFile(h.real(recordOf(unit)))
+	record, err := regular(h.real(recordOf(unit)))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return false, fmt.Errorf("cannot read the record of unit %q: %w", unit, err)
 	}
@@ -161,13 +167,29 @@ func (h Helper) unitFile(unit string) ([]byte, error) {
 		if fi, err := os.Stat(name); err != nil || !fi.Mode().IsRegular() {
 			continue
 		}
-		data, err := os.ReadFile(name)
+		data, err := regular(name)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read unit %q: %w", unit, err)
 		}
 		return data, nil
 	}
 	return nil, fmt.Errorf("cannot read unit %q: %w", unit, fs.ErrNotExist)
+}
+
+// maxText is more than any unit file or record has.
+const maxText = 1 << 20
+
+// regular reads a regular file; a named pipe in its place would be waited for.
+func regular(name string) ([]byte, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() || fi.Size() > maxText {
+		return nil, errors.Join(err, fmt.Errorf("%q is not a regular file of a size that can be meant", name))
+	}
+	return io.ReadAll(io.LimitReader(f, maxText))
 }
 
 func recordOf(unit string) string { return path.Join(dshEnabled, unit+".dsh-also") }

@@ -2,12 +2,15 @@ package systemd
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,6 +120,28 @@ func TestHelperRunsNothingWhenNothingIsDue(t *testing.T) {
 	}
 }
 
+// actions notes what deb-systemd-helper is asked for.
+type actions []string
+
+func (a *actions) Output(_ context.Context, _ string, args ...string) ([]byte, error) {
+	*a = append(*a, args[0])
+	return nil, nil
+}
+
+func TestHelperUnmasksWhatIsMasked(t *testing.T) {
+	t.Parallel()
+	for want, files := range map[string]map[string]string{"enable": {}, "unmask enable": {mask: "-> /dev/null", masked: ""}} {
+		var got actions
+		maps.Copy(files, plain())
+		if _, err := (Helper{Run: &got, Root: tree(t, files)}).Ensure(context.Background(), unit); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("it is asked for %q, want %q", got, want)
+		}
+	}
+}
+
 func TestHelperWithoutUnit(t *testing.T) {
 	t.Parallel()
 	root := tree(t, map[string]string{record: "/" + link + "\n"})
@@ -150,4 +175,33 @@ func tree(t *testing.T, files map[string]string) string {
 func dump(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	return sysroottest.Dump(t, dir, false)
+}
+
+// A named pipe in the place of the record, or of the unit, would be waited for.
+func TestHelperWaitsForNoPipe(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{record, "lib/systemd/system/postfix.service"} {
+		files := plain()
+		files[record] = "/" + link + "\n"
+		delete(files, name)
+		dir := tree(t, files)
+		at := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), syscall.Mkfifo(at, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			defer func() { _ = recover() }()
+			_, err := Helper{Root: dir}.Due(unit)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err == nil {
+				t.Errorf("%s: a named pipe is read", name)
+			}
+		case <-time.After(time.Minute):
+			t.Errorf("%s is waited for", name)
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	sddbus "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/google/go-cmp/cmp"
 
 	"postfix-maint/internal/sysroot/sysroottest"
@@ -35,6 +36,7 @@ func TestJobs(t *testing.T) {
 	t.Parallel()
 	verbs := map[string]func(*Manager, context.Context, string) error{
 		"start": (*Manager).Start, "stop": (*Manager).Stop, "restart": (*Manager).Restart, "reload": (*Manager).ReloadOrRestart,
+		"restart alone": (*Manager).RestartAlone,
 	}
 	for name, c := range map[string]struct {
 		verb    string
@@ -46,6 +48,9 @@ func TestJobs(t *testing.T) {
 		"start is waited for":            {"start", systemdtest.Unit{Load: "loaded", Active: "inactive"}, "StartUnit a@-.service replace", "active", ""},
 		"stop is waited for":             {"stop", systemdtest.Unit{Load: "loaded", Active: "active"}, "StopUnit a@-.service replace", "inactive", ""},
 		"restart starts what is stopped": {"restart", systemdtest.Unit{Load: "loaded", Active: "inactive"}, "RestartUnit a@-.service replace", "active", ""},
+		"a restart alone touches no other unit": {
+			"restart alone", systemdtest.Unit{Load: "loaded", Active: "active"}, "RestartUnit a@-.service ignore-dependencies", "active", "",
+		},
 		"reload leaves it stopped": {
 			"reload", systemdtest.Unit{Load: "loaded", Active: "inactive", Result: "skipped"}, "ReloadOrTryRestartUnit a@-.service replace", "failed", "",
 		},
@@ -99,6 +104,73 @@ func TestJobEndsWithContext(t *testing.T) {
 	}
 }
 
+// A systemd that is stopped (SIGSTOP, a frozen machine) costs one limit, not one for each question, and never the caller's whole time.
+func TestSilentManager(t *testing.T) {
+	t.Parallel()
+	for name, ask := range map[string]func(*Manager, context.Context) error{
+		"a state": func(m *Manager, ctx context.Context) error {
+			_, err := m.State(ctx, "a.service")
+			return err
+		},
+		"the list of units": func(m *Manager, ctx context.Context) error {
+			_, err := m.Units(ctx, "*")
+			return err
+		},
+		"a job that is not taken":     func(m *Manager, ctx context.Context) error { return m.Restart(ctx, "a.service") },
+		"a reload that is not taken":  (*Manager).Reload,
+		"a job whose end is not told": func(m *Manager, ctx context.Context) error { return m.Start(ctx, "hangs.service") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, fake, ctx := open(t, map[string]systemdtest.Unit{"a.service": {Load: "loaded"}, "hangs.service": {Load: "loaded", Hang: true}})
+			m.limit = 300 * time.Millisecond
+			ch := make(chan error, 1)
+			if strings.Contains(name, "told") { // taken, and then it is stopped
+				go func() { ch <- ask(m, ctx) }()
+				for len(fake.Calls()) == 0 {
+					time.Sleep(time.Millisecond)
+				}
+				defer fake.Freeze()()
+			} else {
+				defer fake.Freeze()()
+				ch <- ask(m, ctx)
+			}
+			if err := <-ch; !errors.Is(err, ErrSilent) {
+				t.Fatalf("got %v", err)
+			}
+			m.limit = time.Hour // the context's end would be another error
+			if err := ask(m, ctx); !errors.Is(err, ErrSilent) {
+				t.Errorf("asked once more: %v", err)
+			}
+		})
+	}
+}
+
+// While systemd answers, a job takes its time.
+func TestJobOutlivesLimit(t *testing.T) {
+	t.Parallel()
+	m, fake, ctx := open(t, map[string]systemdtest.Unit{"a.service": {Load: "loaded", Hang: true}})
+	m.limit = 2 * time.Second
+	time.AfterFunc(3*m.limit/2, fake.Finish)
+	if err := m.Start(ctx, "a.service"); err != nil {
+		t.Error(err)
+	}
+}
+
+// A bus on whose socket nobody answers is given up.
+func TestSilentBus(t *testing.T) {
+	t.Parallel()
+	stop := make(chan struct{})
+	defer close(stop)
+	_, err := await(context.Background(), time.Millisecond, func() (*sddbus.Conn, error) {
+		<-stop
+		return nil, errors.New("stopped")
+	})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+}
+
 // Many jobs at once: each result must come to the one who asked.
 func TestJobsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -138,6 +210,35 @@ func TestState(t *testing.T) {
 		t.Errorf("after a reload: got %+v, %v", got, err)
 	}
 	if diff := cmp.Diff([]string{"Reload"}, fake.Calls()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestUnitFiles(t *testing.T) {
+	t.Parallel()
+	m, fake, ctx := open(t, map[string]systemdtest.Unit{"a@b.service": {Load: "loaded", Active: "failed"}})
+	state := func() State {
+		t.Helper()
+		st, err := m.State(ctx, "a@b.service")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st
+	}
+	if err := m.Enable(ctx, "a@b.service"); err != nil || state().File != "enabled" {
+		t.Errorf("enabled: %v, %+v", err, state())
+	}
+	if err := m.ResetFailed(ctx, "a@b.service"); err != nil || state().Active != "inactive" {
+		t.Errorf("reset: %v, %+v", err, state())
+	}
+	if err := m.Disable(ctx, "a@b.service"); err != nil || state().File != "disabled" {
+		t.Errorf("disabled: %v, %+v", err, state())
+	}
+	if err := m.Enable(ctx, "x.service"); err == nil || !strings.Contains(err.Error(), `cannot enable unit "x.service"`) {
+		t.Errorf("an unknown unit: %v", err)
+	}
+	want := []string{"EnableUnitFiles a@b.service", "ResetFailedUnit a@b.service", "DisableUnitFiles a@b.service", "EnableUnitFiles x.service"}
+	if diff := cmp.Diff(want, fake.Calls()); diff != "" {
 		t.Error(diff)
 	}
 }

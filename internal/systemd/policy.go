@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Paths of systemd and of Debian's service policy, the same on every release.
@@ -34,6 +35,9 @@ type Runner interface {
 // them is a failure of ours. No option is passed on: many an administrator's policy-rc.d looks at $1 alone.
 const policyScript = `"$0" "$@"; printf '\n%d\n' "$?"`
 
+// policyLimit is what a program of the administrator may take for two answers.
+const policyLimit = time.Minute
+
 // Allowed tells whether the local policy lets us do an action with a service. Nothing is allowed for a system tree that
 // is not the running one (DPKG_ROOT). The program is asked for the name of the init script and for that of the unit, as
 // invoke-rc.d(8) and deb-systemd-invoke(1) would ask, and either may forbid it. What it offers instead of a forbidden action
@@ -50,6 +54,8 @@ func Allowed(ctx context.Context, r Runner, root, service, action string) (bool,
 }
 
 func allowed(ctx context.Context, r Runner, helper, service, action string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, policyLimit)
+	defer cancel()
 	script := strings.TrimSuffix(service, ".service")
 	for _, name := range []string{script + ".service", script} {
 		out, err := r.Output(ctx, shell, "-c", policyScript, helper, name, action)

@@ -32,7 +32,7 @@ func Script(t *testing.T, exchanges ...Exchange) (replies io.Reader, commands io
 				return
 			}
 			if exchange.Reply != "" {
-				io.WriteString(fromFrontend, exchange.Reply+"\n")
+				_, _ = io.WriteString(fromFrontend, exchange.Reply+"\n")
 			}
 		}
 		if lines.Scan() {

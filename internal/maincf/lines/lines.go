@@ -31,15 +31,17 @@ func Split(data []byte) ([]string, error) {
 // between them are in none.
 func Logical(lines []string) [][]int {
 	var groups [][]int
+	rows, start := make([]int, 0, len(lines)), 0 // one array for all of them
 	for i, line := range lines {
 		text := strings.TrimLeft(line, Blanks+"\n")
 		switch {
 		case text == "" || text[0] == '#':
 		case len(text) == len(line):
-			groups = append(groups, []int{i})
+			start, rows = len(rows), append(rows, i)
+			groups = append(groups, rows[start:len(rows):len(rows)])
 		case len(groups) > 0:
-			last := &groups[len(groups)-1]
-			*last = append(*last, i)
+			rows = append(rows, i)
+			groups[len(groups)-1] = rows[start:len(rows):len(rows)]
 		}
 	}
 	return groups
@@ -48,6 +50,9 @@ func Logical(lines []string) [][]int {
 // Join returns the text of a logical line: its physical lines without their newlines and with nothing between them. The
 // leading blanks of a continuation line stay in the text.
 func Join(lines []string, rows []int) string {
+	if len(rows) == 1 {
+		return strings.TrimSuffix(lines[rows[0]], "\n")
+	}
 	var joined strings.Builder
 	for _, i := range rows {
 		joined.WriteString(strings.TrimSuffix(lines[i], "\n"))
@@ -57,6 +62,9 @@ func Join(lines []string, rows []int) string {
 
 // Append adds a line with the line end that the first line has, and mends a missing newline before it.
 func Append(lines []string, text string) []string {
+	if n := len(lines); n > 0 && strings.HasSuffix(lines[n-1], "\r") { // half a line end
+		lines[n-1] += "\n"
+	}
 	end := "\n"
 	if len(lines) > 0 && strings.HasSuffix(lines[0], "\r\n") {
 		end = "\r\n"

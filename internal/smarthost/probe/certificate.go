@@ -17,7 +17,7 @@ func (r *Report) judge(chain []*x509.Certificate, t Target) error {
 	}
 	leaf := chain[0]
 	c := &Certificate{
-		Subject: leaf.Subject.String(), Issuer: leaf.Issuer.String(), Names: names(leaf), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
+		Subject: Clean(leaf.Subject.String()), Issuer: Clean(leaf.Issuer.String()), Names: cleanAll(names(leaf)), NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter,
 	}
 	r.Certificate = c
 	between := x509.NewCertPool()
@@ -36,7 +36,7 @@ func (r *Report) judge(chain []*x509.Certificate, t Target) error {
 		c.Matched = c.Matched || matches(leaf, want)
 	}
 	if err != nil {
-		c.Why = reason(err)
+		c.Why = Clean(reason(err))
 	}
 	if t.Level != "verify" && t.Level != "secure" {
 		return nil

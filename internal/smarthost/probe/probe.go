@@ -31,6 +31,8 @@ type Target struct {
 	HELO    string
 	User    string
 	Secret  string
+	Hold    string   // why the login is not to be tried, "" if it may be
+	May     []string // the mechanisms among Tried that Postfix's settings let it use; nil is all of them
 }
 
 // Cause says what went wrong, for those who explain it.
@@ -85,6 +87,8 @@ type Report struct {
 	Mechanisms  []string     `json:"mechanisms,omitempty"` // offered for the login
 	Mechanism   string       `json:"mechanism,omitempty"`  // tried
 	AuthReply   string       `json:"auth_reply,omitempty"`
+	Untried     string       `json:"untried,omitempty"`  // why no login was tried here; Postfix itself decides
+	Unspoken    string       `json:"unspoken,omitempty"` // why TLS, and what comes behind it, could not be tried here; Postfix itself decides
 	Failure     *Failure     `json:"failure,omitempty"`
 }
 
@@ -93,9 +97,11 @@ func Run(ctx context.Context, t Target) *Report {
 	r := &Report{}
 	err := r.run(ctx, t)
 	var f *Failure
-	if errors.As(err, &f) {
+	switch {
+	case err == nil, errors.Is(err, errUnspoken):
+	case errors.As(err, &f):
 		r.Failure = f
-	} else if err != nil {
+	default:
 		r.Failure = &Failure{NoGreeting, err.Error()}
 	}
 	return r

@@ -24,6 +24,7 @@ import (
 type relay struct {
 	cert     tls.Certificate
 	wrapper  bool
+	old      bool              // knows only ciphers that crypto/tls does not offer by itself, as one with DHE alone does
 	banner   string            // "" is a usual one
 	open     string            // extensions without TLS, divided by semicolons
 	secure   string            // with TLS
@@ -55,6 +56,9 @@ func (r *relay) talk(conn net.Conn) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 	config := &tls.Config{Certificates: []tls.Certificate{r.cert}}
+	if r.old {
+		config.CipherSuites, config.MaxVersion = []uint16{tls.TLS_ECDHE_ECDSA_WITH_RC4_128_SHA}, tls.VersionTLS12
+	}
 	safe := r.wrapper
 	if safe {
 		conn = tls.Server(conn, config)
@@ -96,6 +100,21 @@ func (r *relay) talk(conn net.Conn) {
 			continue
 		}
 		fmt.Fprintf(conn, "%s\r\n", reply)
+	}
+}
+
+// A relay with which only Postfix has a cipher in common is not to blame; it gets no login, and Postfix tries it.
+func TestARelayThatTheTestCannotSpeakTo(t *testing.T) {
+	issuer := newCA(t)
+	for _, wrapper := range []bool{true, false} {
+		r := &relay{cert: issuer.leaf(good, time.Hour, good), open: "STARTTLS", secure: "AUTH PLAIN", wrapper: wrapper, old: true}
+		report := probe.Run(t.Context(), probe.Target{
+			Host: "127.0.0.1", Port: r.serve(t), Network: "tcp", Level: "verify", Match: []string{good}, Roots: issuer.pool, HELO: "c", User: "u",
+			Secret: "geheim", Wrapper: wrapper,
+		})
+		if report.Failure != nil || !strings.Contains(report.Unspoken, "DHE") || report.Mechanism != "" {
+			t.Errorf("wrapper %v: %+v, %v", wrapper, report, report.Failure)
+		}
 	}
 }
 

@@ -51,6 +51,21 @@ func Strip(text []byte) ([]byte, error) {
 	return []byte(out.String()), nil
 }
 
+// Entries are those of our block as Put takes them, without any that it stands in for.
+func Entries(text []byte, keyed bool) (entries []Entry) {
+	for line := range strings.Lines(block(text)) {
+		line = strings.TrimRight(line, "\r\n")
+		key, value, _ := strings.Cut(line, " ")
+		if keyed {
+			key, value, _ = split(line)
+		}
+		if line != "" && !strings.HasPrefix(line, former) {
+			entries = append(entries, Entry{Key: key, Value: value})
+		}
+	}
+	return entries
+}
+
 // Put adds the block with the entries to a text without one. With keyed set, lookups are by the whole key, and an entry of
 // the text that has one of the keys moves into the block as a comment; in a table of patterns the order counts, and the
 // text's own patterns come first.
@@ -93,11 +108,11 @@ func Put(text []byte, entries []Entry, keyed bool) ([]byte, error) {
 func Same(a, b []byte, entries []Entry) bool {
 	restA, errA := Strip(a)
 	restB, errB := Strip(b)
-	return errA == nil && errB == nil && string(restA) == string(restB) && block(a) == block(b) && !slices.ContainsFunc(entries, func(e Entry) bool {
-		inA, _ := Lookup(a, e.Key)
-		inB, _ := Lookup(b, e.Key)
-		return inA != inB
-	})
+	if errA != nil || errB != nil || string(restA) != string(restB) || block(a) != block(b) {
+		return false
+	}
+	inA, inB := index(a), index(b)
+	return !slices.ContainsFunc(entries, func(e Entry) bool { return inA[fold(e.Key)] != inB[fold(e.Key)] })
 }
 
 // block is what stands in our block, "" without one.
@@ -109,16 +124,24 @@ func block(text []byte) string {
 
 // Lookup finds a key as an indexed table finds it: case folded; of several the first one counts (mkmap_append(3)).
 func Lookup(text []byte, key string) (value string, ok bool) {
+	value, ok = index(text)[fold(key)]
+	return value, ok
+}
+
+// index is the table that postmap(1) makes of a text; empty if the text cannot be read.
+func index(text []byte) map[string]string {
 	all, err := lines.Split(text)
 	if err != nil {
-		return "", false
+		return nil
 	}
+	found := map[string]string{}
 	for _, rows := range lines.Logical(all) {
-		if k, v, _ := split(lines.Join(all, rows)); fold(k) == fold(key) {
-			return v, true
+		k, v, _ := split(lines.Join(all, rows))
+		if _, double := found[fold(k)]; !double {
+			found[fold(k)] = v
 		}
 	}
-	return "", false
+	return found
 }
 
 // Empty tells whether a text has neither entries nor comments worth keeping.
@@ -158,7 +181,7 @@ func CheckKey(key string) error {
 	switch {
 	case err != nil:
 		return err
-	case key == "" || key[0] == '#' || k != key || v != "value":
+	case key == "" || key[0] == '#' || strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r == 0x7f }) || k != key || v != "value":
 		return fmt.Errorf("%q cannot be the key of a table", key)
 	}
 	return nil

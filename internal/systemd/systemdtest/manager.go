@@ -150,6 +150,12 @@ func (m *Manager) Finish() {
 	m.hung = nil
 }
 
+// Freeze makes the manager answer nothing, as one that is stopped would, until the function that it returns is called.
+func (m *Manager) Freeze() (thaw func()) {
+	m.mu.Lock()
+	return m.mu.Unlock
+}
+
 // Calls lists what was asked of the manager so far: the method and its arguments, queries for states left out.
 func (m *Manager) Calls() []string {
 	m.mu.Lock()
@@ -171,6 +177,13 @@ func (m *Manager) managerMethods() map[string]any {
 			return nil
 		},
 		"ListUnits": m.list,
+		"EnableUnitFiles": func(units []string, _, _ bool) (bool, []sddbus.EnableUnitFileChange, *dbus.Error) {
+			return true, []sddbus.EnableUnitFileChange{}, m.mark("EnableUnitFiles", units, "enabled")
+		},
+		"DisableUnitFiles": func(units []string, _ bool) ([]sddbus.DisableUnitFileChange, *dbus.Error) {
+			return []sddbus.DisableUnitFileChange{}, m.mark("DisableUnitFiles", units, "disabled")
+		},
+		"ResetFailedUnit": func(unit string) *dbus.Error { return m.mark("ResetFailedUnit", []string{unit}, "") },
 	}
 	for method, active := range map[string]string{
 		"StartUnit": "active", "StopUnit": "inactive", "RestartUnit": "active", "ReloadOrTryRestartUnit": "",
@@ -180,6 +193,26 @@ func (m *Manager) managerMethods() map[string]any {
 		}
 	}
 	return methods
+}
+
+// mark is what changes no job: file is the new state of the unit files, "" for no failure any more.
+func (m *Manager) mark(method string, units []string, file string) *dbus.Error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, name := range units {
+		m.calls = append(m.calls, method+" "+name)
+		u, known := m.units[name]
+		switch {
+		case !known:
+			return dbus.NewError("org.freedesktop.systemd1.NoSuchUnit", []any{"Unit " + name + " not loaded."})
+		case file != "":
+			u.File = file
+		case u.Active == "failed":
+			u.Active = "inactive"
+		}
+		m.units[name] = u
+	}
+	return nil
 }
 
 // job does a job at once and tells its result in the signal, after the reply, as systemd does.

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+// TestNotDoneIsNeverNothingToDoNeedsRoot shows what a chroot command says where nothing can be written: it fails, in few lines, and moves no
+// service into a chroot that it could not fill.
+func TestNotDoneIsNeverNothingToDoNeedsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a read-only file system is mounted")
+	}
+	const master = "smtp inet n - n - - smtpd\n"
+	files := map[string]string{
+		"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtpd_tls_CApath=/etc/ssl/certs\n", "etc/postfix/master.cf": strings.Replace(master, "n - n", "n - y", 1),
+		"dev/log": "x", "etc/hosts": "127.0.0.1 localhost\n", "var/spool/postfix/": "", "run/": "",
+	}
+	for n := range 150 {
+		files[fmt.Sprintf("etc/ssl/certs/%08x.0", n)] = fmt.Sprintf("-----BEGIN CERTIFICATE-----\nAA%d\n-----END CERTIFICATE-----\n", n)
+	}
+	root := sysroottest.New(t, files)
+	t.Setenv("DPKG_ROOT", root.Dir())
+	run := func(call string) (code int, out, errs string) {
+		var stdout, stderr strings.Builder
+		code = execute(t.Context(), append([]string{"postfix-maint"}, strings.Fields(call)...), &stdout, &stderr)
+		return code, stdout.String(), stderr.String()
+	}
+	if code, out, errs := run("chroot sync"); code != 0 || out != "updated etc/hosts\nupdated 150 files in etc/ssl/certs\n" {
+		t.Fatalf("exit status %d, said %q and %q", code, out, errs)
+	}
+	if code, out, _ := run("chroot sync"); code != 0 || out != "nothing to do\n" {
+		t.Fatalf("exit status %d, said %q", code, out)
+	}
+	main := filepath.Join(root.Dir(), "etc/postfix/main.cf")
+	if err := os.WriteFile(main, []byte("compatibility_level=2\nmyhostname=a.example\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, _ := run("chroot check"); code != 1 || out != "stale 150 files in etc/ssl/certs\n" {
+		t.Errorf("check: exit status %d, said %q", code, out)
+	}
+	queue := filepath.Join(root.Dir(), "var/spool/postfix")
+	if err := unix.Mount(queue, queue, "", unix.MS_BIND, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(queue, unix.MNT_DETACH) })
+	if err := unix.Mount("", queue, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(root.Dir(), "etc/hosts"), []byte("new\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	outside := filepath.Join(root.Dir(), "etc/postfix/master.cf")
+	for _, call := range []string{"chroot sync", "chroot on", "chroot off"} {
+		if call == "chroot on" {
+			if err := os.WriteFile(outside, []byte(master), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		code, out, errs := run(call)
+		if code != 1 || strings.Contains(out, "nothing to do") || !strings.Contains(errs, "could not be") || strings.Count(errs, "\n") > 12 {
+			t.Errorf("%s: exit status %d, said %q and %q", call, code, out, errs)
+		}
+		if text, _ := os.ReadFile(outside); call == "chroot on" && string(text) != master {
+			t.Errorf("master.cf became %q", text)
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/lock"
+	"postfix-maint/internal/run"
+	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/sysroot"
+)
+
+// row is one command.
+type row struct {
+	words    string // of the call
+	operands string // as help shows them (operandsOf)
+	flags    flags
+	who      who
+	locks    bool   // it changes the tree: one such command at a time, a dry run aside
+	first    action // what is looked at before anything of the tree: options that do not go together
+	do       action // the flow, and how what it gives is shown
+	usage    string
+}
+
+type (
+	flags  []cli.Flag
+	action func(context.Context, *call) error
+)
+
+// who may run a command, and where.
+type who struct {
+	dpkg      bool   // dpkg or debconf, with the words of Debian policy 6.5 and debconf-devel(7), and no options
+	hidden    bool   // another program of ours: no help has it
+	tree      bool   // it works on a tree, which DPKG_ROOT may name
+	host      string // why that has to be the running system; %q is the tree
+	root      string // what only root can do
+	inScripts bool   // maintainer scripts run it as well: dpkg lets in one at a time, and no lock is taken there
+	secrets   bool   // a password is in its memory and in that of what it starts: neither may end in a core dump
+}
+
+var (
+	scripts      = who{dpkg: true}
+	startScript  = who{hidden: true}
+	anybody      = who{}
+	anywhere     = who{tree: true}
+	mapKeepers   = who{tree: true, inScripts: true}
+	onHost       = who{tree: true, host: "cannot adopt below DPKG_ROOT: apt works on the running system"}
+	packagers    = who{tree: true, host: onHost.host, root: "cannot change this host's packages"}
+	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
+	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
+)
+
+// call is a call that was understood: its options and operands are the row's.
+type call struct {
+	*cli.Context
+	row
+	root           *sysroot.Root
+	programs       smarthost.Runner // Postfix's own
+	stdout, stderr io.Writer
+	password       smarthost.Secret
+}
+
+// commands makes the library's commands of the rows.
+func commands(rows []row, stdout, stderr io.Writer) (all []*cli.Command) {
+	for i, r := range rows {
+		into, name := &all, r.words
+		if _, word, further := strings.Cut(r.words, " "); further {
+			if isOption(word) {
+				continue
+			}
+			into, name = &all[len(all)-1].Subcommands, word
+		}
+		c := &cli.Command{
+			Name: name, ArgsUsage: r.operands, Usage: r.usage, Flags: r.flags, Hidden: r.who.hidden, Action: noCommand,
+			// The library must refuse what it does not understand, and not take an instance named "help" for a command.
+			OnUsageError: notUnderstood, HideHelpCommand: true,
+		}
+		if r.who.dpkg {
+			c.Category, c.SkipFlagParsing, c.HideHelp = "run by dpkg and debconf", true, true
+		}
+		if r.do != nil {
+			c.Action = func(lib *cli.Context) error { return carryOut(lib, rows[i:], stdout, stderr) }
+		}
+		*into = append(*into, c)
+	}
+	return all
+}
+
+// carryOut does what the first of the rows says, or a later one for an option of it that is given.
+func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
+	c := &call{Context: lib, row: rows[0], programs: run.Runner{}, stdout: stdout, stderr: stderr}
+	if c.who.secrets {
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+			return err
+		}
+	}
+	if c.first != nil {
+		if err := c.first(lib.Context, c); err != nil {
+			return err
+		}
+	}
+	for _, r := range rows[1:] {
+		option, ok := strings.CutPrefix(r.words, rows[0].words+" --")
+		if ok && (c.Bool(option) || len(c.StringSlice(option)) > 0) {
+			c.row = r
+			break
+		}
+	}
+	if err := c.allowed(); err != nil {
+		return err
+	}
+	if c.locks {
+		held, err := c.lock()
+		if err != nil {
+			return err
+		}
+		defer held.Release()
+	}
+	return c.do(lib.Context, c)
+}
+
+// allowed opens the tree, and refuses one, or an account, that the command is not for.
+func (c *call) allowed() (err error) {
+	if !c.who.tree {
+		return nil
+	}
+	if c.root, err = openRoot(); err != nil {
+		return err
+	}
+	switch {
+	case c.who.host != "" && !c.root.IsHost():
+		return errors.New(strings.ReplaceAll(c.who.host, "%q", fmt.Sprintf("%q", c.root.Dir())))
+	case c.who.root != "" && !c.dry() && os.Geteuid() != 0:
+		return fmt.Errorf("%s: only root can", c.who.root)
+	}
+	return nil
+}
+
+func (c *call) dry() bool { return c.Bool("dry-run") }
+
+// lock keeps others out of the tree; nil if that is not needed.
+func (c *call) lock() (*lock.Lock, error) {
+	if c.dry() || c.who.inScripts && inScript() {
+		return nil, nil
+	}
+	return takeLock(c.root, c.words)
+}
+
+// inScript tells whether a maintainer script runs us (dpkg(1)).
+func inScript() bool { return os.Getenv("DPKG_MAINTSCRIPT_PACKAGE") != "" }
+
+// script is a flow of dpkg's or debconf's.
+func script(do func(ctx context.Context, args []string, stderr io.Writer) error) action {
+	return func(ctx context.Context, c *call) error { return do(ctx, c.Args().Slice(), c.stderr) }
+}
+
+func dryRunFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "dry-run", Usage: "show what would be done, and do nothing"}
+}
+
+func jsonFlag() cli.Flag { return &cli.BoolFlag{Name: "json", Usage: "print for machines"} }

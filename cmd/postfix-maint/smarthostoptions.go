@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/smarthost"
+)
+
+// smarthostOptions takes the options of the last set, with what the command line says now.
+func smarthostOptions(c *call, d smarthost.Deps, inst instance.Instance) (smarthost.Options, error) {
+	o, _ := smarthost.Last(d.Root, inst)
+	if c.IsSet("relay") {
+		was := o
+		if o = o.To(c.String("relay")); o.User != was.User && !c.IsSet("user") {
+			return o, fmt.Errorf("the login %s belongs to the relay %s: say with --user and a password who logs in at %s, or with --user none that nobody does",
+				was.User, was.Relay, o.Relay)
+		}
+	}
+	for name, to := range map[string]*string{"user": &o.User, "from": &o.From, "root": &o.Root, "tls": &o.TLS, "ca-file": &o.CAFile} {
+		if c.IsSet(name) {
+			*to = c.String(name)
+		}
+		if *to == "none" && name != "tls" {
+			*to = ""
+		}
+	}
+	if c.IsSet("wrapper") {
+		wrapper := c.Bool("wrapper")
+		o.Wrapper = &wrapper
+	}
+	if c.IsSet("rewrite") {
+		var err error
+		if o.Rewrite, err = rewriting(d, c.String("rewrite")); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// secretLimit is more than any password has, and secretWait more than whoever writes one into a pipe needs.
+const (
+	secretLimit = 64 << 10
+	secretWait  = time.Minute
+)
+
+// readPassword comes before any lock: the password may have to be waited for.
+func readPassword(ctx context.Context, c *call) (err error) {
+	c.password, err = password(ctx, c)
+	return err
+}
+
+// password reads the one line of a file or of standard input; its line end is not part of it.
+func password(ctx context.Context, c *call) (smarthost.Secret, error) {
+	name := c.String("password-file")
+	switch {
+	case name != "" && c.Bool("password-stdin"):
+		return "", errors.New("the password comes from a file or from standard input, not from both")
+	case c.Bool("password-stdin"):
+		return readSecret(ctx, c.App.Reader)
+	case name == "":
+		return "", nil
+	}
+	// Opening a named pipe that nobody writes to would wait for ever.
+	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", err)
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 {
+		warn(c.stderr, []string{fmt.Sprintf("others than you can read %s", name)})
+	}
+	return readSecret(ctx, f)
+}
+
+// readSecret reads what somebody may still be typing, until ctx ends. The reader that waits then is left to the end of the process.
+func readSecret(ctx context.Context, from io.Reader) (smarthost.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, secretWait)
+	defer cancel()
+	type read struct {
+		data []byte
+		err  error
+	}
+	done := make(chan read, 1)
+	go func() {
+		var r read
+		defer func() {
+			if fault := recover(); fault != nil {
+				r.err = errors.New("reading it failed (this should not happen: please report it)")
+			}
+			done <- r
+		}()
+		r.data, r.err = io.ReadAll(io.LimitReader(from, secretLimit+1))
+	}()
+	var r read
+	select {
+	case <-ctx.Done():
+		r.err = ctx.Err()
+	case r = <-done:
+	}
+	if r.err == nil && len(r.data) > secretLimit {
+		r.err = errors.New("what is given is too long for one")
+	}
+	if r.err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", r.err)
+	}
+	return passwordLine(string(r.data))
+}
+
+// passwordLine takes off what an editor may have put around the password: the line end, with CR too, and a byte order mark.
+func passwordLine(text string) (smarthost.Secret, error) {
+	text = strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\ufeff")
+	switch {
+	case text == "":
+		return "", errors.New("cannot read the password: there is none")
+	case strings.Contains(text, "\n"):
+		return "", errors.New("cannot read the password: there is more than one line")
+	}
+	return smarthost.Secret(text), nil
+}
+
+// rewriting reads the value of --rewrite.
+func rewriting(d smarthost.Deps, text string) (smarthost.Rewriting, error) {
+	kind, value, _ := strings.Cut(text, "=")
+	switch kind {
+	case "none":
+		return smarthost.Rewriting{}, nil
+	case "generic":
+		return smarthost.Rewriting{Kind: "generic", Address: value}, nil
+	case "users", "regexp", "pcre":
+	default:
+		return smarthost.Rewriting{}, fmt.Errorf("--rewrite %q: use none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE", text)
+	}
+	data, err := d.Root.ReadFile(value)
+	if err != nil {
+		return smarthost.Rewriting{}, fmt.Errorf("cannot read the senders: %w", err)
+	}
+	return smarthost.ParseRules(strings.TrimPrefix(kind, "users"), data)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+// smarthostSet reads the options of "smarthost set" as the command does.
+func smarthostSet(t *testing.T, d smarthost.Deps, args ...string) (o smarthost.Options, err error) {
+	t.Helper()
+	rows := emptied(func(_ context.Context, c *call) error {
+		o, err = smarthostOptions(c, d, instance.Instance{Name: "-", ConfigDir: "/etc/postfix"})
+		return nil
+	})
+	var stderr strings.Builder
+	if code := executeRows(t.Context(), rows, append([]string{"postfix-maint", "smarthost", "set"}, args...), io.Discard, &stderr); code != 0 {
+		t.Fatalf("%v: exit status %d: %s", args, code, stderr.String())
+	}
+	return o, err
+}
+
+// A login that is stored belongs to one host. Another relay needs an answer to who logs in there, and is never used without one.
+func TestAnotherRelayDropsNoLoginSilently(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{
+		"etc/postfix/main.cf": "", "var/lib/postfix-maint/smarthost/postfix@-.json": `{"options": {"relay": "[a.example.net]:587", "user": "me", "rewrite": {}}}`,
+	})
+	d := smarthost.Deps{Root: root}
+	for args, want := range map[string]string{
+		"--relay [a.example.net]:465":             "me",
+		"--relay a.example.net":                   "me",
+		"--relay [b.example.net]:587 --user you":  "you",
+		"--relay [b.example.net]:587 --user none": "",
+		"--tls secure":                            "me",
+	} {
+		if o, err := smarthostSet(t, d, strings.Fields(args)...); err != nil || o.User != want {
+			t.Errorf("%s: %q, %v; want %q", args, o.User, err, want)
+		}
+	}
+	if _, err := smarthostSet(t, d, "--relay", "[b.example.net]:587"); err == nil || !strings.Contains(err.Error(), "[a.example.net]:587") {
+		t.Errorf("another relay is taken without a word: %v", err)
+	}
+}
+
+// A password is waited for as long as the context allows, and no lock is held meanwhile; a pipe that nobody writes to is not waited for.
+func TestPasswordIsNotWaitedForForEver(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	silent, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := readSecret(ctx, silent); !errors.Is(err, context.Canceled) {
+		t.Errorf("reading goes on after the end: %v", err)
+	}
+	if _, err := readSecret(t.Context(), endless{}); err == nil {
+		t.Error("a password without end is read")
+	}
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var stderr strings.Builder
+	code := execute(t.Context(), []string{"postfix-maint", "smarthost", "set", "--relay", "x", "--user", "u", "--password-file", fifo}, io.Discard, &stderr)
+	if code != 1 || !strings.Contains(stderr.String(), "cannot read the password") {
+		t.Errorf("exit status %d, %s", code, stderr.String())
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }

@@ -1,0 +1,125 @@
+package chroot
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"postfix-maint/internal/inventory"
+	"postfix-maint/internal/mastercf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
+
+// socketKind begins the kind of a relay to a socket that main.cf or master.cf names; SASL has its own kinds.
+const socketKind = "socket-"
+
+// relayed are the uses that get a relay. No database: its server would take the relay, which runs as root, for its client, and what it lets
+// in by the peer's account (MariaDB's unix_socket, PostgreSQL's peer, OpenLDAP's EXTERNAL) would be root.
+var relayed = []inventory.Use{inventory.Milter, inventory.Policy, inventory.Delivery, inventory.Filter, inventory.Socketmap}
+
+// addSockets plans relays to the host's sockets that the parameters of chrooted services name. One that could not be safe is left to
+// "chroot check": the administrator may have an arrangement of his own. Tables are not read, so that a refresh costs no more by them.
+func (p *Plan) addSockets(conf *config) {
+	if !conf.namesSockets() {
+		return
+	}
+	for _, e := range p.endpoints(conf, nil) {
+		if !slices.Contains(relayed, e.Use) || !e.Outside(p.Instance.QueueDir) {
+			continue
+		}
+		r := socketRelay(e)
+		if slices.ContainsFunc(p.Relays, func(o Relay) bool { return o.Path == r.Path }) || r.safe(p) != nil {
+			continue
+		}
+		p.addRelay(r)
+	}
+}
+
+func socketRelay(e inventory.Endpoint) Relay {
+	kind := fmt.Sprintf("%s%x", socketKind, sha256.Sum256([]byte(e.Socket)))[:len(socketKind)+12]
+	return Relay{Path: rel(e.Socket), Target: e.Socket, Why: fmt.Sprintf("the %s of %s", e.Use, e.Service), kind: kind}
+}
+
+// namesSockets tells whether a value can name a socket at all: most configurations have none, and cost nothing then.
+func (c *config) namesSockets() bool {
+	names := func(text string) bool { return strings.Contains(text, "unix:") || strings.Contains(text, "local:") }
+	return slices.ContainsFunc(c.main.Names(), func(name string) bool {
+		value, _ := c.main.Get(name)
+		return names(value)
+	}) || slices.ContainsFunc(c.chrooted, func(s mastercf.Service) bool { return slices.ContainsFunc(s.Args, names) })
+}
+
+// occupied tells whether the place of a relay that does not run belongs to somebody else: a socket that is served, or a directory not of
+// our making while the host has no such socket, where a daemon that starts later will listen.
+func (a *applier) occupied(r Relay) bool {
+	if !strings.HasPrefix(r.kind, socketKind) {
+		return false
+	}
+	if a.kindAt(r.Path) == unix.S_IFSOCK && !a.dead(r.Path) {
+		return true
+	}
+	_, err := a.q.open(path.Dir(r.Path))
+	return err == nil && !slices.Contains(a.k.Dirs, path.Dir(r.Path)) && !a.hostHas(r.Target)
+}
+
+// hostHas tells whether the host has a socket of this name.
+func (p *Plan) hostHas(name string) bool {
+	fi, err := p.deps.Root.Stat(name)
+	return err == nil && fi.Mode()&fs.ModeSocket != 0
+}
+
+// hostListens tells whether somebody listens on the host's socket of this name, which root alone decides on. A daemon that ended may
+// have left it: systemd does, without RemoveOnStop= (systemd.socket(5)).
+func (p *Plan) hostListens(name string) bool {
+	real, err := p.deps.Root.Resolve(name)
+	if err != nil || !p.hostHas(name) {
+		return false
+	}
+	socket, err := unix.Open(real, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(socket)
+	return !refuses(socket)
+}
+
+// leads tells whether a relay of ours stands at its place, or will: the administrator's own daemon there has none.
+func (a *applier) leads(r Relay) bool {
+	return slices.ContainsFunc(a.relays, func(o Relay) bool { return o.Path == r.Path }) ||
+		slices.ContainsFunc(a.Relays, func(o Relay) bool { return o.Path == r.Path }) &&
+			slices.Contains(a.deps.Shared.socketUnits(a.deps.Root)[stateName(a.Instance)], r.kind)
+}
+
+// relayKinds are the kinds of relay that the plan has or that run for the instance.
+func (a *applier) relayKinds() []string {
+	kinds := []string{"saslauthd", "dovecot"}
+	for _, r := range a.Relays {
+		kinds = append(kinds, r.kind)
+	}
+	kinds = append(kinds, a.deps.Shared.socketUnits(a.deps.Root)[stateName(a.Instance)]...)
+	slices.Sort(kinds)
+	return slices.Compact(kinds)
+}
+
+// socketUnits gives the kinds of the relays to sockets that run, by instance.
+func (s *Shared) socketUnits(root *sysroot.Root) map[string][]string {
+	units, _ := once(&s.relays, "", func() (map[string][]string, error) {
+		all := map[string][]string{}
+		entries, err := root.ReadDir(paths.TransientUnits) // none: no systemd
+		for _, e := range entries {
+			name, ok := strings.CutSuffix(e.Name(), ".socket")
+			kind, inst, at := strings.Cut(strings.TrimPrefix(name, "postfix-"), "@")
+			if ok && at && strings.HasPrefix(name, "postfix-"+socketKind) {
+				all[inst] = append(all[inst], kind)
+			}
+		}
+		return all, err
+	})
+	return units
+}

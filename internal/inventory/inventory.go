@@ -1,0 +1,249 @@
+// Package inventory (ring: format) lists what the services of an instance reach for: the sockets and ports that main.cf, master.cf and the
+// files that they name lead a service to, each with the parameter and the line that says so. It is the one reading of these parameters
+// for whoever has to know: what a chroot must offer, what a check has to try.
+package inventory
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/mastercf"
+)
+
+// Use is what an endpoint is for.
+type Use string
+
+// The uses that the parameters tell apart.
+const (
+	Milter    Use = "milter"
+	Policy    Use = "policy service"
+	Delivery  Use = "delivery"
+	Filter    Use = "proxy filter"
+	SASL      Use = "SASL server"
+	Socketmap Use = "socketmap server"
+	Database  Use = "database server"
+	TCPTable  Use = "tcp table server"
+	Memcache  Use = "memcache server"
+)
+
+// Endpoint is one thing that one service connects to.
+type Endpoint struct {
+	Service  string `json:"service"` // as NAME/TYPE, as master.cf has it
+	Chrooted bool   `json:"chrooted"`
+	Use      Use    `json:"use"`
+	// Socket is the path of a UNIX-domain socket as the service opens it: a relative one is below the queue directory, and an absolute one
+	// too if the service is chrooted. "" for a port.
+	Socket string `json:"socket,omitempty"`
+	// Address is HOST:PORT of a server on TCP. "" for a socket.
+	Address   string `json:"address,omitempty"`
+	Parameter string `json:"parameter"` // that names it, or an option -o of the service
+	File      string `json:"file"`      // main.cf, master.cf or that of a table, and the line in it; 0 where a default says so
+	Line      int    `json:"line"`
+}
+
+// Input is what the list is made from.
+type Input struct {
+	Dir    string // the configuration directory
+	Main   *maincf.File
+	Master *mastercf.File
+	// Default gives the value that a parameter has in this release where main.cf does not set it.
+	Default func(name string) string
+	// Read gives the text of a table's file, for what it names. nil leaves such tables out.
+	Read func(name string) ([]byte, error)
+}
+
+// List gives all endpoints, service by service in the order of master.cf. What cannot be understood is left out: Postfix itself
+// says what is wrong with it.
+func List(in Input) []Endpoint {
+	l := &lister{Input: in}
+	compat := l.value(mastercf.Service{}, "compatibility_level")
+	for _, s := range in.Master.Services() {
+		l.service, l.chrooted = s, s.Chrooted(compat)
+		for _, row := range rows {
+			if slices.Contains(row.programs, s.Command) {
+				l.read(row)
+			}
+		}
+		l.tables()
+		if client[s.Command] {
+			l.deliveries()
+		}
+	}
+	return l.found
+}
+
+// row says what one parameter holds, and which programs read it.
+type row struct {
+	parameter string
+	programs  []string
+	use       Use
+	take      func(l *lister, o origin, value string)
+}
+
+// client are the programs that deliver to a next hop.
+var client = map[string]bool{"smtp": true, "lmtp": true}
+
+// rows are the parameters that lead to an endpoint by themselves. Lists of restrictions are among them, and so are classes of
+// restrictions, which a list names.
+var rows = slices.Concat(
+	milters("smtpd", "smtpd_milters"), milters("cleanup", "non_smtpd_milters"),
+	restrictions("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", "smtpd_relay_restrictions",
+		"smtpd_recipient_restrictions", "smtpd_data_restrictions", "smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions"),
+	[]row{
+		{"smtpd_proxy_filter", []string{"smtpd"}, Filter, (*lister).proxyFilter},
+		{"smtpd_sasl_path", []string{"smtpd"}, SASL, (*lister).sasl},
+	},
+)
+
+func milters(program, parameter string) []row {
+	return []row{{parameter, []string{program}, Milter, func(l *lister, o origin, value string) {
+		for _, m := range maincf.SplitList(value) {
+			l.add(o, Milter, firstWord(m))
+		}
+	}}}
+}
+
+func restrictions(parameters ...string) (all []row) {
+	for _, p := range parameters {
+		all = append(all, row{p, []string{"smtpd"}, Policy, func(l *lister, o origin, value string) { l.policies(o, value, map[string]bool{}) }})
+	}
+	return all
+}
+
+// policies takes what follows check_policy_service in a list of restrictions, in the classes that it names as well. Postfix refuses a
+// circle of classes only when it meets one, so each is read once for a list: those named twice say nothing new.
+func (l *lister) policies(o origin, list string, read map[string]bool) {
+	words := maincf.SplitList(list)
+	classes := maincf.SplitList(l.value(l.service, "smtpd_restriction_classes"))
+	for i, w := range words {
+		switch {
+		case strings.EqualFold(w, "check_policy_service") && i+1 < len(words):
+			l.add(o, Policy, firstWord(words[i+1]))
+		case slices.Contains(classes, w) && !read[w]:
+			read[w] = true
+			l.policies(l.origin(w), l.value(l.service, w), read)
+		}
+	}
+}
+
+// proxyFilter takes host:port, or unix:path and inet:host:port (smtpd_proxy_filter in postconf(5)).
+func (l *lister) proxyFilter(o origin, value string) {
+	if value = strings.TrimSpace(value); value == "" {
+		return
+	}
+	if !strings.HasPrefix(value, "unix:") && !strings.HasPrefix(value, "inet:") {
+		value = "inet:" + value
+	}
+	l.add(o, Filter, value)
+}
+
+// sasl takes Dovecot's socket: Cyrus has only the name of an application there.
+func (l *lister) sasl(o origin, value string) {
+	if l.value(l.service, "smtpd_sasl_type") != "dovecot" || !yes(l.value(l.service, "smtpd_sasl_auth_enable")) {
+		return
+	}
+	if !strings.Contains(value, ":") {
+		value = "unix:" + value
+	}
+	l.add(o, SASL, value)
+}
+
+func yes(value string) bool { return strings.EqualFold(strings.TrimSpace(value), "yes") }
+
+// firstWord is the endpoint in "{ endpoint, name = value ... }", and an endpoint by itself.
+func firstWord(element string) string {
+	if !strings.HasPrefix(element, "{") {
+		return element
+	}
+	inside := maincf.SplitList(strings.TrimSuffix(strings.TrimPrefix(element, "{"), "}"))
+	if len(inside) == 0 {
+		return ""
+	}
+	return inside[0]
+}
+
+// lister is one walk over the services.
+type lister struct {
+	Input
+	service  mastercf.Service
+	chrooted bool
+	found    []Endpoint
+}
+
+// origin is the place that names an endpoint.
+type origin struct {
+	parameter, file string
+	line            int
+}
+
+// origin finds out where a service has the value of a parameter from.
+func (l *lister) origin(name string) origin {
+	if _, ok := l.service.Option(name); ok {
+		return origin{name, path.Join(l.Dir, "master.cf"), l.service.Line}
+	}
+	return origin{name, path.Join(l.Dir, "main.cf"), l.Main.Line(name)}
+}
+
+func (l *lister) read(r row) { r.take(l, l.origin(r.parameter), l.value(l.service, r.parameter)) }
+
+// raw is the value of a parameter as it stands, for a service.
+func (l *lister) raw(s mastercf.Service, name string) string {
+	if v, ok := s.Option(name); ok {
+		return v
+	}
+	if v, ok := l.Main.Get(name); ok {
+		return v
+	}
+	if l.Default == nil {
+		return ""
+	}
+	return l.Default(name)
+}
+
+// value is the expanded value; "" for one that Postfix would refuse.
+func (l *lister) value(s mastercf.Service, name string) string {
+	v, err := maincf.Expand(l.raw(s, name), func(n string) (string, bool) {
+		v := l.raw(s, n)
+		return v, v != ""
+	})
+	if err != nil {
+		return ""
+	}
+	return v
+}
+
+// add takes an endpoint in Postfix's own form: unix:path, local:path, inet:host:port, inet6:host:port.
+func (l *lister) add(o origin, use Use, endpoint string) {
+	e := Endpoint{
+		Service: l.service.Name + "/" + l.service.Type, Chrooted: l.chrooted, Use: use, Parameter: o.parameter, File: o.file, Line: o.line,
+	}
+	kind, rest, ok := strings.Cut(strings.TrimSpace(endpoint), ":")
+	switch {
+	case !ok || rest == "":
+		return
+	case kind == "unix" || kind == "local":
+		e.Socket = path.Clean(rest)
+	case kind == "inet" || kind == "inet6":
+		e.Address = rest
+	default:
+		return
+	}
+	if !slices.Contains(l.found, e) {
+		l.found = append(l.found, e)
+	}
+}
+
+// Place is where the host has to have an endpoint's socket: of a chrooted service below the queue directory, as of any with a relative path.
+func (e Endpoint) Place(queueDir string) string {
+	if e.Chrooted || !path.IsAbs(e.Socket) {
+		return path.Join(queueDir, e.Socket)
+	}
+	return e.Socket
+}
+
+// Outside tells whether a chrooted service names a socket by an absolute path that is not below the queue directory by itself.
+func (e Endpoint) Outside(queueDir string) bool {
+	return e.Chrooted && path.IsAbs(e.Socket) && !strings.HasPrefix(e.Socket, path.Clean(queueDir)+"/")
+}

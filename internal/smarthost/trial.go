@@ -1,0 +1,322 @@
+package smarthost
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/smarthost/probe"
+	"postfix-maint/internal/smarthost/table"
+)
+
+// Patience is how long a test waits for the outcome unless the caller's context ends earlier.
+const Patience = 2 * time.Minute
+
+// Result is how a test went. No secret is in it.
+type Result struct {
+	Instance  string        `json:"instance"`
+	Address   string        `json:"address"` // of the recipient
+	Relay     string        `json:"relay"`
+	TLS       string        `json:"tls"` // level asked for
+	Wrapper   bool          `json:"wrapper"`
+	Account   string        `json:"account,omitempty"`
+	Overrides []string      `json:"overrides,omitempty"` // in master.cf, that hold for the relay
+	Probe     *probe.Report `json:"probe"`
+	Submitted bool          `json:"submitted"`
+	QueueID   string        `json:"queue_id,omitempty"`
+	Sender    string        `json:"sender,omitempty"` // after rewriting, as the relay sees it
+	Via       string        `json:"via,omitempty"`    // host and address that Postfix delivered to
+	Status    string        `json:"status,omitempty"` // sent, deferred, bounced
+	Reply     string        `json:"reply,omitempty"`  // the relay's last one, or what kept Postfix from it
+	Delivered bool          `json:"delivered"`
+	Problem   string        `json:"problem,omitempty"`
+	Advice    string        `json:"advice,omitempty"`
+}
+
+// Test sends a message to an address through the relay and waits for the outcome. The relay is tried step by step first; where
+// Postfix could not deliver either, no message is sent. A message that is deferred is taken out of the queue again.
+func Test(ctx context.Context, d Deps, inst instance.Instance, address string) (*Result, error) {
+	if err := answers.CheckAddress(address); err != nil {
+		return nil, err
+	}
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	overrides, err := h.override()
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseRelay(h.effective["relayhost"])
+	if err != nil {
+		return nil, fmt.Errorf("cannot test the smarthost: %w", err)
+	}
+	res := &Result{
+		Instance: inst.Name, Address: address, Relay: r.dest, Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", Overrides: overrides,
+	}
+	target, err := h.target(ctx, r, res)
+	if err != nil {
+		return nil, err
+	}
+	res.Probe = probe.Run(ctx, target)
+	if f := res.Probe.Failure; f != nil {
+		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
+		return res, nil
+	}
+	if d.Runs != nil && !d.Runs(inst) {
+		res.Problem, res.Advice = "the relay is all right, but Postfix does not run", `start it first, as with "systemctl start postfix"`
+		return res, nil
+	}
+	return res, h.send(ctx, target, res)
+}
+
+// target is the relay as Postfix would use it.
+func (h *host) target(ctx context.Context, r relay, res *Result) (probe.Target, error) {
+	t := probe.Target{
+		Host: r.host, Port: r.port, MX: !r.literal, Network: "tcp", Wrapper: res.Wrapper, HELO: h.effective["smtp_helo_name"],
+	}
+	switch h.effective["inet_protocols"] {
+	case "ipv4":
+		t.Network = "tcp4"
+	case "ipv6":
+		t.Network = "tcp6"
+	}
+	t.Level, t.Hold = strings.ToLower(h.effective["smtp_tls_security_level"]), h.perSite(ctx, r)
+	var names []string
+	if p, found, err := h.policyFor(ctx, r); err != nil {
+		t.Hold = fmt.Sprintf("smtp_tls_policy_maps can't be asked what holds for the relay: %v", err)
+	} else if found {
+		t.Level = p.level
+		if names, err = p.checkable(); err != nil {
+			t.Hold = err.Error()
+		}
+	}
+	res.TLS = t.Level
+	if names == nil {
+		names = matchNames(h.effective[map[string]string{"verify": "smtp_tls_verify_cert_match", "secure": "smtp_tls_secure_cert_match"}[t.Level]])
+	}
+	for _, name := range names {
+		switch name {
+		case "nexthop":
+			name = r.host
+		case "dot-nexthop":
+			name = "." + r.host
+		}
+		t.Match = append(t.Match, name)
+	}
+	var err error
+	if t.Roots, err = h.roots(); err != nil {
+		return t, err
+	}
+	t.User, t.Secret, err = h.credentials(ctx, r)
+	res.Account = t.User
+	if may, why := h.mechanisms(t.Level); t.Hold == "" {
+		t.May, t.Hold = may, why
+	}
+	return t, err
+}
+
+// policyFor is the entry of smtp_tls_policy_maps that holds for the relay.
+func (h *host) policyFor(ctx context.Context, r relay) (p policy, found bool, err error) {
+	for _, key := range r.policyKeys() {
+		for _, element := range maincf.SplitList(h.effective["smtp_tls_policy_maps"]) {
+			value, found, err := h.query(ctx, element, key)
+			if err != nil {
+				return policy{}, false, err
+			}
+			if found {
+				return parsePolicy(value), true, nil
+			}
+		}
+	}
+	return policy{}, false, nil
+}
+
+// checkable gives the names that a policy wants in the certificate, nil if it leaves them to main.cf. An error says what the probe does
+// not check as Postfix does.
+func (p policy) checkable() (names []string, err error) {
+	for _, a := range p.attributes {
+		name, value := a[0], a[1]
+		switch {
+		case slices.Contains([]string{"protocols", "ciphers", "exclude", "servername", "connection_reuse"}, name):
+		case name == "match" && (p.level == "verify" || p.level == "secure") && value != "":
+			names = append(names, strings.Split(value, ":")...)
+		default:
+			return nil, fmt.Errorf("smtp_tls_policy_maps has %s=%s for the relay, which is not checked here", name, value)
+		}
+	}
+	return names, nil
+}
+
+// perSite tells why smtp_tls_per_site, of old, keeps the login from being tried, "" if it does not.
+func (h *host) perSite(ctx context.Context, r relay) string {
+	for _, element := range maincf.SplitList(h.effective["smtp_tls_per_site"]) {
+		for _, key := range []string{r.dest, r.host} {
+			if _, found, err := h.query(ctx, element, key); err != nil {
+				return fmt.Sprintf("smtp_tls_per_site can't be asked what holds for %s: %v", key, err)
+			} else if found {
+				return fmt.Sprintf("smtp_tls_per_site has an entry for %s, which is not checked here", key)
+			}
+		}
+	}
+	return ""
+}
+
+// roots are the CAs that Postfix's client trusts.
+func (h *host) roots() (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	if h.effective["tls_append_default_CA"] == "yes" {
+		if system, err := x509.SystemCertPool(); err == nil {
+			pool = system
+		}
+	}
+	var names []string
+	if file := h.effective["smtp_tls_CAfile"]; file != "" {
+		names = append(names, file)
+	}
+	if dir := h.effective["smtp_tls_CApath"]; dir != "" {
+		entries, err := h.d.Root.ReadDir(dir)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read smtp_tls_CApath: %w", err)
+		}
+		for _, e := range entries {
+			if suffix := path.Ext(e.Name()); len(suffix) == 2 && suffix[1] >= '0' && suffix[1] <= '9' { // as openssl-rehash(1) names them
+				names = append(names, path.Join(dir, e.Name()))
+			}
+		}
+	}
+	for _, name := range names {
+		if pem, err := h.read(name); err != nil {
+			return nil, err
+		} else {
+			pool.AppendCertsFromPEM(pem)
+		}
+	}
+	return pool, nil
+}
+
+// credentials are those that Postfix's client would find: for the host first, then for the relay as main.cf names it.
+func (h *host) credentials(ctx context.Context, r relay) (user, secret string, err error) {
+	if h.effective["smtp_sasl_auth_enable"] != "yes" {
+		return "", "", nil
+	}
+	text, err := h.read(h.file(passwordTable))
+	if err != nil {
+		return "", "", err
+	}
+	for _, key := range slices.Compact([]string{r.host, r.dest}) {
+		for _, element := range maincf.SplitList(h.effective["smtp_sasl_password_maps"]) {
+			var value string
+			var found bool
+			if refers(element, h.file(passwordTable)) { // no other program need tell us what is in our own table
+				value, found = table.Lookup(text, key)
+				value = unmarked(value, element)
+			} else if value, found, err = h.queryIfAble(ctx, element, key); err != nil {
+				return "", "", err
+			}
+			if found {
+				user, secret, _ = strings.Cut(value, h.delimiter())
+				return user, secret, nil
+			}
+		}
+	}
+	return "", "", nil
+}
+
+// send submits the message and follows it to the relay.
+func (h *host) send(ctx context.Context, target probe.Target, res *Result) error {
+	id := strings.ToLower(rand.Text()) + "@" + h.effective["myhostname"]
+	start := time.Now()
+	message := fmt.Sprintf("To: <%s>\nSubject: Test of the smarthost %s\nDate: %s\nMessage-ID: <%s>\nAuto-Submitted: auto-generated\n"+
+		"MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n"+
+		"This message was sent by \"postfix-maint smarthost test\" on %s,\nthrough the relay %s.\n",
+		res.Address, res.Relay, start.Format(time.RFC1123Z), id, h.effective["myhostname"], res.Relay)
+	logs := h.openLogs(start)
+	// No bounce is wanted: what goes wrong is told here.
+	if err := h.d.Submit(ctx, []byte(message), "-C", h.inst.ConfigDir, "-i", "-N", "never", "--", res.Address); err != nil {
+		return err
+	}
+	res.Submitted = true
+	w := watch{h: h, res: res, id: id, target: target, start: start, filter: h.effective["content_filter"]}
+	if err := w.follow(ctx, logs); err != nil {
+		return err
+	}
+	return h.conclude(context.WithoutCancel(ctx), &w, res)
+}
+
+// conclude says what the outcome means, and leaves no test message behind.
+func (h *host) conclude(ctx context.Context, w *watch, res *Result) error {
+	ctx, cancel := context.WithTimeout(ctx, queryLimit)
+	defer cancel()
+	if res.QueueID == "" {
+		w.look(ctx)
+	}
+	if res.Sender != "" {
+		var err error
+		if res.Sender, err = h.generic(ctx, res.Sender); err != nil {
+			return err
+		}
+	}
+	advice := h.adviseReply(res)
+	res.Reply = w.target.Conceal(res.Reply)
+	local := res.Via == "local" || res.Via == "virtual"
+	switch {
+	case res.Status == "sent" && local:
+		res.Problem = fmt.Sprintf("%s is a mailbox of this host: the message did not go to the relay", res.Address)
+		res.Advice = "test with an address elsewhere; if mail for it belongs elsewhere, take its domain out of mydestination"
+		return nil
+	case res.Status == "sent":
+		res.Delivered = true
+		return nil
+	case res.Status == "" && w.handed != "":
+		res.Problem = fmt.Sprintf("the message went to the content filter %s (%s), and did not come back", w.filter, w.handed)
+		res.Advice = "content_filter: the relay is tried when the filter has handed the message back; its own log says more"
+	case res.Status == "":
+		res.Problem = "nothing is known of the message's fate"
+		res.Advice = "see \"postqueue -p\" and the mail log; without a syslog daemon or journal set maillog_file"
+	default:
+		res.Problem, res.Advice = res.Reply, advice
+	}
+	if res.Status != "bounced" && res.QueueID != "" && w.owns(ctx, res.QueueID) { // an id may be another message's by now
+		if err := h.d.Run.Run(ctx, paths.Postsuper, "-c", h.inst.ConfigDir, "-d", res.QueueID); err != nil {
+			return fmt.Errorf("cannot take the test message out of the queue: %w", err)
+		}
+	}
+	return nil
+}
+
+// generic is what smtp_generic_maps make of a sender (generic(5)): the address, the bare user of a local domain, the domain.
+func (h *host) generic(ctx context.Context, sender string) (string, error) {
+	user, domain, _ := strings.Cut(sender, "@")
+	keys := []string{sender}
+	origin, err := h.origin()
+	if err != nil {
+		return "", err
+	}
+	if slices.Contains(hostDomains(origin, "", h.effective["mydestination"]), strings.ToLower(domain)) {
+		keys = append(keys, user)
+	}
+	for _, key := range append(keys, "@"+domain) {
+		for _, element := range maincf.SplitList(h.effective["smtp_generic_maps"]) {
+			to, found, err := h.queryIfAble(ctx, element, key)
+			if err != nil {
+				return "", err
+			}
+			if found && strings.HasPrefix(to, "@") {
+				return user + to, nil
+			} else if found {
+				return to, nil
+			}
+		}
+	}
+	return sender, nil
+}
