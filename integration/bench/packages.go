@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/measure"
 	"postfix-maint/integration/product"
 )
 
-// runs is how often a package operation is measured.
-const runs = 5
+// runs is how often an operation is timed; the middle one counts.
+var runs = 5
 
 // work is one package operation as each layer is measured at it.
 type work struct {
@@ -56,8 +57,11 @@ func (w work) take(ctx context.Context, h *hosts.Host, costs *[]measure.Cost) (f
 	return f, err
 }
 
+// asked is what is asked of the figures of an operation.
+type asked struct{ wall, programs, failed want }
+
 // compare measures both layers at an operation, one run of each in turn, so that what else the machine does meets both.
-func compare(ctx context.Context, name string, debian, ours side, works [2]work, asked string) error {
+func compare(ctx context.Context, name string, debian, ours side, works [2]work, a asked) error {
 	var all [2]figures
 	var costs [2][]measure.Cost
 	for n := range runs {
@@ -74,52 +78,89 @@ func compare(ctx context.Context, name string, debian, ours side, works [2]work,
 	for i := range all {
 		all[i].cost = measure.MedianCost(costs[i])
 	}
-	fmt.Println(name)
-	tell(all[0], all[1], asked)
-	count("  failed connects to port 25, one each 50 ms", all[0].probe.Failed, all[1].probe.Failed, "")
-	span("  longest time without an answer", all[0].probe.Longest, all[1].probe.Longest, "")
+	r := ours.report
+	r.title(name)
+	r.tell(all[0], all[1], a)
+	r.count(connects, all[0].probe.Failed, all[1].probe.Failed, a.failed)
+	r.span("longest time without an answer", all[0].probe.Longest, all[1].probe.Longest, want{})
 	return nil
 }
 
-func tell(debian, ours figures, asked string) {
-	span(fmt.Sprintf("  wall time, median of %d", runs), debian.cost.Wall, ours.cost.Wall, asked)
-	span("  CPU time", debian.cost.CPU, ours.cost.CPU, "")
-	count("  programs executed", debian.programs, ours.programs, "")
+// connects is the label of what measure.During counts.
+const connects = "failed connects to port 25, one each 50 ms"
+
+func (r *report) tell(debian, ours figures, a asked) {
+	r.span(fmt.Sprintf("wall time, median of %d", runs), debian.cost.Wall, ours.cost.Wall, a.wall)
+	r.span("CPU time", debian.cost.CPU, ours.cost.CPU, want{})
+	r.count("programs executed", debian.programs, ours.programs, a.programs)
 }
 
 const again = "dpkg-reconfigure -f noninteractive postfix"
 
 // reconfigure measures dpkg-reconfigure with nothing to change, and with another answer each time.
 func reconfigure(ctx context.Context, debian, ours side) error {
-	if err := compare(ctx, "dpkg-reconfigure, nothing to change (programs: at most 20; failed: 0)", debian, ours,
-		[2]work{{":", again}, {":", again}}, "at most 0.40"); err != nil {
+	if err := compare(ctx, "dpkg-reconfigure, nothing to change", debian, ours,
+		[2]work{{":", again}, {":", again}}, asked{share(0.12), most(14, ""), most(0, "")}); err != nil {
 		return err
 	}
 	wish := work{`printf 'postfix postfix/relayhost string [relay-%s.example.test]\n' $RANDOM | debconf-set-selections`, again}
-	return compare(ctx, "dpkg-reconfigure after set-selections of another relay host (failed: 0; Debian's does not apply it)", debian, ours,
-		[2]work{wish, wish}, "")
+	return compare(ctx, "dpkg-reconfigure with one change (another relay host by set-selections, which Debian's does not apply)", debian, ours,
+		[2]work{wish, wish}, asked{wall: share(0.15), failed: most(0, "")})
 }
 
 // upgrade measures the next version of the package postfix, and of postfix-maint alone.
 func upgrade(ctx context.Context, debian, ours side) error {
 	const old = "dpkg -i --force-downgrade /old/"
 	next := work{old + "postfix.deb", "dpkg -i /new/postfix.deb"}
-	if err := compare(ctx, "dpkg -i of the next version of postfix (failed: at most the restart)", debian, ours, [2]work{next, next}, ""); err != nil {
+	if err := compare(ctx, "upgrade, dpkg -i of the next version of postfix", debian, ours, [2]work{next, next},
+		asked{wall: share(0.3), programs: most(40, "")}); err != nil {
 		return err
 	}
+	bare := work{":", "systemctl restart postfix"}
+	failed, err := refused(ctx, ours, bare, next)
+	if err != nil {
+		return err
+	}
+	ours.report.count(fmt.Sprintf("failed connects, median of %d; left: ours at a bare systemctl restart postfix", runs), failed[0], failed[1], share(1))
 	layer := work{old + "postfix-maint.deb", "dpkg -i /new/postfix-maint.deb"}
 	var costs []measure.Cost
 	f, err := layer.take(ctx, ours.Host, &costs)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("dpkg -i of the next version of postfix-maint alone\n%-46s %12s %12d %8s   %s\n",
-		"  failed connects to port 25, one each 50 ms", "-", f.probe.Failed, "", "0")
+	ours.report.title("dpkg -i of the next version of postfix-maint alone")
+	ours.report.alone(connects, float64(f.probe.Failed), "", most(0, ""))
 	return nil
 }
 
+// refused gives how many connects failed during each of two operations on one host, done in turn: medians.
+func refused(ctx context.Context, s side, works ...work) ([]int, error) {
+	all := make([][]int, len(works))
+	for range runs {
+		for i, w := range works {
+			if _, err := s.Sh(ctx, w.before); err != nil {
+				return nil, err
+			}
+			probe, err := measure.During(ctx, s.Host, func() error {
+				_, err := s.Sh(ctx, w.do)
+				return err
+			})
+			if err != nil {
+				return nil, err
+			}
+			all[i] = append(all[i], probe.Failed)
+		}
+	}
+	var medians []int
+	for _, numbers := range all {
+		slices.Sort(numbers)
+		medians = append(medians, numbers[len(numbers)/2])
+	}
+	return medians, nil
+}
+
 // fresh measures the first "dpkg --configure" of the unpacked package, on a new host each time.
-func fresh(ctx context.Context, s *hosts.Session, release string) error {
+func fresh(ctx context.Context, s *hosts.Session, r *report, release string) error {
 	const configure = "dpkg --configure --pending"
 	var all [2]figures
 	var costs [2][]measure.Cost
@@ -143,8 +184,8 @@ func fresh(ctx context.Context, s *hosts.Session, release string) error {
 	for i := range all {
 		all[i].cost = measure.MedianCost(costs[i])
 	}
-	fmt.Println("dpkg --configure of the unpacked package, first installation")
-	tell(all[0], all[1], "")
+	r.title("first configuration, dpkg --configure of the unpacked package")
+	r.tell(all[0], all[1], asked{wall: share(0.15)})
 	return nil
 }
 

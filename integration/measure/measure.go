@@ -38,16 +38,52 @@ var execLine = regexp.MustCompile(`execve\("([^"]+)", \[(.*?)\].*= 0$|<\.\.\. ex
 // Execs lists the programs that a command executes, itself included.
 func Execs(ctx context.Context, h *hosts.Host, args ...string) ([]string, error) {
 	lines, err := Trace(ctx, h, "execve", args...)
-	if err != nil {
-		return nil, err
-	}
-	var programs []string
+	return executed(lines), err
+}
+
+// executed picks the calls that began a program.
+func executed(lines []string) (programs []string) {
 	for _, line := range lines {
 		if m := execLine.FindStringSubmatch(line); m != nil {
 			programs = append(programs, m[1]+" "+strings.ReplaceAll(m[2], `"`, ""))
 		}
 	}
-	return programs, nil
+	return programs
+}
+
+// afterwards is how long Started goes on looking: what a unit of ours waits for begins by then.
+const afterwards = 5 * time.Second
+
+// Started lists the programs that a host's first process and its children execute while do runs and for some seconds more: those of
+// the units that do starts. What has been running before is not looked at.
+func Started(ctx context.Context, h *hosts.Host, do func() error) ([]string, error) {
+	pid, err := h.Sh(ctx, `rm -f `+trace+`; touch `+trace+`
+		strace -f -qqq -s 200 -e signal=none -e trace=execve -o `+trace+` -p 1 </dev/null >/dev/null 2>&1 & echo $!
+		for try in $(seq 100); do ! grep -q '^TracerPid:.*[1-9]' /proc/1/status || exit 0; sleep 0.05; done; exit 1`)
+	if err != nil {
+		return nil, err
+	}
+	err = do()
+	time.Sleep(afterwards)
+	pid = strings.TrimSpace(pid)
+	out, again := h.Sh(ctx, "kill -INT "+pid+"; while [ -e /proc/"+pid+" ]; do sleep 0.05; done; cat "+trace)
+	return executed(strings.Split(strings.TrimSpace(out), "\n")), errors.Join(err, again)
+}
+
+// Memory gives the most memory that a command, or one of the programs that it runs, had at once, in KiB; never less than the few MiB
+// of the interpreter that looks. It runs on amd64 only: perl has no name for getrusage(2).
+func Memory(ctx context.Context, h *hosts.Host, args ...string) (int, error) {
+	const script = `system(@ARGV) == 0 or exit 1; my $usage = "\0" x 144; syscall(98, -1, $usage); print STDERR "most: ", unpack("x32 q", $usage), "\n"`
+	out, err := h.Run(ctx, append([]string{"perl", "-e", script}, args...)...)
+	if err != nil {
+		return 0, err
+	}
+	_, number, _ := strings.Cut(out, "most: ")
+	var most int
+	if _, err := fmt.Sscan(number, &most); err != nil {
+		return 0, fmt.Errorf("cannot tell the memory of %q: %w: %s", args, err, out)
+	}
+	return most, nil
 }
 
 // writing are the system calls that change a file system.
@@ -74,7 +110,7 @@ func Writes(ctx context.Context, h *hosts.Host, args ...string) (calls []string,
 		case m != nil:
 			if isFile(m[2]) {
 				n := 0
-				fmt.Sscan(m[3], &n)
+				_, _ = fmt.Sscan(m[3], &n)
 				bytes += n
 				calls = append(calls, line)
 			}
@@ -155,6 +191,19 @@ func CostOf(ctx context.Context, h *hosts.Host, command string) (Cost, error) {
 	}
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	return Cost{seconds(wall), seconds(user + system)}, nil
+}
+
+// CPU gives how long each of n runs of a command kept the processors busy, on average, what the shell itself does before each included.
+// Unlike a time on the clock it says something on a busy machine.
+func CPU(ctx context.Context, h *hosts.Host, n int, before, command string) (time.Duration, error) {
+	const script = `TIMEFORMAT="%U %S"
+		time for i in $(seq "$1"); do eval "$2"; eval "$3" >/tmp/said 2>&1 </dev/null || { cat /tmp/said; exit 1; }; done`
+	out, err := h.Command(ctx, "bash", "-uc", script, "time", fmt.Sprint(n), before, command).CombinedOutput()
+	var user, system float64
+	if _, scan := fmt.Sscan(string(out), &user, &system); err != nil || scan != nil {
+		return 0, fmt.Errorf("cannot time %q: %w: %s", command, errors.Join(err, scan), out)
+	}
+	return time.Duration((user + system) * float64(time.Second) / float64(n)), nil
 }
 
 // MedianCost is the median of each part.
