@@ -15,36 +15,44 @@ build: ## the three programs, static, in build/bin
 prepare: ## install what check, demo and bench need (Debian, root)
 	@integration/ci/prepare
 
+# The unit tests sync thousands of files, which takes a disk ten times as long as their work.
 check: ## all that must be green: lint, unit tests, packages, scenarios on booted hosts (root)
 	@start=$$(date +%s); \
 	$(STAGE) prepare integration/ci/prepare && \
 	$(STAGE) lint integration/ci/lint && \
-	$(STAGE) test $(GO) test -race -timeout 10m ./... && \
+	$(STAGE) test integration/ci/in-memory integration/ci/unit && \
 	$(STAGE) debs $(MAKE) --no-print-directory debs && \
 	$(STAGE) lintian integration/ci/lint-debs $(RELEASES) && \
 	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios && \
 	echo "all green after $$((($$(date +%s) - start) / 60)) min $$((($$(date +%s) - start) % 60)) s"
 
-KILLSTEP = 4
+KILLSTEP = 8
+LIMIT = 55m
 scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP chooses, KILLSTEP=1 kills at every call (root)
 	@$(GO) vet -tags integration ./integration/... && \
 	$(GO) test -tags integration -c -o build/scenarios ./integration && \
 	$(GO) test -tags integration ./integration/hosts && \
-	cd integration && ../build/scenarios -test.timeout 55m -test.parallel 1000 -killstep $(KILLSTEP) $(if $(RUN),-test.run '$(RUN)')
+	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(if $(RUN),-test.run '$(RUN)')
+
+nightly: ## what takes hours: every fuzz target for ten minutes, kills and full disks at every call (root)
+	@integration/ci/prepare && $(MAKE) --no-print-directory debs && \
+	STAGE_SHOW=1 $(STAGE) fuzz integration/ci/fuzz && \
+	KILLSTEP=1 $(STAGE) transaction $(GO) test -count=1 -race ./internal/sysroot/transaction && \
+	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 LIMIT=12h
 
 debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done
 
-lint: ## gofmt, vet, staticcheck, shellcheck, units
+lint: ## gofmt, vet, staticcheck, errcheck, errorlint, gocognit, shellcheck, units
 	@$(STAGE) lint integration/ci/lint
 
 demo: ## two booted hosts: a satellite is preseeded, installed, and sends its first mail (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs RELEASE=bookworm && $(GO) run ./integration/demo
 
-bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie chroots' chooses (root)
-	@integration/ci/prepare && $(MAKE) --no-print-directory debs && $(GO) run ./integration/bench $(PARTS)
+bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie chroots' chooses, RUNS=1 is quick (root)
+	@integration/ci/prepare && $(MAKE) --no-print-directory debs && $(GO) run ./integration/bench $(if $(RUNS),-runs $(RUNS)) $(PARTS)
 
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build
 
-.PHONY: help build prepare check scenarios debs lint demo bench clean
+.PHONY: help build prepare check scenarios nightly debs lint demo bench clean
