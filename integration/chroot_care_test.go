@@ -19,8 +19,9 @@ fill() { /usr/libexec/postfix-maint/configure-instance -; }
 root_of() { readlink "/proc/$(pgrep -x "$1" | head -n1)/root"; }
 tree() { find "$@" -xdev \( -type f -o -type l \) -printf '%p %m %u %s %l ' -a \( -type f -exec md5sum {} \; -o -print \) 2>/dev/null | md5sum; }
 rooted() { [ "$(root_of "$1")" = "$2" ]; }
-still() { ! systemctl show -P ActiveState postfix-resolvconf.service postfix-resolvconf-settle.service | grep -q '^activating'; }
+still() { [ "$(systemctl show -P ActiveState postfix-resolvconf-watch.service)" = inactive ]; }
 daemons() { for d in master qmgr pickup; do pgrep -x $d; done; }
+gone() { [ ! -e "$1" ]; }
 eventually() { for _ in $(seq 300); do if "$@"; then return 0; fi; sleep 0.1; done; die "never: $*"; }
 # deb VERSION BYTES: install a package with an NSS module, as dh_makeshlibs would make it
 deb() {
@@ -73,13 +74,27 @@ var care = []struct{ name, script string }{
 		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
 		postfix-maint chroot sync --dry-run | grep -q etc/hosts; [ ! -e $q/etc/hosts ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
 		systemctl start postfix-resolvconf.path`},
-	{"the syslog daemon's file belongs to the chroot", `export conf=/etc/rsyslog.d/postfix-maint.conf; mv /etc/rsyslog.d/postfix.conf /root/; refused postfix-maint chroot check > /root/out 2>/dev/null
+	{"the syslog daemon's file belongs to the chroot", `export conf=/etc/rsyslog.d/postfix-maint.conf; grep -qx "input(type=\"imuxsock\" Socket=\"$q/dev/log\")" $conf; cp -a $conf /root/conf
+		refused grep -v '^#' /etc/rsyslog.d/postfix.conf; eventually test -S $q/dev/log; rm $conf; refused postfix-maint chroot check > /root/out 2>/dev/null
 		[ "$(grep -v ^foreign /root/out)" = "stale $conf" ]; refused postfix-maint chroot check --json > /root/out 2>/dev/null
 		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{syslog}}" ne $ENV{conf}' /root/out
-		[ "$(postfix-maint chroot sync --dry-run)" = "would update $conf" ]; [ "$(postfix-maint chroot sync)" = "updated $conf" ]; [ -e $conf ]
+		[ "$(postfix-maint chroot sync --dry-run)" = "would update $conf" ]; [ "$(postfix-maint chroot sync)" = "updated $conf" ]; cmp $conf /root/conf
 		[ "$(postfix-maint chroot sync)" = 'nothing to do' ]; postfix-maint chroot check; systemctl stop rsyslog syslog.socket
 		postfix-maint chroot check --json | perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit !grep /not listen on/, @{$r->{warnings}}'
-		systemctl start rsyslog; mv /root/postfix.conf /etc/rsyslog.d/; postfix-maint chroot sync; [ ! -e $conf ]; postfix-maint chroot check`},
+		systemctl start rsyslog; cp -a /etc/rsyslog.d/postfix.conf /root; echo "\$AddUnixListenSocket $q/dev/log" >> /etc/rsyslog.d/postfix.conf
+		postfix-maint chroot sync; [ ! -e $conf ]; postfix-maint chroot check; [ "$(postfix-maint chroot sync)" = 'nothing to do' ]
+		mv /root/postfix.conf /etc/rsyslog.d/; postfix-maint chroot sync; cmp $conf /root/conf; postfix-maint chroot check`},
+	{"nothing in a directory of another account's is named to the syslog daemon, which is said, and is again once it is root's", `conf=/etc/rsyslog.d/postfix-maint.conf
+		cd $q; find . -printf '%U:%G %p\n' > /root/owners; cd /; mkdir -m 700 /root/swap; (umask 077; echo own > /root/swap/log); chown -R postfix $q
+		told() { journalctl --no-pager -u postfix@- | grep -q 'told to listen.*(chown root)'; }; systemctl restart postfix; eventually told; refused grep -r $q /etc/rsyslog.conf /etc/rsyslog.d
+		systemctl restart rsyslog; eventually gone $q/dev/log; postfix-maint chroot sync 2>&1 >/dev/null | grep "\"$q\", which belongs to the account.*(chown root)"
+		runuser -u postfix -- sh -c "mv $q/dev $q/d; ln -s /root/swap $q/dev"
+		[ -z "$(postfix-maint chroot sync 2>/dev/null | grep rsyslog)" ]; systemctl reset-failed rsyslog; systemctl restart rsyslog
+		[ "$(cat /root/swap/log; stat -c '%a %U' /root/swap/log)" = "own
+600 root" ]; refused grep "$q/dev\|/root/swap" /proc/net/unix; postfix-maint chroot check 2>&1 | grep '(chown root)'
+		rm $q/dev; mv $q/d $q/dev; cd $q; while read -r o p; do if [ -e "$p" ] || [ -L "$p" ]; then chown -h "$o" "$p"; fi; done < /root/owners; cd /; postfix-maint chroot sync
+		cmp $conf /root/conf; eventually test -S $q/dev/log; logger -u $q/dev/log root is again; eventually grep -q 'root is again' /var/log/syslog; postfix-maint chroot check
+		[ "$(postfix-maint chroot sync)" = 'nothing to do' ]`},
 	{"on is on where the column is -, off is off", `cp /etc/postfix/master.cf /root/; postconf -e compatibility_level=2; postconf -F '*/*/chroot=-'
 		systemctl restart postfix; eventually rooted pickup /; postfix-maint chroot status | grep -q '^chroot *off'
 		postfix-maint chroot on --dry-run | grep -q '^+pickup'; rooted pickup /; postfix-maint chroot on; eventually rooted pickup $q
@@ -93,22 +108,44 @@ var care = []struct{ name, script string }{
 		echo x | sendmail root; eventually grep -q 'postfix/pickup.*from=<root>' /var/log/mail.log; [ ! -e $q/etc ]
 		systemctl stop postfix; rm -rf $q; mv /srv/queue $q; postconf -X queue_directory; systemctl start postfix; postfix-maint chroot sync >/dev/null`},
 	{"off leaves no files of ours, and stays off over an upgrade", `postfix-maint chroot off; eventually rooted pickup /; [ -e $q/etc/own ]
+		refused grep -r $q /etc/rsyslog.conf /etc/rsyslog.d; eventually gone $q/dev/log
 		[ "$(find $q/etc $q/usr $q/lib $q/lib64 -type f 2>/dev/null)" = $q/etc/own ] || die "$(find $q/etc $q/usr $q/lib -type f)"
 		apt-get install -y --reinstall postfix >/dev/null 2>&1; dpkg-reconfigure -f noninteractive postfix; systemctl restart postfix
 		postfix-maint chroot status | grep -q '^chroot *off'; [ "$(find $q/etc $q/usr -type f 2>/dev/null)" = $q/etc/own ]
-		cp /root/master.cf /etc/postfix/; systemctl restart postfix; [ -e $q/etc/resolv.conf ]`},
+		cp /root/master.cf /etc/postfix/; systemctl restart postfix; [ -e $q/etc/resolv.conf ]; postfix-maint chroot sync; eventually test -S $q/dev/log`},
 	{"a hostile queue directory", `rm -rf $q/etc $q/usr $q/lib $q/dev; mkdir -p $q/etc /root/lib $q/$lib; echo victim > /root/victim
 		ln -s /etc/shadow $q/etc/resolv.conf; mkfifo $q/etc/hosts; ln /root/victim $q/etc/services; mkdir -p $q/etc/nsswitch.conf/x
 		mknod $q/etc/localtime c 1 5; ln -s /root/victim $q/$lib/libgcc_s.so.1; ln -s /dev $q/dev; ln -s /root/lib $q/lib; ln -s /etc/ssl $q/etc/ssl
 		mkfifo $q/etc/host.conf; ln -s . $q/usr/loop
-		before=$(tree /etc /root /lib64); dev=$(ls -l /dev | md5sum)
+		before=$(tree /etc/[!r]* /etc/r[!s]* /root /lib64); dev=$(ls -l /dev | md5sum)
 		timeout 20 /usr/libexec/postfix-maint/configure-instance -; timeout 20 /usr/libexec/postfix-maint/configure-instance --resolver
 		timeout 20 postfix-maint chroot check >/dev/null 2>&1 || [ $? -eq 1 ]
-		[ "$before" = "$(tree /etc /root /lib64)" ] || die the host was changed; [ "$dev" = "$(ls -l /dev | md5sum)" ]; [ "$(cat /root/victim)" = victim ]
+		[ ! -e /etc/rsyslog.d/postfix-maint.conf ]; [ "$before" = "$(tree /etc/[!r]* /etc/r[!s]* /root /lib64)" ] || die the host was changed; [ "$dev" = "$(ls -l /dev | md5sum)" ]; [ "$(cat /root/victim)" = victim ]
 		cmp /etc/resolv.conf $q/etc/resolv.conf; cmp /etc/hosts $q/etc/hosts; cmp /etc/services $q/etc/services; [ ! -L $q/etc/resolv.conf ]
 		[ -z "$(find $q -xdev -type f -exec grep -l '^root:[^x]' {} +)" ]
 		timeout 60 systemctl restart postfix; timeout 60 postfix-maint chroot off >/dev/null 2>&1; [ "$(cat /root/victim)" = victim ]
-		[ -e /etc/ssl/certs/ca-certificates.crt ]; rm -rf $q/etc $q/usr $q/lib $q/dev; cp /root/master.cf /etc/postfix/; systemctl restart postfix`},
+		[ -e /etc/ssl/certs/ca-certificates.crt ]; rm -rf $q/etc $q/usr $q/lib $q/dev; cp /root/master.cf /etc/postfix/; systemctl restart postfix; postfix-maint chroot sync`},
+	{"nobody's lock keeps nothing from starting", `fill >/dev/null; for f in $q $q/etc $q/etc/hosts $q/pid; do runuser -u nobody -- flock $f sleep 300 & done
+		refused runuser -u nobody -- flock -n /run/postfix-maint true; eventually refused runuser -u nobody -- flock -n $q true; echo '10.9.9.8 eight' >> /etc/hosts
+		timeout 25 /usr/libexec/postfix-maint/configure-instance --resolver; cmp /etc/hosts $q/etc/hosts; systemctl restart postfix; systemctl is-active postfix@-
+		timeout 25 postfix-maint chroot check; kill $(jobs -p)`},
+	{"nobody's settings are nobody's, and no byte of root's keeps Postfix from starting", `d=/etc/default/postfix; echo 'chroot_extra_files=/etc/shadow' > $d
+		chown nobody $d; fill 2>&1 | grep -q "$d"; [ ! -e $q/etc/shadow ]; chown root $d; chmod 666 $d; fill >/dev/null 2>&1; [ ! -e $q/etc/shadow ]; chmod 644 $d
+		echo '. /etc/shadow' > $d; fill > /root/out 2>&1; grep -q /etc/shadow:1: /root/out; if cut -d: -f1,2 /etc/shadow | grep -qwFf - /root/out; then die printed; fi
+		printf 'x=1; # gr\374n\n; \344\n>/dev/null\n' > $d; systemctl restart postfix; systemctl is-active postfix@-; rm $d; fill >/dev/null`},
+	{"a queue directory of the host's is refused before a byte is written", `cp -a /etc/postfix/main.cf /root/; mkdir -p /srv/bound; mount --bind / /srv/bound
+		for d in / /etc /var /var/spool /etc/postfix /usr /srv/bound; do postconf -e queue_directory=$d; before=$(tree /etc /root /usr/lib/postfix; ls -a /)
+		for c in 'chroot sync' 'chroot off' 'chroot on' 'chroot check'; do refused postfix-maint $c > /root/said 2>&1; grep -q "cannot use \"$d\"" /root/said; rm /root/said; done
+		refused fill 2>/dev/null; refused /usr/libexec/postfix-maint/configure-instance --resolver 2>/dev/null; /etc/resolvconf/update-libc.d/postfix
+		[ "$before" = "$(tree /etc /root /usr/lib/postfix; ls -a /)" ] || die "$d: the host was changed"; done; umount /srv/bound; cp -a /root/main.cf /etc/postfix/; fill >/dev/null`},
+	{"an account postfix that owns the queue directory leads root nowhere", `cp -a $q /root/q; chown -R postfix: $q; postfix-maint chroot sync >/dev/null 2>&1 || :; before=$(tree /etc/[!p]* /etc/p[!o]* /usr/lib /root/victim)
+		runuser -u postfix -- sh -c "cd $q; rm -f etc/hosts etc/services etc/nsswitch.conf pid/master.pid; mkfifo etc/hosts pid/master.pid; ln -s /etc/shadow etc/services
+		truncate -s 1T etc/nsswitch.conf; ln -s /etc .postfix-maint-tmp.etc.X; mkfifo .postfix-maint-tmp.usr.X; i=0; while [ \$i -lt 400 ]; do mkdir d && cd d; i=\$((i+1)); done"
+		timeout 60 /usr/libexec/postfix-maint/configure-instance --resolver >/dev/null 2>&1 || [ $? = 1 ]; rm $q/pid/master.pid; cp /root/q/pid/master.pid $q/pid
+		cd $q; runuser -u postfix -- perl -e 'while (1) { for (qw(etc usr)) { rename $_, "x$_"; symlink "/$_", $_; unlink $_; rename "x$_", $_; select undef, undef, undef, 0.001 } }' & cd /
+		for c in sync check off on check; do timeout 60 postfix-maint chroot $c >/dev/null 2>&1 || [ $? = 1 ] || die $c; timeout 60 /usr/libexec/postfix-maint/configure-instance >/dev/null 2>&1 || [ $? = 1 ]; done
+		pkill -u postfix perl; [ "$before" = "$(tree /etc/[!p]* /etc/p[!o]* /usr/lib /root/victim)" ] || die the host was changed; [ -z "$(find $q -type f -exec grep -l '^root:[^x]' {} +)" ]
+		systemctl stop postfix; rm -rf $q; cp -a /root/q $q; cp /root/master.cf /etc/postfix/; systemctl start postfix; postfix-maint chroot sync >/dev/null; postfix-maint chroot check`},
 	{"a removal leaves what is mounted in the chroot, and the administrator's files", `mkdir -p $q/dev/m $q/etc/m; mount --bind /etc/ssl $q/etc/m
 		mount --bind /etc/pam.d $q/dev/m; echo own > $q/etc/own; before=$(tree /etc/ssl /etc/pam.d)
 		apt-get remove -y postfix >/dev/null 2>&1; [ "$before" = "$(tree /etc/ssl /etc/pam.d)" ]; [ "$(cat $q/etc/own)" = own ]; [ ! -e $q/etc/resolv.conf ]

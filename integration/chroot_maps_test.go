@@ -135,11 +135,19 @@ func secrets(ctx context.Context, t *testing.T, h *hosts.Host) {
 // kept lists the files that are ours in the primary instance's queue directory.
 func kept(ctx context.Context, t *testing.T, h *hosts.Host) []string {
 	t.Helper()
-	var list struct {
-		Files map[string]string `json:"files"`
+	ours := map[string]bool{}
+	for _, file := range []string{"-", "-+"} { // the list, and what changed since it was written
+		var list struct {
+			Files map[string]*string `json:"files"`
+		}
+		if err := json.Unmarshal([]byte(sh(ctx, t, h, "cat /var/lib/postfix-maint/chroot/"+file+" 2>/dev/null || echo {}")), &list); err != nil {
+			t.Fatal(err)
+		}
+		for name, line := range list.Files {
+			if ours[name] = true; line == nil {
+				delete(ours, name)
+			}
+		}
 	}
-	if err := json.Unmarshal([]byte(sh(ctx, t, h, "cat /var/lib/postfix-maint/chroot/-")), &list); err != nil {
-		t.Fatal(err)
-	}
-	return slices.Sorted(maps.Keys(list.Files))
+	return slices.Sorted(maps.Keys(ours))
 }

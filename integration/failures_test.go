@@ -173,12 +173,14 @@ func testNames(t *testing.T) map[string]bool {
 	for _, s := range nssSteps {
 		names["TestChrootModules/"+s.name] = true
 	}
-	files, err := filepath.Glob("../*/*/*_test.go")
-	here, hereErr := filepath.Glob("*_test.go")
-	if err != nil || hereErr != nil || len(files) == 0 {
-		t.Fatalf("cannot find the tests: %v, %v", err, hereErr)
+	var files []string
+	for _, pattern := range []string{"../*/*/*/*_test.go", "../*/*/*_test.go", "../internal/*_test.go", "*_test.go"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("cannot find the tests %s: %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
-	files = append(files, here...)
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"postfix-maint/integration/measure"
 	"postfix-maint/integration/product"
 )
 
@@ -125,9 +126,9 @@ func TestThreeInstances(t *testing.T) {
 }
 
 // left lists what an instance called k leaves on a host, and what a command left unfinished.
-const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/rsyslog.d/postfix-maint.conf /etc/systemd/system/*.wants/postfix@*k* \
-	/etc/postfix/*.tmp /etc/postfix/.main* /var/lib/postfix-maint/chroot/postfix-k /var/lib/postfix-maint/instances/* 2>/dev/null || true
-	postmulti -l | grep postfix-k || true; systemctl list-units --all --plain --no-legend 'postfix@postfix-k*'`
+const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/systemd/system/*.wants/postfix@*k* \
+	/etc/postfix/*.tmp /etc/postfix/.main* /var/lib/postfix-maint/chroot/postfix-k* /var/lib/postfix-maint/instances/* 2>/dev/null || true
+	grep -l postfix-k /etc/rsyslog.d/* || true; postmulti -l | grep postfix-k || true; systemctl list-units --all --plain --no-legend 'postfix@postfix-k*'`
 
 // TestInstanceCommand makes, breaks, kills and removes an instance by our own command.
 func TestInstanceCommand(t *testing.T) {
@@ -188,9 +189,33 @@ func TestInstanceCommand(t *testing.T) {
 		if got := sh(ctx, t, h, left); got != "" {
 			t.Errorf("remove leaves %s", got)
 		}
+		asUpstream := "cmp" // Debian 12's postconf(1) adds settings in any order
+		if release == "bookworm" {
+			asUpstream = "same() { sort $1 >/tmp/1; sort $2 >/tmp/2; cmp /tmp/1 /tmp/2; }; same"
+		}
+		sh(ctx, t, h, "postconf -e mail_owner=postfix; "+skeletons+asUpstream+" /tmp/up/main.cf /tmp/our/main.cf")
+		sh(ctx, t, h, "postfix-maint instance remove our; postfix-maint instance remove up")
 		sh(ctx, t, h, words+"up postfix postfix@-; healthy")
 	})
 }
+
+// skeletons makes an instance by upstream's scripts and one by ours, while the primary one names an address that is not up, and compares
+// all but main.cf, which is left in /tmp under the same name. The log names in master.cf differ on purpose.
+const skeletons = `
+	postmulti -e init; postmulti -I postfix-up -e create
+	value=$(postconf -h inet_interfaces); postconf -e inet_interfaces=10.98.7.6
+	postfix-maint instance create our --disabled
+	postconf -e "inet_interfaces=$value"
+	[ "$(postconf -h multi_instance_directories)" = "/etc/postfix-up /etc/postfix-our" ]
+	for n in up our; do
+		mkdir /tmp/$n
+		for d in /etc /var/spool /var/lib; do find $d/postfix-$n -maxdepth 1 -printf "$d %P %M %u %g\n"; done | sort >/tmp/$n/dirs
+		sed "s/postfix-$n/postfix-NAME/" /etc/postfix-$n/main.cf >/tmp/$n/main.cf
+		sed 's|syslog_name=postfix/|syslog_name=${multi_instance_name?{$multi_instance_name}:{postfix}}/|' /etc/postfix-$n/master.cf >/tmp/$n/master.cf
+	done
+	diff /tmp/up/dirs /tmp/our/dirs
+	cmp /tmp/up/master.cf /tmp/our/master.cf
+	`
 
 // manyInstances lays a number of instances without services on the network beside one that Postfix made.
 const manyInstances = `postfix-maint instance create n1 --disabled >/dev/null
@@ -221,6 +246,18 @@ func TestManyInstances(t *testing.T) {
 		t.Logf("list: %v", time.Since(start).Round(time.Millisecond))
 		if n := strings.Count(table, " active "); n != 5 {
 			t.Errorf("%d are active, want 5:\n%s", n, table)
+		}
+		// What each costs must not grow with the number of the others.
+		for _, args := range [][]string{{"list"}, {"create", "more", "--disabled"}, {"remove", "more"}} {
+			opens, err := measure.Trace(ctx, h, "openat,openat2", append([]string{"postfix-maint", "instance"}, args...)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reads := strings.Count(strings.Join(opens, "\n"), `main.cf"`)
+			t.Logf("instance %s: a main.cf is opened %d times", args[0], reads)
+			if reads > 10*number || reads < number {
+				t.Errorf("instance %s opens a main.cf %d times, with %d instances", args[0], reads, number)
+			}
 		}
 		sh(ctx, t, h, "kill -9 $(cat /var/spool/postfix-n3/pid/master.pid); "+words+"up postfix@postfix-n2 postfix@postfix-n4")
 		await(ctx, t, h, "the killed one", "systemctl is-active postfix@postfix-n3")

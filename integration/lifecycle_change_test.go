@@ -33,8 +33,8 @@ var changes = []life{
 	},
 	{
 		name: "local only and back", start: ours, end: works,
-		do: `answer main_mailer_type 'Local only'; $reconfigure; has default_transport error; await greets
-			answer main_mailer_type 'Internet Site'; $reconfigure; has inet_interfaces all; has default_transport smtp`,
+		do: `postconf -e default_transport=smtp:; answer main_mailer_type 'Local only'; $reconfigure; has default_transport error; await greets
+			answer main_mailer_type 'Internet Site'; $reconfigure; has inet_interfaces all; has default_transport smtp:; has relay_transport relay`,
 	},
 	{
 		name: "satellite and back", start: ours, end: works,
@@ -43,12 +43,26 @@ var changes = []life{
 		check: "has inet_interfaces all\nhas relayhost ''",
 	},
 	{
+		name: "main.cf removed, and Postfix listens where the old one said", start: ours, end: works,
+		do: `postconf -e inet_interfaces=127.0.0.1; systemctl restart postfix; await greets; ss -ltnH | not grep '0.0.0.0:25 '
+			rm /etc/postfix/main.cf; $reconfigure`,
+		check: "has inet_interfaces all\nss -ltnH | grep '0.0.0.0:25 '",
+	},
+	{
+		name: "a relay that is set between config and postinst", start: ours, end: works,
+		do: `sed -i '2i [ -e /tmp/once ] || { touch /tmp/once; postfix-maint smarthost set --relay "[relay.example.test]:587" --tls encrypt > /tmp/set; }' \
+				/var/lib/dpkg/info/postfix.postinst
+			answer recipient_delim -; $reconfigure; grep relayhost /tmp/set`,
+		check: "has relayhost [relay.example.test]:587\nhas smtp_tls_security_level encrypt\nhas recipient_delimiter -\nhas inet_interfaces all\nhas default_transport smtp",
+	},
+	{
 		name: "no configuration", start: ours, end: works,
 		do: "answer main_mailer_type 'No configuration'; answer relayhost '[x.example.test]'; keep; $reconfigure", check: "kept",
 	},
 	{
 		name: "a value that Postfix refuses", start: ours, end: works,
-		do: "keep; answer mynetworks 10.0.0.0/33; answer relayhost '[x.example.test]'; $reconfigure", says: "WARNING.*mynetworks", check: "kept",
+		do: "answer mynetworks 10.0.0.0/33; answer relayhost '[x.example.test]'; $reconfigure", says: "WARNING.*mynetworks",
+		check: "! postconf -h mynetworks | grep 10.0.0\nhas relayhost [x.example.test]",
 	},
 	{
 		name: "two at once", start: ours, end: works,

@@ -108,6 +108,15 @@ var installs = []life{
 		check: "! postconf -hx mydestination | grep corp.example\nhas inet_interfaces loopback-only\nawait greets",
 	},
 	{
+		name: "mail waits for a relay host that a script names later", start: nothing, end: asChecked,
+		do: `answer main_mailer_type 'Satellite system'; install_ours; await greets
+			printf 'Subject: away\n\nx\n' | sendmail -f anna@mail.example.test x@elsewhere.test; await sh -c 'mailq | grep "no relay host is set"'
+			smtp-sink -u postfix 127.0.0.1:2525 100 >/dev/null 2>&1 & sink=$!
+			postconf -e 'relayhost=[127.0.0.1]:2525'; systemctl reload postfix; sleep 1; postqueue -f; await sh -c 'mailq | grep empty'
+			$reconfigure; kill $sink`,
+		says: "WARNING.*no relay host", check: "has default_transport smtp\nhas relay_transport relay\nhas relayhost [127.0.0.1]:2525",
+	},
+	{
 		name: "host names that no mail system can have", start: nothing, end: asChecked, off: true,
 		do: forbid + `dpkg -i /debs/m1/postfix-maint.deb
 			for name in 12345 1.2.3.4 "$(printf 'a%.0s' $(seq 64))" localhost dot; do

@@ -9,7 +9,7 @@ var removals = []life{
 		name: "removed with mail queued, and installed again", start: ours, end: works,
 		do: `edits; systemctl stop postfix; printf 'Subject: kept\n\nx\n' | timeout 20 sendmail anna; keep
 			dpkg -r postfix; ls /var/spool/postfix/maildrop/*; dpkg -i /debs/o1/postfix.deb`,
-		check: "kept\nawait grep -rqs '^Subject: kept' /var/mail /home/anna",
+		says: "mail is queued in /var/spool/postfix, which stays.*messages: 1", check: "kept\nawait grep -rqs '^Subject: kept' /var/mail /home/anna",
 	},
 	{name: "removed and purged", start: ours, end: purged, do: "dpkg -r postfix; dpkg -P postfix; dpkg -P postfix-maint"},
 	{name: "purged at once, with postfix-maint", start: ours, end: purged, do: "apt-get purge -y postfix postfix-maint"},
@@ -18,12 +18,16 @@ var removals = []life{
 		name: "purged where keys, own files and mail lie about", start: ours, end: asChecked,
 		do: `echo key > /etc/postfix/dkim.key; mkdir -p /etc/systemd/system/postfix@.service.d; printf '[Unit]\n' > /etc/systemd/system/postfix@.service.d/mine.conf
 			postsuper -h ALL; systemctl stop postfix; printf 'Subject: x\n\nx\n' | timeout 20 sendmail anna; echo mine > /var/spool/postfix/etc/mine
-			dpkg -P postfix`,
+			postfix-maint instance create out; systemctl mask --runtime --now postfix-takeover.path; systemctl stop postfix@postfix-out
+			INVOCATION_ID=x postfix -c /etc/postfix-out start; pgrep -x master
+			dpkg -P postfix > /root/said 2>&1; cat /root/said; not pgrep -x master; grep 'instance in /etc/postfix-out is kept' /root/said`,
 		says: "mail is queued",
 		check: `[ "$(cat /etc/postfix/dkim.key)" = key ]
 			[ -e /etc/systemd/system/postfix@.service.d/mine.conf ]
 			ls /var/spool/postfix/maildrop/*
 			[ "$(cat /var/spool/postfix/etc/mine)" = mine ]
+			[ -e /etc/postfix-out/main.cf ]
+			! find /etc/systemd -name 'postfix@postfix-out*' | grep .
 			[ ! -e /etc/postfix/main.cf ]`,
 	},
 	{

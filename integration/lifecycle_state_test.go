@@ -55,6 +55,13 @@ expect() { # PATH MODE OWNER
 	got=$(stat -c '%a %U:%G' "$1" 2>&1) || true
 	case "$got" in ${2%%|*}\ "$3" | ${2##*|}\ "$3") ;; *) echo "$1 is $got, should be $2 $3" ;; esac
 }
+# complaints [REGEXP]: what Postfix logged and should not have, but for REGEXP
+complaints() { grep -hE 'postfix.*(fatal|panic|error):' /var/log/mail.log | grep -vE "is not running\$|master_sigdeath: kill process group: No such process\$${1:+|$1}"; }
+# named N: so many lines name the primary's socket to rsyslogd
+named() {
+	out=$(grep -hE '^[^#]*/var/spool/postfix/dev/log' /etc/rsyslog.conf /etc/rsyslog.d/*.conf | wc -l)
+	[ "$out" = "$1" ] || { echo "the socket in the chroot is named $out times"; grep -r dev/log /etc/rsyslog.d; }
+}
 absent() { for f; do if [ -e "$f" ] || [ -L "$f" ]; then echo "$f is there"; fi; done; }
 state() { # UNIT STATE
 	got=$(systemctl is-active "$1") || true
@@ -92,7 +99,7 @@ func (e ending) script() string {
 		for _, m := range modes {
 			fmt.Fprintf(&s, "expect %s '%s' %s\n", m[0], m[1], m[2])
 		}
-		s.WriteString("out=$(postfix check 2>&1 | grep -vE '^updated|nobody takes the log'); [ -z \"$out\" ] || echo \"postfix check: $out\"\n")
+		s.WriteString("out=$(postfix check 2>&1 | grep -vE '^(updated|removed) |nobody takes the log'); [ -z \"$out\" ] || echo \"postfix check: $out\"\n")
 	}
 	s.WriteString(endings[e])
 	return s.String()
@@ -111,14 +118,16 @@ absent /var/lib/postfix-maint/pending.json /var/lib/postfix-maint/installing
 for p in $(pgrep -x pickup); do
 	case $(readlink "/proc/$p/root") in /var/spool/postfix | /var/spool/postfix-out) ;; *) echo "a pickup is not chrooted" ;; esac
 done
+named 1
 delivered
-out=$(grep -hE 'postfix.*(fatal|panic|error):' /var/log/mail.log | grep -vE 'is not running$|master_sigdeath: kill process group: No such process$'); [ -z "$out" ] || echo "mail.log: $out"
+out=$(complaints); [ -z "$out" ] || echo "mail.log: $out"
 `,
 	worksDebian: `
 await greets
 state postfix.service active
 [ "$(systemctl is-enabled postfix.service)" = enabled ] || echo "postfix.service is $(systemctl is-enabled postfix.service)"
 out=$(systemctl --failed --no-legend --plain); [ -z "$out" ] || echo "failed: $out"
+named 1; absent /etc/rsyslog.d/postfix-maint.conf
 delivered
 `,
 	stopped: `
@@ -129,7 +138,8 @@ absent /var/lib/postfix-maint/pending.json
 	removed: `
 greets && echo "port 25 answers"
 pgrep -x master >/dev/null && echo "a master runs"
-absent /usr/sbin/postfix /usr/lib/postfix/sbin/master
+absent /usr/sbin/postfix /usr/lib/postfix/sbin/master /etc/rsyslog.d/postfix-maint.conf
+named 0
 for f in /etc/postfix/main.cf /etc/postfix/master.cf /etc/aliases /etc/mailname /var/spool/postfix/maildrop; do
 	[ -e $f ] || echo "$f is gone"
 done

@@ -206,7 +206,8 @@ for p in postfix postfix-pcre postfix-lmdb; do
 done
 cp /packages/postfix-maint_*.deb /debs/m1/postfix-maint.deb
 cp /packages/postfix_*.deb /debs/o1/postfix.deb
-next /debs/o1/postfix.deb +maint1 +maint2 /debs/o1b/postfix.deb
+own=$(dpkg-deb -f /debs/o1/postfix.deb Version); own=+a${own##*+a}
+next /debs/o1/postfix.deb "$own" "$own.1" /debs/o1b/postfix.deb
 next /debs/m1/postfix-maint.deb "$(dpkg-deb -f /debs/m1/postfix-maint.deb Version)" 99 /debs/m2/postfix-maint.deb
 dpkg-deb -R /debs/o1b/postfix.deb /tmp/broken
 mkdir -p /tmp/broken/usr/bin; echo mine > /tmp/broken/usr/bin/strace

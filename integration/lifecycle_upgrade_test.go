@@ -2,6 +2,12 @@
 
 package integration
 
+// earlier makes a package as our layer was once: its conffile named the primary's socket to rsyslogd.
+const earlier = `ours=/etc/rsyslog.d/postfix-maint.conf; theirs=/etc/rsyslog.d/postfix.conf
+	dpkg-deb -R /debs/o1/postfix.deb /tmp/earlier; echo 'input(type="imuxsock" Socket="/var/spool/postfix/dev/log")' > /tmp/earlier$theirs
+	dpkg-deb --root-owner-group -Znone -b /tmp/earlier /tmp/earlier.deb > /dev/null; rm -r /tmp/earlier
+	`
+
 // upgrades are new versions and old ones, of our layer and Debian's.
 var upgrades = []life{
 	{
@@ -57,7 +63,7 @@ var upgrades = []life{
 		name: "Postfix would refuse to start: the old daemon goes on", start: ours, end: asChecked,
 		do: `postconf -MX postlog/unix-dgram; postconf -e maillog_file=/var/log/postfix.log; master > /tmp/master; keep
 			dpkg -i /debs/o1b/postfix.deb`,
-		says: "WARNING.*running mail system is kept", check: "kept\nsame_master\npgrep -x qmgr",
+		says: "WARNING.*the Postfix that runs is kept", check: "kept\nsame_master\npgrep -x qmgr",
 	},
 	{
 		name: "main.cf is a link to a file of an odd mode", start: ours, end: asChecked,
@@ -86,9 +92,21 @@ var upgrades = []life{
 		check: "grep -q 'by hand' /etc/init.d/postfix\ngrep -q 'by hand' /etc/rsyslog.d/postfix.conf\n! find /etc -name '*.dpkg-*' | grep .",
 	},
 	{
+		name: "a version whose conffile names the socket, and back", start: ours, end: works,
+		do: earlier + `dpkg -i /tmp/earlier.deb; named 1; absent $ours; dpkg -i /debs/o1b/postfix.deb; not grep -v '^#' $theirs; [ -e $ours ]; named 1
+			dpkg -i /tmp/earlier.deb; dpkg -i /debs/o1b/postfix.deb`,
+		check: "[ -S /var/spool/postfix/dev/log ]\n! find /etc -name '*.dpkg-*' | grep .",
+	},
+	{
+		name: "the same, edited: it stays, until the line is taken out", start: ours, end: works,
+		do: earlier + `dpkg -i /tmp/earlier.deb; echo '# by hand' >> $theirs; dpkg -i --force-confold /debs/o1b/postfix.deb; absent $ours; named 1
+			grep -q 'by hand' $theirs; postfix-maint chroot check; sed -i '/^input/d' $theirs; postfix-maint chroot sync; [ -e $ours ]`,
+		check: "[ -S /var/spool/postfix/dev/log ]",
+	},
+	{
 		name: "unpacking fails: the old version runs on", start: ours, end: works,
 		do: "edits; keep; master > /tmp/master; not dpkg -i /debs/broken/postfix.deb", says: "trying to overwrite",
-		check: "kept\nsame_master\n[ \"$(dpkg-query -Wf '${Version}' postfix | tail -c 2)\" = t1 ] || [ \"$(dpkg-query -Wf '${Version}' postfix | tail -c 7)\" = +maint1 ]",
+		check: "kept\nsame_master\n[ \"$(dpkg-query -Wf '${Version}' postfix)\" = \"$(dpkg-deb -f /debs/o1/postfix.deb Version)\" ]",
 	},
 	{
 		name: "the old prerm fails: the new one helps", start: ours, end: works,

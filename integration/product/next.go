@@ -7,7 +7,7 @@ import (
 )
 
 // NextVersion is a function for shell scripts in hosts: "next DEB DIR" writes a package into DIR under a version that no archive has yet,
-// with a 9 at its end, and so depending on packages of the same version. It sorts above the version itself and above its +maint1.
+// with a 9 at its end, and so depending on packages of the same version. It sorts above the version itself and above the adopted one of it.
 const NextVersion = `
 next() {
 	dpkg-deb -R "$1" /tmp/next
