@@ -70,9 +70,9 @@ func Add(data []byte, e Entry) []byte {
 	return append(out, e.String()+"\n"...)
 }
 
-// Remove takes out every entry for which drop holds.
+// Remove takes out every entry for which drop holds. What is left is never nil.
 func Remove(data []byte, drop func(Entry) bool) []byte {
-	var out []byte
+	out := []byte{}
 	for line := range bytes.Lines(data) {
 		if e, ok := parse(string(line)); !ok || !drop(e) {
 			out = append(out, line...)

@@ -14,6 +14,7 @@ import (
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // postmulti runs postmulti(1) with "-e action". It writes main.cf with mode 0644 and may change its owner; both are put back.
@@ -30,14 +31,12 @@ func (h *Host) postmulti(ctx context.Context, s *site, dir, action string, args 
 		attr := sysroot.Attr{Mode: sysroot.Exact(fi.Mode()), Force: true, Settled: true}
 		attr.UID, attr.GID = sysroot.Owner(fi)
 		kept = append(kept, func() error {
-			return sysroot.Again(func() error {
+			return transaction.One(h.Root, func() (*transaction.File, error) {
 				now, err := h.Root.See(name)
 				if err != nil || now.Missing { // destroyed
-					return err
+					return nil, err
 				}
-				attr.Seen = now
-				_, err = h.Root.WriteFile(name, now.Data, attr)
-				return err
+				return &transaction.File{Path: name, Seen: now, New: now.Data, Attr: attr}, nil
 			})
 		})
 	}
@@ -82,31 +81,24 @@ func (h *Host) edit(name string, edits ...maincf.Edit) error {
 
 // rework is edit with edits that depend on what the file says. What somebody else writes in between is never lost: then both are done anew.
 func (h *Host) rework(name string, decide func(*maincf.File) ([]maincf.Edit, error)) error {
-	return sysroot.Again(func() error { return h.reworkOnce(name, decide) })
-}
-
-func (h *Host) reworkOnce(name string, decide func(*maincf.File) ([]maincf.Edit, error)) error {
-	data, err := h.Root.ReadFile(name)
-	if err != nil {
-		return fmt.Errorf("cannot read configuration: %w", err)
-	}
-	f, err := maincf.Parse(data)
-	if err != nil {
-		return fmt.Errorf("cannot parse %q: %w", name, err)
-	}
-	edits, err := decide(f)
-	if err != nil {
-		return err
-	}
-	changed, err := f.Apply(edits...)
-	if err != nil || !changed {
-		return err
-	}
-	if _, err := h.Root.SweepTemp(name); err != nil {
-		return err
-	}
-	_, err = h.Root.WriteFile(name, f.Bytes(), sysroot.Attr{Settled: true, Seen: &sysroot.Seen{Data: data}})
-	return err
+	return transaction.One(h.Root, func() (*transaction.File, error) {
+		data, err := h.Root.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read configuration: %w", err)
+		}
+		f, err := maincf.Parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("cannot parse %q: %w", name, err)
+		}
+		edits, err := decide(f)
+		if err != nil {
+			return nil, err
+		}
+		if changed, err := f.Apply(edits...); err != nil || !changed {
+			return nil, err
+		}
+		return &transaction.File{Path: name, Seen: &sysroot.Seen{Data: data}, New: f.Bytes(), Attr: sysroot.Attr{Settled: true}}, nil
+	})
 }
 
 // unlist takes a configuration directory off the primary instance's list, without postmulti(1), which does nothing once a

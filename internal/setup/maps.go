@@ -12,6 +12,7 @@ import (
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // Maps registers map types and takes them out again, for the maintainer scripts of Debian's map packages (postfix-pcre and so
@@ -32,16 +33,15 @@ func (m Maps) Add(ctx context.Context, typ, build string) error {
 	if err != nil {
 		return err
 	}
-	var added bool
-	err = sysroot.Again(func() (err error) {
-		added, err = m.register(e)
-		return err
-	})
-	if err != nil {
+	var f *transaction.File
+	if err := transaction.One(m.Root, func() (_ *transaction.File, err error) {
+		f, err = m.register(e)
+		return f, err
+	}); err != nil {
 		return err
 	}
 	m.aliasDatabase(ctx, typ)
-	if used := m.users(typ); added && len(used) > 0 && m.Root.IsHost() {
+	if used := m.users(typ); f != nil && len(used) > 0 && m.Root.IsHost() {
 		m.reload(ctx)
 	}
 	return nil
@@ -52,24 +52,22 @@ func (m Maps) Remove(typ string) error {
 	if _, err := dynamicmaps.Debian(typ, ""); err != nil {
 		return err
 	}
-	return sysroot.Again(func() error { return m.remove(typ) })
+	return transaction.One(m.Root, func() (*transaction.File, error) { return m.remove(typ) })
 }
 
-func (m Maps) remove(typ string) error {
+// remove plans to take a type out.
+func (m Maps) remove(typ string) (*transaction.File, error) {
 	_, file, err := registry(m.Root, typ)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	old, err := m.Root.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	seen, err := m.Root.See(file)
 	if err != nil {
-		return fmt.Errorf("cannot read %q: %w", file, err)
+		return nil, fmt.Errorf("cannot read %q: %w", file, err)
 	}
-	data := dynamicmaps.Remove(old, func(e dynamicmaps.Entry) bool { return e.Type == typ && e.IsDebian() })
-	if len(data) == len(old) {
-		return nil
+	data := dynamicmaps.Remove(seen.Data, func(e dynamicmaps.Entry) bool { return e.Type == typ && e.IsDebian() })
+	if len(data) == len(seen.Data) {
+		return nil, nil
 	}
 	m.Say(fmt.Sprintf("taking map type %s out of %s", typ, file))
 	if used := m.users(typ); len(used) > 0 {
@@ -77,10 +75,9 @@ func (m Maps) remove(typ string) error {
 			strings.Join(used, ", "), typ))
 	}
 	if len(data) == 0 && file != paths.DynamicMaps {
-		_, err = m.Root.Remove(file)
-		return err
+		data = nil
 	}
-	return m.write(file, &sysroot.Seen{Data: old}, data)
+	return &transaction.File{Path: file, Seen: seen, New: data}, nil
 }
 
 // registry gives the files that Postfix reads, dynamicmaps.cf and dynamicmaps.cf.d/*.cf in its meta_directory, and the one that a
@@ -127,10 +124,11 @@ func registered(root *sysroot.Root, typ string) (known bool, home string, err er
 	return false, home, nil
 }
 
-func (m Maps) register(e dynamicmaps.Entry) (added bool, err error) {
+// register plans to register a type, nil where it is registered.
+func (m Maps) register(e dynamicmaps.Entry) (*transaction.File, error) {
 	known, home, err := registered(m.Root, e.Type)
 	if err != nil || known {
-		return false, err
+		return nil, err
 	}
 	if official, err := m.Root.ReadFile(paths.DynamicMapsTemplate); err == nil {
 		if line, ok := dynamicmaps.Find(official, e.Type); ok {
@@ -139,22 +137,14 @@ func (m Maps) register(e dynamicmaps.Entry) (added bool, err error) {
 	}
 	seen, err := m.Root.See(home)
 	if err != nil {
-		return false, fmt.Errorf("cannot read %q: %w", home, err)
+		return nil, fmt.Errorf("cannot read %q: %w", home, err)
 	}
 	data := seen.Data
 	if seen.Missing && home == paths.DynamicMaps {
 		data = []byte(dynamicmaps.Head)
 	}
 	m.Say(fmt.Sprintf("registering map type %s in %s", e.Type, home))
-	return true, m.write(home, seen, dynamicmaps.Add(data, e))
-}
-
-func (m Maps) write(file string, seen *sysroot.Seen, data []byte) error {
-	if _, err := m.Root.SweepTemp(file); err != nil { // of a run that was killed
-		return err
-	}
-	_, err := m.Root.WriteFile(file, data, sysroot.Attr{Mode: 0o644, Seen: seen})
-	return err
+	return &transaction.File{Path: home, Seen: seen, New: dynamicmaps.Add(data, e), Attr: sysroot.Attr{Mode: 0o644}}, nil
 }
 
 // aliasDatabase makes the alias database if main.cf has one of this type and it is due.

@@ -12,6 +12,7 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // socketPath is where a chrooted process looks for its syslog daemon (syslog(3)).
@@ -185,19 +186,18 @@ func (p *Plan) Apply(ctx context.Context) error {
 }
 
 func (p *Plan) apply(ctx context.Context, c Change) error {
-	due := true
-	if err := sysroot.Again(func() (err error) {
-		if due, err = p.latest(&c); err != nil || !due {
-			return err
-		}
-		return p.put(c.Path, c.old, c.new)
-	}); err != nil || !due {
+	var f *transaction.File
+	if err := transaction.One(p.host.Root, func() (_ *transaction.File, err error) {
+		f, err = p.latest(&c)
+		return f, err
+	}); err != nil || f == nil {
 		return err
 	}
 	// A file that syslog-ng refuses would keep it from starting; rsyslogd leaves out what it does not understand.
 	if c.daemon.service == "syslog-ng" && c.new != nil && p.host.Run != nil {
 		if err := p.host.Run(ctx, c.daemon.program, "--syntax-only"); err != nil {
-			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), p.put(c.Path, c.new, c.old))
+			back := transaction.One(p.host.Root, func() (*transaction.File, error) { return c.file(c.new, c.old), nil })
+			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), back)
 		}
 	}
 	if p.host.Restart == nil {
@@ -211,22 +211,22 @@ func (p *Plan) apply(ctx context.Context, c Change) error {
 	return p.host.Restart(ctx, c.daemon.service)
 }
 
-// latest works a change out anew from what the file says now: options are people's to edit. due is false where nothing is left to do.
-func (p *Plan) latest(c *Change) (due bool, err error) {
+// latest works a change out anew from what the file says now: options are people's to edit. nil is for nothing left to do.
+func (p *Plan) latest(c *Change) (_ *transaction.File, err error) {
 	now := &Plan{host: p.host}
 	if err := now.add(c.daemon, p.sockets); err != nil {
-		return false, err
+		return nil, err
 	}
 	if len(now.Changes) > 0 {
 		*c = now.Changes[0]
-		return true, nil
+		return c.file(c.old, c.new), nil
 	}
 	for _, w := range now.Warnings {
 		if !slices.Contains(p.Warnings, w) {
 			err = errors.Join(err, errors.New(w))
 		}
 	}
-	return false, err
+	return nil, err
 }
 
 // restoreLink gives /dev/log back to systemd-journald where it leads to a socket of ours; the init script makes it anew if it still is to.
@@ -245,18 +245,9 @@ func (p *Plan) restoreLink() error {
 	return err
 }
 
-// put makes a file that says old hold data, or be gone. An existing one keeps its owner and mode.
-func (p *Plan) put(name string, old, data []byte) error {
-	if _, err := p.host.Root.SweepTemp(name); err != nil {
-		return err
-	}
-	var err error
-	if data == nil {
-		_, err = p.host.Root.Remove(name)
-	} else {
-		_, err = p.host.Root.WriteFile(name, data, sysroot.Attr{Seen: &sysroot.Seen{Missing: old == nil, Data: old}})
-	}
-	return err
+// file is the file that says old and is to say text; nil is for none.
+func (c Change) file(old, text []byte) *transaction.File {
+	return &transaction.File{Path: c.Path, Seen: &sysroot.Seen{Missing: old == nil, Data: old}, New: text}
 }
 
 // Silent lists the sockets that the installed syslog daemon should have made and that are not there: it does not run, or something like

@@ -28,16 +28,6 @@ func (r *Root) See(p string) (*Seen, error) {
 	return &Seen{Data: data}, nil
 }
 
-// Again calls do, which reads a file, works out a new one and writes it with Seen, until nobody else writes in between, or the fifth time.
-func Again(do func() error) (err error) {
-	for range 5 {
-		if err = do(); !errors.Is(err, ErrChanged) {
-			return err
-		}
-	}
-	return err
-}
-
 // check compares a file with what was seen.
 func (s *Seen) check(dir *os.Root, name string) error {
 	if s == nil {

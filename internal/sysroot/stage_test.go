@@ -136,19 +136,3 @@ func TestRemoveEach(t *testing.T) {
 		t.Errorf("a directory with a file in it: %v", err)
 	}
 }
-
-// A write that somebody's edit came before is planned anew, but not for ever.
-func TestAgain(t *testing.T) {
-	for changes, want := range map[int]error{0: nil, 3: nil, 9: sysroot.ErrChanged} {
-		tries := 0
-		err := sysroot.Again(func() error {
-			if tries++; tries <= changes {
-				return sysroot.ErrChanged
-			}
-			return nil
-		})
-		if !errors.Is(err, want) || tries > 5 {
-			t.Errorf("%d edits: %v after %d tries, want %v", changes, err, tries, want)
-		}
-	}
-}

@@ -56,6 +56,9 @@ func child(dir, seed string) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasPrefix(seed, "one") {
+		return one(root)
+	}
 	if strings.HasPrefix(seed, "detour") {
 		_, err = host(root).Apply(context.Background(), detour(root, seed))
 		return err

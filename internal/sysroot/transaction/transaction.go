@@ -70,22 +70,17 @@ type Host struct {
 	Journal string // file that notes an unfinished one, in a directory that only root may write
 }
 
-// tries bounds how often Run plans anew: whoever edits a file four times while a command runs is told to come back.
-const tries = 4
-
 // Run plans and applies. Where a file was changed between the two it plans anew, so that the other one's edit and this one are both in
 // force. plan returns nil for nothing to do. Warnings are those of the plan that was applied.
 func (h Host) Run(ctx context.Context, plan func() (*Transaction, error)) (warnings []string, err error) {
-	for range tries {
-		var t *Transaction
-		if t, err = plan(); err != nil || t == nil {
-			return nil, err
+	err = anew(func() error {
+		t, err := plan()
+		if err == nil && t != nil {
+			warnings, err = h.Apply(ctx, t)
 		}
-		if warnings, err = h.Apply(ctx, t); !errors.Is(err, sysroot.ErrChanged) {
-			return warnings, err
-		}
-	}
-	return nil, fmt.Errorf("%w, again and again: try it later", err)
+		return err
+	})
+	return warnings, err
 }
 
 // turn is one swap of a file.
