@@ -5,6 +5,7 @@
 //	configure-instance --watch
 //	configure-instance --binds [INSTANCE]
 //	configure-instance --place PATH
+//	configure-instance --relay PATH --user USER
 //	configure-instance --master QUEUE_DIRECTORY|-
 //	configure-instance --strays
 //
@@ -17,6 +18,8 @@
 // need, a line "DIRECTORY PLACE" each: to be bind-mounted there, where no systemd makes a relay.
 //
 // systemd runs --place before it makes a socket: it exits 1 and says why if anybody but root decides what that name means.
+// It starts a relay to one of the host's sockets as --relay, which becomes systemd-socket-proxyd(8) with the rights of root, of the account that
+// owns the directory of PATH, or of USER if there are more accounts that decide what PATH means.
 // The scripts that stop, take over or look for a Postfix ask --master for the number of the master process, which a file of the queue
 // directory only claims; it exits 1 if none runs there. "-" is the queue directory of the instance; it exits 3 if files do not tell that.
 // --strays starts the unit of each instance that runs outside of it.
@@ -69,11 +72,13 @@ func parse(args []string, env func(string) string, stderr io.Writer) (t task, ok
 	flags.BoolVar(&t.binds, "binds", false, "list the directories to be mounted in the chroot where systemd does not run")
 	flags.BoolVar(&t.watch, "watch", false, "run --resolver whenever one of the files of name lookup changes, until ended")
 	flags.StringVar(&t.place, "place", "", "only tell whether nobody but root decides what this path means")
+	flags.StringVar(&t.relay, "relay", "", "become the relay from systemd's socket to this one")
+	flags.StringVar(&t.user, "user", "", "of the relay, where not one account alone decides what its path means")
 	flags.StringVar(&t.master, "master", "", "only print the number of the master process that works in this queue directory, - for the instance's")
 	flags.DurationVar(&t.within, "within", 0, "end after so long at the latest, with exit status 1")
 	flags.BoolVar(&t.strays, "strays", false, "only start the unit of each instance that runs outside of it")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --master DIR | --strays | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -107,6 +112,9 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	}
 	if t.watch && len(t.names) == 0 {
 		return follow(root, lookEvery, func() error { return refresh(stdout, stderr) }, stderr)
+	}
+	if t.relay != "" {
+		return t.passOn(root, stderr)
 	}
 	if t.place != "" || t.master != "" || t.strays {
 		return t.answer(root, stdout, stderr)
@@ -240,6 +248,7 @@ type task struct {
 	dir, mailConfig string
 	names           []string
 	place, master   string
+	relay, user     string
 	within          time.Duration
 	insts           []instance.Instance // with all, those of the host
 	shared          *chroot.Shared

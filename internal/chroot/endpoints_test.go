@@ -14,20 +14,25 @@ func TestUnreachableSockets(t *testing.T) {
 	for name, c := range map[string]struct {
 		main   string
 		listen string // in the queue directory
+		mode   os.FileMode
 		dead   bool
 		want   []string // parts of each sentence
 	}{
-		"no socket":            {},
-		"a port":               {main: "smtpd_milters = inet:127.0.0.1:8891\n"},
-		"one of Postfix's own": {main: "smtpd_recipient_restrictions = check_policy_service unix:private/policy\n"},
-		"a milter outside":     {main: milter, want: []string{`cannot reach the milter "/run/opendkim/opendkim.sock" (smtpd_milters, /etc/postfix/main.cf:3)`}},
-		"moved inside":         {main: milter, listen: "run/opendkim/opendkim.sock"},
-		"dead":                 {main: milter, listen: "run/opendkim/opendkim.sock", dead: true, want: []string{"nobody listens at"}},
-		"a policy":             {main: "smtpd_end_of_data_restrictions = check_policy_service unix:/run/quota\n", want: []string{`the policy service "/run/quota"`}},
+		"no socket":                         {},
+		"a port":                            {main: "smtpd_milters = inet:127.0.0.1:8891\n"},
+		"one of Postfix's own":              {main: "smtpd_recipient_restrictions = check_policy_service unix:private/policy\n"},
+		"a daemon's in Postfix's directory": {main: "smtpd_milters = unix:private/milter\n", listen: "private/milter"},
+		"none there":                        {main: "smtpd_milters = unix:private/milter\n", want: []string{`nobody listens at "/var/spool/postfix/private/milter", there is no such socket`}},
+		"none outside, of a service that is not chrooted": {main: "non_smtpd_milters = unix:/run/none\n", want: []string{`the milter "/run/none" (non_smtpd_milters, /etc/postfix/main.cf:3): nobody listens at "/run/none"`}},
+		"not permitted":    {main: milter, listen: "run/opendkim/opendkim.sock", mode: 0o066, want: []string{`the account postfix may not use "/var/spool/postfix/run/opendkim/opendkim.sock", which has the mode 0600`}},
+		"a milter outside": {main: milter, want: []string{`cannot reach the milter "/run/opendkim/opendkim.sock" (smtpd_milters, /etc/postfix/main.cf:3)`}},
+		"moved inside":     {main: milter, listen: "run/opendkim/opendkim.sock"},
+		"dead":             {main: milter, listen: "run/opendkim/opendkim.sock", dead: true, want: []string{"nobody listens at"}},
+		"a policy":         {main: "smtpd_end_of_data_restrictions = check_policy_service unix:/run/quota\n", want: []string{`the policy service "/run/quota"`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			root := host(t, map[string]string{"etc/postfix/main.cf": level + c.main, "etc/postfix/master.cf": chrooted})
+			root := shortHost(t, map[string]string{"etc/postfix/main.cf": level + c.main, "etc/postfix/master.cf": chrooted + "cleanup unix n - n - 0 cleanup\npolicy unix - n n - 0 spawn\n", "etc/passwd": postfixes})
 			if c.listen != "" {
 				file := filepath.Join(root.Dir(), queueDir, c.listen)
 				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -38,6 +43,9 @@ func TestUnreachableSockets(t *testing.T) {
 					t.Fatal(err)
 				}
 				l.SetUnlinkOnClose(false)
+				if err := os.Chmod(file, 0o666&^c.mode); err != nil {
+					t.Fatal(err)
+				}
 				if c.dead {
 					l.Close()
 				} else {
@@ -45,6 +53,9 @@ func TestUnreachableSockets(t *testing.T) {
 				}
 			}
 			res, err := plan(t, root).Inspect()
+			if c.mode != 0 {
+				needRoot(t)
+			}
 			if err != nil || len(res.Unreachable) != len(c.want) {
 				t.Fatalf("Inspect = %q, %v", res.Unreachable, err)
 			}
@@ -54,5 +65,21 @@ func TestUnreachableSockets(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A slip of the pen in a path is said with the one that is meant.
+func TestNearest(t *testing.T) {
+	const table = "Num       RefCount Protocol Flags    Type St Inode Path\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/opendkim/opendkim.sock\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/a/s\n0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/b/s\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 3 @/run/abstract\n0000000000000000: 00000003 00000000 00000000 0001 03 4 /run/connected\n0000000000000000: 00000003 00000000 00000000 0001 03 5\n"
+	for socket, want := range map[string]string{
+		"/run/opendkm/opendkim.sock": "/run/opendkim/opendkim.sock", "/var/run/dkim/opendkim.sock": "/run/opendkim/opendkim.sock", "/run/opendkim/opendkim.sokc": "/run/opendkim/opendkim.sock",
+		"/run/opendkim/opendkim.sock": "", "/run/none": "", "/run/connecte": "", "/run/c/s": "", "/x/y/s": "",
+	} {
+		if got := nearest(socket, listening(table)); got != want {
+			t.Errorf("for %q there is %q, want %q", socket, got, want)
+		}
 	}
 }

@@ -218,9 +218,6 @@ func (p *Plan) addClient(t table) {
 		p.addLDAP()
 	case "mysql":
 		p.addPlugins()
-		fallthrough
-	case "pgsql":
-		p.warnSocket(t, source["hosts"])
 	}
 }
 
@@ -245,27 +242,5 @@ func (p *Plan) addPlugins() {
 		if file := path.Join(dir, n.Name()); path.Ext(file) == ".so" {
 			p.addClosure(p.loader, elfdep.Lib{Name: n.Name(), Path: file, Dest: file}, "authentication of mysql:", "libc.so.6")
 		}
-	}
-}
-
-// warnSocket says what cannot work (failure C16): both client libraries take "localhost", which is the default, for a socket in the
-// host's file system.
-func (p *Plan) warnSocket(t table, hosts []string) {
-	if len(hosts) == 0 && path.IsAbs(t.name) {
-		hosts = []string{"localhost"}
-	}
-	for _, h := range hosts {
-		socket, unix := strings.CutPrefix(h, "unix:")
-		if !unix && h != "localhost" {
-			continue
-		}
-		if _, err := p.deps.Root.Stat(path.Join(p.Instance.QueueDir, socket)); unix && err == nil {
-			continue // the administrator has it in the chroot
-		}
-		advice := "use \"hosts = inet:127.0.0.1\""
-		if !t.proxied {
-			advice += ", or proxy:" + t.typ + ":" + t.name + " with an unchrooted proxymap"
-		}
-		p.warnf("%s:%s connects to %s by a socket that is not in the chroot: %s", t.typ, t.name, h, advice)
 	}
 }

@@ -22,7 +22,8 @@ type Relay struct {
 	Target string // the host's socket
 	Why    string
 
-	kind string // what answers there, in the name of the unit
+	kind   string // what answers there, in the name of the unit
+	client bool   // what answers looks at its client's account: it is to see Postfix's
 }
 
 // addLogins plans what SMTP AUTH of chrooted smtpd needs: sasldb's file, and a way to the sockets of saslauthd and Dovecot.
@@ -115,19 +116,16 @@ const placeOption = "--place"
 // place is the name of the relay's socket on the host.
 func (r Relay) place(p *Plan) string { return path.Join(p.Instance.QueueDir, r.Path) }
 
-// safe tells whether the relay's two names can be handed to other programs: they are root's alone, and a unit can hold them. Whoever
-// owned a directory on the way could put something else in the place of the socket between bind(2) and chown(2), which would then be
-// theirs, or lead Postfix's clients to any socket of the host.
+// safe tells whether the relay's names can be handed to systemd: a unit can hold them, and the place in the chroot is root's alone. Whoever
+// owned a directory on the way there could put something else in the place of the socket between bind(2) and chown(2), which would
+// then be theirs. The host's socket may be anybody's: the relay runs as who decides what that name means (configure-instance --relay).
 func (r Relay) safe(p *Plan) error {
 	for _, name := range []string{r.place(p), r.Target} {
 		if strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c == 0x7f || strings.ContainsRune("\"'\\$%;", c) }) {
 			return fmt.Errorf("%q has letters that a unit cannot hold", name)
 		}
-		if err := p.deps.Root.TrustedPlace(name); err != nil {
-			return err
-		}
 	}
-	return nil
+	return p.deps.Root.TrustedPlace(r.place(p))
 }
 
 // Binds gives the directories to be mounted in the chroot where systemd does not run, "from" and "to" one after the other, and says what
@@ -137,10 +135,14 @@ func (p *Plan) Binds() (binds [][2]string, warnings []string) {
 		if strings.HasPrefix(r.kind, socketKind) {
 			continue // its directory may hold more than the socket
 		}
-		err := r.safe(p)
 		to := path.Dir(r.place(p))
-		if err == nil {
-			err = p.deps.Root.Trusted(to)
+		err := r.safe(p)
+		for _, check := range []func() error{
+			func() error { return p.deps.Root.TrustedPlace(r.Target) }, func() error { return p.deps.Root.Trusted(to) },
+		} {
+			if err == nil {
+				err = check()
+			}
 		}
 		if err != nil {
 			warnings = append(warnings, fmt.Sprintf("%s will not work: %v", r.Why, err))
@@ -168,16 +170,22 @@ func (r Relay) command(p *Plan) []string {
 		"--socket-property=SocketUser=" + p.mailOwner, "--socket-property=SocketMode=0600",
 		"--socket-property=PartOf=" + p.Instance.Unit(),
 		"--property=PartOf=" + unit + ".socket",
-		"--property=ExecStartPre=+" + paths.ConfigureInstance + " " + placeOption + " " + r.Target,
+		// One that turns away because no daemon runs may be started anew for each connection.
+		"--property=StartLimitIntervalSec=0",
 	}
 	for _, property := range strings.Fields(relaySandbox) {
 		args = append(args, "--property="+property)
 	}
-	return append(args, paths.SocketProxy, "--exit-idle-time=5min", r.Target)
+	if r.client {
+		return append(args, "--property=CapabilityBoundingSet=", "--property=User="+p.mailOwner, paths.SocketProxy, "--exit-idle-time=5min", r.Target)
+	}
+	// To reach a socket in a directory that only a group may enter, and to become the account that the directory belongs to.
+	return append(args, "--property=CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_SETUID CAP_SETGID",
+		paths.ConfigureInstance, "--user", p.mailOwner, "--relay", r.Target)
 }
 
-// relaySandbox leaves the relay with what it needs: to reach a socket in a directory that only a group may enter.
-const relaySandbox = `CapabilityBoundingSet=CAP_DAC_OVERRIDE NoNewPrivileges=yes PrivateNetwork=yes PrivateDevices=yes
+// relaySandbox leaves the relay with what it needs.
+const relaySandbox = `NoNewPrivileges=yes PrivateNetwork=yes PrivateDevices=yes
 	ProtectSystem=strict ProtectHome=yes ProtectKernelTunables=yes ProtectKernelModules=yes ProtectControlGroups=yes
 	RestrictAddressFamilies=AF_UNIX RestrictNamespaces=yes LockPersonality=yes MemoryDenyWriteExecute=yes
 	SystemCallArchitectures=native SystemCallFilter=@system-service`

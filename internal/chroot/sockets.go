@@ -13,23 +13,25 @@ import (
 	"postfix-maint/internal/inventory"
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
 	"postfix-maint/internal/sysroot"
 )
 
 // socketKind begins the kind of a relay to a socket that main.cf or master.cf names; SASL has its own kinds.
 const socketKind = "socket-"
 
-// relayed are the uses that get a relay. No database: its server would take the relay, which runs as root, for its client, and what it lets
-// in by the peer's account (MariaDB's unix_socket, PostgreSQL's peer, OpenLDAP's EXTERNAL) would be root.
-var relayed = []inventory.Use{inventory.Milter, inventory.Policy, inventory.Delivery, inventory.Filter, inventory.Socketmap}
+// relayed are the uses that get a relay.
+var relayed = []inventory.Use{
+	inventory.Milter, inventory.Policy, inventory.Delivery, inventory.Filter, inventory.Socketmap, inventory.Database, inventory.Memcache,
+}
 
 // addSockets plans relays to the host's sockets that the parameters of chrooted services name. One that could not be safe is left to
-// "chroot check": the administrator may have an arrangement of his own. Tables are not read, so that a refresh costs no more by them.
+// "chroot check": the administrator may have an arrangement of his own.
 func (p *Plan) addSockets(conf *config) {
 	if !conf.namesSockets() {
 		return
 	}
-	for _, e := range p.endpoints(conf, nil) {
+	for _, e := range p.endpoints(conf, p.deps.Root.ReadTrusted) {
 		if !slices.Contains(relayed, e.Use) || !e.Outside(p.Instance.QueueDir) {
 			continue
 		}
@@ -43,12 +45,19 @@ func (p *Plan) addSockets(conf *config) {
 
 func socketRelay(e inventory.Endpoint) Relay {
 	kind := fmt.Sprintf("%s%x", socketKind, sha256.Sum256([]byte(e.Socket)))[:len(socketKind)+12]
-	return Relay{Path: rel(e.Socket), Target: e.Socket, Why: fmt.Sprintf("the %s of %s", e.Use, e.Service), kind: kind}
+	return Relay{
+		Path: rel(e.Socket), Target: e.Socket, Why: fmt.Sprintf("the %s of %s", e.Use, e.Service), kind: kind,
+		// MariaDB's unix_socket, PostgreSQL's peer and OpenLDAP's EXTERNAL let in by the client's account.
+		client: e.Use == inventory.Database,
+	}
 }
+
+// socketName finds what can name a socket: by itself, or in the file of a table.
+var socketName = pattern.New(`(unix|local|mysql|pgsql|ldap|memcache):`)
 
 // namesSockets tells whether a value can name a socket at all: most configurations have none, and cost nothing then.
 func (c *config) namesSockets() bool {
-	names := func(text string) bool { return strings.Contains(text, "unix:") || strings.Contains(text, "local:") }
+	names := func(text string) bool { return socketName().MatchString(text) }
 	return slices.ContainsFunc(c.main.Names(), func(name string) bool {
 		value, _ := c.main.Get(name)
 		return names(value)

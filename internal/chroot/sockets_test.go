@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -9,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/sysroot"
 )
 
 // Which sockets that the configuration names get a relay.
@@ -32,7 +36,7 @@ func TestSocketRelays(t *testing.T) {
 		"not chrooted":             {main: "smtpd_milters = unix:/run/m/a\n", master: nothing},
 		"a place of Postfix's own": {main: "smtpd_milters = unix:/private/a\n"},
 		"no name for a unit":       {main: "smtpd_milters = unix:/run/%n/a\n"},
-		"a database asks for root": {main: "smtpd_sender_login_maps = mysql:/etc/postfix/m.cf\ny = unix:\n"},
+		"a database":               {main: "smtpd_sender_login_maps = mysql:/etc/postfix/m.cf\n", want: []string{"/run/mysqld/s"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -82,7 +86,7 @@ func TestSocketRelayLife(t *testing.T) {
 	m.write(t, "etc/postfix/main.cf", level+"smtpd_milters = unix:/run/m/a\n")
 	expect("a directory for a daemon to come", nil)
 	l, err := net.Listen("unix", in(a))
-	if err != nil {
+	if err = errors.Join(err, os.Chmod(in(a), 0o666)); err != nil {
 		t.Fatal(err)
 	}
 	host := filepath.Join(root.Dir(), a)
@@ -133,16 +137,52 @@ func (m *manager) check(t *testing.T, want ...string) {
 	}
 }
 
-// A daemon's own directory, in which it could put anything, gets no relay as root, and the check says so.
-func TestSocketOfAnUntrustedDirectory(t *testing.T) {
+// A relay to a daemon's own directory, in which it could put anything, has no more rights than the daemon.
+func TestRelayAccount(t *testing.T) {
 	needRoot(t)
-	root := host(t, map[string]string{"etc/postfix/main.cf": level + "smtpd_milters = unix:/run/m/a\n", "etc/passwd": postfixes, "run/m/": ""})
-	if err := os.Chown(filepath.Join(root.Dir(), "run/m"), 65534, 65534); err != nil {
-		t.Fatal(err)
+	own := func(uid int) func(dir string) error { return func(dir string) error { return os.Chown(dir, uid, -1) } }
+	for name, c := range map[string]struct {
+		spoil func(dir string) error
+		want  sysroot.Account
+	}{
+		"root's":                 {own(0), sysroot.Account{}},
+		"a daemon's":             {own(104), sysroot.Account{UID: 104, GID: 105, Groups: []int{105, 106}}},
+		"of a dynamic user":      {own(61234), sysroot.Account{UID: 61234, GID: 65534}},
+		"of everybody":           {func(dir string) error { return os.Chmod(dir, 0o777) }, sysroot.Account{UID: 101, GID: 103, Groups: []int{103}}},
+		"a daemon's and another": {func(dir string) error { return errors.Join(os.Chown(dir, 104, 106), os.Chmod(dir, 0o775)) }, sysroot.Account{UID: 101, GID: 103, Groups: []int{103}}},
+	} {
+		root := host(t, map[string]string{"etc/passwd": postfixes + "opendkim:x:104:105::/:/\n", "etc/group": "opendkim:x:105:\nmore:x:106:a,opendkim\n", "run/m/": ""})
+		if err := c.spoil(filepath.Join(root.Dir(), "run/m")); err != nil {
+			t.Fatal(err)
+		}
+		got, err := RelayAccount(root, "/run/m/a", "postfix")
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v, %s", name, err, diff)
+		}
 	}
+	if as, err := RelayAccount(host(t, nil), "/run/none/a", "postfix"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no directory: %v, %v", as, err)
+	}
+}
+
+// A unit is given the rights that its relay needs, and a database's no other than Postfix's.
+func TestRelayUnits(t *testing.T) {
+	root := host(t, map[string]string{
+		"etc/postfix/main.cf": level + "smtpd_milters = unix:/run/m/a\nsmtpd_sender_login_maps = mysql:/etc/postfix/m.cf\n",
+		"etc/postfix/m.cf":    "hosts = unix:/run/m/b\n", "etc/passwd": postfixes,
+	})
 	p := plan(t, root)
-	r, err := p.Inspect()
-	if err != nil || len(p.Relays) != 0 || len(r.Unreachable) != 1 || !strings.Contains(r.Unreachable[0], "no relay leads there") {
-		t.Errorf("relays %v, said %q, %v", p.Relays, r.Unreachable, err)
+	for _, r := range p.Relays {
+		unit := strings.Join(r.command(p), " ")
+		as := "--user postfix --relay /run/m/a"
+		if r.client {
+			as = "--property=CapabilityBoundingSet= --property=User=postfix /usr/lib/systemd/systemd-socket-proxyd --exit-idle-time=5min /run/m/b"
+		}
+		if !strings.HasSuffix(unit, as) || r.client != (r.Target == "/run/m/b") {
+			t.Errorf("the relay to %s is made by %q, want %q", r.Target, unit, as)
+		}
+	}
+	if len(p.Relays) != 2 {
+		t.Errorf("relays %v", p.Relays)
 	}
 }

@@ -154,6 +154,7 @@ const (
 	InstanceTable  = "/run/systemd/generator/postfix-instances"
 	SocketProxy    = "/usr/lib/systemd/systemd-socket-proxyd"
 	TransientUnits = "/run/systemd/transient"
+	UnixSockets    = "/proc/net/unix" // the kernel's table of sockets
 )
 
 // systemd's unit files: the vendor's (Debian 12's package has them below /lib), the administrator's.

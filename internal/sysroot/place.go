@@ -3,6 +3,7 @@ package sysroot
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -13,13 +14,36 @@ import (
 // mount point of that name is the one that root made. It need not be there. Only then may root hand the name to another program, which
 // looks at it at a time of its own (systemd calls bind(2), and chown(2) after it). The error is an *UntrustedError, or of the system.
 func (r *Root) TrustedPlace(p string) error {
-	place := place{root: r, asked: p}
+	place := place{root: r, asked: p, self: os.Geteuid()}
 	return place.check(p)
+}
+
+// PlaceOwner gives the one account that beside root decides what the name p means, 0 if root alone does. A process that uses the name and
+// has no more rights than that account can be led nowhere that the account could not go by itself. The error is an *UntrustedError
+// where others decide as well, and of the system where the directory of p is not there: nobody knows then whose it will be.
+func (r *Root) PlaceOwner(p string) (uid int, err error) {
+	look := place{root: r, asked: p, self: os.Geteuid(), there: true}
+	err = look.check(p)
+	untrusted := (*UntrustedError)(nil)
+	if !errors.As(err, &untrusted) {
+		return 0, err
+	}
+	fi, e := r.Lstat(untrusted.At)
+	if e != nil {
+		return 0, e
+	}
+	if uid, _ = Owner(fi); uid == 0 {
+		return 0, err // a group, or everybody
+	}
+	look.self, look.links = uid, 0
+	return uid, look.check(p)
 }
 
 type place struct {
 	root  *Root
 	asked string
+	self  int  // whose names are as good as root's
+	there bool // the directory must be
 	links int
 }
 
@@ -31,7 +55,7 @@ func (w *place) check(p string) error {
 	p = strings.TrimRight(p, "/")
 	dir := p[:strings.LastIndexByte(p, '/')+1]
 	if dir == "" { // the root directory, or no absolute path: Trusted says so
-		return w.root.Trusted(w.asked)
+		return w.root.trusted(w.asked, w.self)
 	}
 	if err := w.dir(dir); err != nil {
 		return err
@@ -48,8 +72,8 @@ func (w *place) check(p string) error {
 
 // dir is for a directory in which nobody else may make names.
 func (w *place) dir(dir string) error {
-	err := w.root.Trusted(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	err := w.root.trusted(dir, w.self)
+	if errors.Is(err, fs.ErrNotExist) && !w.there {
 		return w.check(dir) // who could make it?
 	}
 	if untrusted := (*UntrustedError)(nil); errors.As(err, &untrusted) {

@@ -78,3 +78,58 @@ func errs(do ...func(dir string) error) func(dir string) error {
 		return errors.Join(all...)
 	}
 }
+
+// PlaceOwner finds the one account that may lead a name elsewhere, and nobody where there are more.
+func TestPlaceOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: files of other owners are made")
+	}
+	refused := &sysroot.UntrustedError{}
+	for name, c := range map[string]struct {
+		spoil func(dir string) error
+		path  string
+		err   any // nil, an error, or refused
+		root  bool
+	}{
+		"root's":                                 {path: "/run/m/s", root: true},
+		"a daemon's directory":                   {path: "/run/m/s", spoil: chown("run/m")},
+		"private":                                {path: "/run/m/s", spoil: errs(chown("run/m"), chmod("run/m", 0o700))},
+		"by a link":                              {path: "/var/m/s", spoil: chown("run/m")},
+		"a directory in a daemon's":              {path: "/run/m/d/s", spoil: chown("run/m")},
+		"a directory not there":                  {path: "/run/n/s", err: fs.ErrNotExist},
+		"one not there in a daemon's":            {path: "/run/m/n/s", spoil: chown("run/m"), err: fs.ErrNotExist},
+		"another's directory in a daemon's":      {path: "/run/m/d/s", spoil: errs(chown("run/m"), chownTo("run/m/d", 102)), err: refused},
+		"a daemon's link to a socket of a group": {path: "/run/m/l", spoil: errs(chown("run/m"), group("run/g", 0o775)), err: refused},
+		"a daemon's link to a socket of root's":  {path: "/run/m/l", spoil: chown("run/m")},
+		"a group may write":                      {path: "/run/m/s", spoil: errs(chown("run/m"), group("run/m", 0o775)), err: refused},
+		"like /tmp":                              {path: "/run/m/s", spoil: chmod("run/m", 0o777|fs.ModeSticky), err: refused},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := sysroottest.New(t, map[string]string{"run/m/s": "", "run/m/d/s": "", "run/m/l": "-> ../g/s", "run/g/s": "", "var": "-> run"})
+			if c.spoil != nil {
+				if err := c.spoil(r.Dir()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			uid, err := r.PlaceOwner(c.path)
+			switch want := c.err.(type) {
+			case *sysroot.UntrustedError:
+				if !errors.As(err, &want) {
+					t.Errorf("got %d, %v", uid, err)
+				}
+			case error:
+				if !errors.Is(err, want) {
+					t.Errorf("got %d, %v", uid, err)
+				}
+			default:
+				if err != nil || (uid == 0) != c.root {
+					t.Errorf("got %d, %v", uid, err)
+				}
+			}
+		})
+	}
+}
+
+func chownTo(name string, uid int) func(dir string) error {
+	return func(dir string) error { return os.Chown(dir+"/"+name, uid, -1) }
+}

@@ -30,7 +30,7 @@ func (e *UntrustedError) Error() string {
 // ReadTrusted is ReadFile for a file that steers what root does. Each directory and link on the way, and the file, must be root's (or this
 // process's own) and not be writable by others; else the error is an *UntrustedError. What is checked is what is read.
 func (r *Root) ReadTrusted(p string) ([]byte, error) {
-	fd, err := r.walk(p)
+	fd, err := r.walk(p, os.Geteuid())
 	if err != nil {
 		return nil, err
 	}
@@ -47,16 +47,19 @@ func (r *Root) ReadTrusted(p string) ([]byte, error) {
 // Trusted tells whether p, a file or directory, and each directory and link on the way to it are root's (or this process's own) and not
 // writable by others: nobody else can make the name mean something else afterwards, so it may be handed to another program. The
 // error is an *UntrustedError, or says what is not there.
-func (r *Root) Trusted(p string) error {
-	fd, err := r.walk(p)
+func (r *Root) Trusted(p string) error { return r.trusted(p, os.Geteuid()) }
+
+// trusted is Trusted with another account's names taken for as good as root's.
+func (r *Root) trusted(p string, self int) error {
+	fd, err := r.walk(p, self)
 	if err == nil {
 		unix.Close(fd)
 	}
 	return err
 }
 
-// walk opens p with O_PATH, one name after the other, each looked at by its descriptor.
-func (r *Root) walk(p string) (int, error) {
+// walk opens p with O_PATH, one name after the other, each looked at by its descriptor. What is the account's counts as root's.
+func (r *Root) walk(p string, self int) (int, error) {
 	if !path.IsAbs(p) {
 		return -1, fmt.Errorf("cannot open %q: not an absolute path", p)
 	}
@@ -64,7 +67,7 @@ func (r *Root) walk(p string) (int, error) {
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: r.dir, Err: err}
 	}
-	w := walker{asked: p, fds: []int{top}, names: []string{"/"}}
+	w := walker{asked: p, self: self, fds: []int{top}, names: []string{"/"}}
 	defer w.close()
 	if err := w.check(top); err != nil {
 		return -1, err
@@ -76,6 +79,7 @@ func (r *Root) walk(p string) (int, error) {
 // walker is a walk through a tree: the directories that are open, from the top down to where it is.
 type walker struct {
 	asked string
+	self  int
 	fds   []int
 	names []string
 	links int
@@ -155,7 +159,7 @@ func (w *walker) check(fd int) error {
 		_, err = w.fail(err)
 		return err
 	}
-	why := untrusted(st, os.Geteuid())
+	why := untrusted(st, w.self)
 	if why == "" {
 		why = listed(fd, st)
 	}
