@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -299,6 +300,28 @@ func TestEditedFilesStayAndDamagedOnesAreMadeAgain(t *testing.T) {
 	must(t, err)
 	if have, err := f.host.Root.ReadFile(paths.AptPin); err != nil || string(have) != pinText(500) {
 		t.Errorf("the pin is %q, %v", have, err)
+	}
+}
+
+// What somebody writes between the look at one of apt's files and its rename stays, as what was there before does.
+func TestEditsMadeMeanwhileStay(t *testing.T) {
+	t.Parallel()
+	for _, p := range []string{paths.AptSource, paths.AptPin, paths.AptConf} {
+		ctx, f := context.Background(), newHostFake(t, bookwormVersion)
+		f.host.Say = func(line string) {
+			if line == "write: "+p {
+				_, err := f.host.Root.MkdirAll(path.Dir(p), own(0o755))
+				must(t, err)
+				_, err = f.host.Root.WriteFile(p, []byte("mine"), sysroot.Attr{UID: os.Getuid(), GID: os.Getgid()})
+				must(t, err)
+			}
+		}
+		if _, err := f.host.Install(ctx); err == nil || !strings.Contains(err.Error(), p) {
+			t.Errorf("%s: the run ends with %v", p, err)
+		}
+		if have, err := f.host.Root.ReadFile(p); err != nil || string(have) != "mine" {
+			t.Errorf("%s is now %q, %v", p, have, err)
+		}
 	}
 }
 
