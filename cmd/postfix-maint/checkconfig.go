@@ -19,6 +19,7 @@ import (
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 func fixFlags() flags {
@@ -58,8 +59,8 @@ func printNotes(c *call, found *[]placedNote) error {
 	return nil
 }
 
-func fixConfigs(_ context.Context, c *call) error {
-	return fixConfig(c.root, c.StringSlice("fix"), c.dry(), c.stdout, c.stderr)
+func fixConfigs(ctx context.Context, c *call) error {
+	return fixConfig(ctx, c.root, c.StringSlice("fix"), c.dry(), c.stdout, c.stderr)
 }
 
 // placedNote is a note about one instance's files.
@@ -141,16 +142,16 @@ func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
 
 // fixConfig makes the edits of the given names in every instance that has such a note. All is worked out before the first byte is written:
 // a name that is none stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
-func fixConfig(root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
+func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
 	insts, broken := instance.List(root)
-	known := map[string]bool{}
-	var files []fixedFile
+	known, edited := map[string]bool{}, false
+	var dirs []string
 	for _, i := range insts {
-		some, err := planFix(root, i.ConfigDir, names, known, stderr)
-		if err != nil {
+		if _, _, err := planFix(root, i.ConfigDir, names, known, io.Discard); err != nil {
 			broken = append(broken, err)
+		} else {
+			dirs = append(dirs, i.ConfigDir)
 		}
-		files = append(files, some...)
 	}
 	var unknown []string
 	for _, name := range names {
@@ -161,16 +162,22 @@ func fixConfig(root *sysroot.Root, names []string, dry bool, stdout, stderr io.W
 	if len(unknown) > 0 {
 		return errors.Join(errors.New(strings.Join(unknown, "; ")+"; nothing is edited"), errors.Join(broken...))
 	}
-	for _, f := range files {
-		fmt.Fprint(stdout, f.diff)
-		if dry {
-			continue
-		}
-		if _, err := root.WriteFile(f.path, f.data, sysroot.Attr{Mode: 0o644, Settled: true, Seen: f.seen}); err != nil {
-			broken = append(broken, fmt.Errorf("cannot write %q: %w", f.path, err))
+	for _, dir := range dirs {
+		_, err := transactions(root).Run(ctx, func() (*transaction.Transaction, error) {
+			t, changes, err := planFix(root, dir, names, known, stderr)
+			for _, ch := range changes {
+				fmt.Fprint(stdout, ch.Diff)
+			}
+			if edited = edited || t != nil; dry {
+				t = nil
+			}
+			return t, err
+		})
+		if err != nil {
+			broken = append(broken, fmt.Errorf("cannot edit %q: %w", dir, err))
 		}
 	}
-	if !dry && len(files) > 0 {
+	if !dry && edited {
 		fmt.Fprintln(stdout, "Postfix takes it up with \"systemctl reload postfix\"")
 	}
 	if len(broken) > 0 {
@@ -179,24 +186,14 @@ func fixConfig(root *sysroot.Root, names []string, dry bool, stdout, stderr io.W
 	return nil
 }
 
-// fixedFile is a file as an edit makes it.
-type fixedFile struct {
-	path, diff string
-	seen       *sysroot.Seen
-	data       []byte
-}
-
-// planFix works out the edits of one instance, master.cf first: a setting may need a service, no service needs a setting. known gets the
-// names that are notes here.
-func planFix(root *sysroot.Root, dir string, names []string, known map[string]bool, stderr io.Writer) (files []fixedFile, err error) {
+// planFix plans the edits of one instance, master.cf first: a setting may need a service, no service needs a setting. nil is for nothing to
+// do. known gets the names that are notes here.
+func planFix(root *sysroot.Root, dir string, names []string, known map[string]bool, stderr io.Writer) (t *transaction.Transaction, changes []transaction.Change, err error) {
 	c, err := readConfig(root, dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	seen := map[string][]byte{"main.cf": c.Main.Bytes()}
-	if c.Master != nil {
-		seen["master.cf"] = c.Master.Bytes()
-	}
+	seen := configTexts(c)
 	for _, n := range notes.Check(c) {
 		if !slices.Contains(names, n.Name) {
 			continue
@@ -205,21 +202,32 @@ func planFix(root *sysroot.Root, dir string, names []string, known map[string]bo
 		if n.Offer == "" {
 			warn(stderr, []string{fmt.Sprintf("%s: %s: only you can decide what to write instead: %s", dir, n.Setting, n.Reason)})
 		} else if err := n.Apply(c); err != nil {
-			return nil, fmt.Errorf("cannot edit %q: %w", dir, err)
+			return nil, nil, fmt.Errorf("cannot edit %q: %w", dir, err)
 		}
 	}
-	now := map[string][]byte{"main.cf": c.Main.Bytes()}
-	if c.Master != nil {
-		now["master.cf"] = c.Master.Bytes()
-	}
+	now := configTexts(c)
 	for _, name := range []string{"master.cf", "main.cf"} {
 		if string(now[name]) == string(seen[name]) {
 			continue
 		}
-		files = append(files, fixedFile{
-			path: dir + "/" + name, seen: &sysroot.Seen{Data: seen[name]}, data: now[name],
-			diff: maincf.Diff(dir+"/"+name, seen[name], now[name], now["main.cf"], now["master.cf"]),
+		if t == nil {
+			t = &transaction.Transaction{Title: fmt.Sprintf("the outdated settings in %q", dir)}
+		}
+		f := path.Join(dir, name)
+		t.Files = append(t.Files, transaction.File{
+			Path: f, Seen: &sysroot.Seen{Data: seen[name]}, New: now[name], Attr: sysroot.Attr{Mode: 0o644, Settled: true},
 		})
+		diff := maincf.Diff(f, seen[name], now[name], now["main.cf"], now["master.cf"])
+		changes = append(changes, transaction.Change{What: "change " + f, Path: f, Diff: diff})
 	}
-	return files, nil
+	return t, changes, nil
+}
+
+// configTexts are the files of a configuration that an edit may change.
+func configTexts(c *notes.Config) map[string][]byte {
+	texts := map[string][]byte{"main.cf": c.Main.Bytes()}
+	if c.Master != nil {
+		texts["master.cf"] = c.Master.Bytes()
+	}
+	return texts
 }

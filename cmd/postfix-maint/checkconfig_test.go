@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
+	"os"
 	"strings"
 	"testing"
 
@@ -24,13 +26,13 @@ func TestCheckConfig(t *testing.T) {
 		t.Fatalf("notes %+v, warnings %q", found, warnings)
 	}
 	var out, errs bytes.Buffer
-	if err := fixConfig(root, []string{"milter-protocol"}, true, &out, &errs); err != nil {
+	if err := fixConfig(t.Context(), root, []string{"milter-protocol"}, true, &out, &errs); err != nil {
 		t.Fatal(err)
 	}
 	if data, _ := root.ReadFile("/etc/postfix/main.cf"); string(data) != main || !strings.Contains(out.String(), "-milter_protocol") {
 		t.Errorf("a dry run wrote %q and said %q", data, out.String())
 	}
-	if err := fixConfig(root, []string{"milter-protocol"}, false, &out, &errs); err != nil {
+	if err := fixConfig(t.Context(), root, []string{"milter-protocol"}, false, &out, &errs); err != nil {
 		t.Fatal(err)
 	}
 	if data, _ := root.ReadFile("/etc/postfix/main.cf"); string(data) != strings.Replace(main, "milter_protocol = 2 \n", "", 1) {
@@ -39,7 +41,7 @@ func TestCheckConfig(t *testing.T) {
 	if found, _ := checkConfigs(root, notes.Rename{}); len(found) != 1 || found[0].Name != "smtpd-tls-level" {
 		t.Errorf("afterwards: %+v", found)
 	}
-	if err := fixConfig(root, []string{"milter-protocol"}, false, &out, &errs); err == nil {
+	if err := fixConfig(t.Context(), root, []string{"milter-protocol"}, false, &out, &errs); err == nil {
 		t.Error("an edit that nobody needs is no error")
 	}
 }
@@ -88,7 +90,7 @@ func TestFixWithABrokenNeighbour(t *testing.T) {
 			})
 			for _, dry := range []bool{true, false} {
 				var out, errs bytes.Buffer
-				err := fixConfig(root, strings.Fields(c.names), dry, &out, &errs)
+				err := fixConfig(t.Context(), root, strings.Fields(c.names), dry, &out, &errs)
 				if err == nil || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("dry %v: %v, want an error about %s", dry, err, c.says)
 				}
@@ -98,6 +100,57 @@ func TestFixWithABrokenNeighbour(t *testing.T) {
 						t.Errorf("dry %v: %s is %q", dry, dir, data)
 					}
 				}
+			}
+		})
+	}
+}
+
+// writes calls do before the first byte.
+type writes struct {
+	bytes.Buffer
+	do func()
+}
+
+func (w *writes) Write(p []byte) (int, error) {
+	if w.do != nil {
+		w.do()
+		w.do = nil
+	}
+	return w.Buffer.Write(p)
+}
+
+// What somebody writes between the plan of an edit and its moment stays, and the two files of the edit change both or not at all.
+func TestFixKeepsWhatIsWrittenMeanwhile(t *testing.T) {
+	needsRoot(t)
+	for name, c := range map[string]struct {
+		by      map[string]string // what somebody writes, by file
+		main    string
+		chroots bool
+		fails   bool
+	}{
+		"an edit of main.cf":   {map[string]string{"main.cf": "by_hand = 1\n"}, "by_hand = 1\ncompatibility_level = 3.6\n", true, false},
+		"an edit of master.cf": {map[string]string{"master.cf": "smtp inet n - - - - smtpd\nown unix n - n - - /opt/own\n"}, "alias_maps =\ncompatibility_level = 3.6\n", true, false},
+		"half an edit":         {map[string]string{"main.cf": "none\n"}, "none\n", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, map[string]string{
+				"etc/postfix/main.cf": "alias_maps =\n", "etc/postfix/master.cf": "smtp inet n - - - - smtpd\n", "var/lib/": "",
+			})
+			out := &writes{do: func() {
+				for file, text := range c.by {
+					if err := os.WriteFile(root.Dir()+"/etc/postfix/"+file, []byte(text), 0o644); err != nil {
+						t.Error(err)
+					}
+				}
+			}}
+			err := fixConfig(t.Context(), root, []string{"compatibility-level"}, false, out, io.Discard)
+			main, _ := root.ReadFile("/etc/postfix/main.cf")
+			master, _ := root.ReadFile("/etc/postfix/master.cf")
+			if (err != nil) != c.fails || !strings.HasPrefix(string(main), c.main) || strings.Contains(string(master), "n - y - - smtpd") != c.chroots {
+				t.Errorf("%v; the files say\n%s\n%s", err, main, master)
+			}
+			if own := c.by["master.cf"]; own != "" && !strings.Contains(string(master), "/opt/own") {
+				t.Errorf("an edit is lost: %s", master)
 			}
 		})
 	}

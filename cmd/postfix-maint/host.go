@@ -17,6 +17,7 @@ import (
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 	"postfix-maint/internal/systemd"
 )
 
@@ -29,10 +30,26 @@ func openRoot() (*sysroot.Root, error) { return sysroot.Open(os.Getenv("DPKG_ROO
 // scriptWait bounds how long a maintainer script waits for a person's command; nothing of ours takes as long.
 const scriptWait = 30 * time.Second
 
+// transactions is where several files are changed as one.
+func transactions(root *sysroot.Root) transaction.Host {
+	return transaction.Host{Root: root, Journal: paths.Transaction}
+}
+
+// recoverFiles ends what a command that was killed left of such a change, whichever command that was. Whoever calls it has the lock: it would
+// take back the change of a command that is at work.
+func recoverFiles(root *sysroot.Root, stderr io.Writer) {
+	r, err := transactions(root).Recover()
+	warn(stderr, r.Warnings)
+	if err != nil {
+		warn(stderr, []string{fmt.Sprintf("cannot end an interrupted change: %v", err)})
+	}
+}
+
 // lockForScript is takeLock for a maintainer script: it waits, and goes on without the lock rather than fail an installation.
 // In an image (DPKG_ROOT) nobody else is at work.
 func lockForScript(ctx context.Context, root *sysroot.Root, script string, stderr io.Writer) *lock.Lock {
 	if !root.IsHost() {
+		recoverFiles(root, stderr)
 		return nil
 	}
 	l, err := lock.Wait(ctx, paths.LockFile, script, scriptWait, func(busy *lock.BusyError) {
@@ -40,17 +57,23 @@ func lockForScript(ctx context.Context, root *sysroot.Root, script string, stder
 	})
 	if err != nil {
 		warn(stderr, []string{fmt.Sprintf("going on without waiting any longer: %v", err)})
+	} else {
+		recoverFiles(root, stderr)
 	}
 	return l
 }
 
-// takeLock keeps two commands from changing the same tree.
-func takeLock(root *sysroot.Root, command string) (*lock.Lock, error) {
+// takeLock keeps two commands from changing the same tree, and ends what one that was killed left.
+func takeLock(root *sysroot.Root, command string, stderr io.Writer) (*lock.Lock, error) {
 	path, err := root.Path(paths.LockFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot take lock %q: %w", paths.LockFile, err)
 	}
-	return lock.Take(path, command)
+	l, err := lock.Take(path, command)
+	if err == nil {
+		recoverFiles(root, stderr)
+	}
+	return l, err
 }
 
 // running tells whether this tree is that of the running system. In a chroot that an image is built in it is not, and the kernel's name

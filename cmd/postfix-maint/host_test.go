@@ -1,9 +1,14 @@
 package main
 
 import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"maps"
 	"testing"
 
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -29,6 +34,53 @@ func TestInstalledVersion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			if got := installedVersion(sysroottest.New(t, c.files)); got != c.want {
 				t.Errorf("installedVersion() = %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// Whoever has the lock takes back what a command that was killed between two files left; one that only looks leaves it alone.
+func TestAKilledChangeIsEndedByWhoeverComesNext(t *testing.T) {
+	needsRoot(t)
+	const beside = "etc/postfix/.postfix-maint-staged."
+	const master, newMaster = "smtp inet n - n - - smtpd\n", "smtp inet n - y - - smtpd\n"
+	const main, newMain = "compatibility_level = 3.6\n", "compatibility_level = 2\n"
+	entry := func(name, from, to string) string {
+		return fmt.Sprintf(`{"directory":"/etc/postfix","name":%q,"temporary":".postfix-maint-staged.%s.X","old":"%x","new":"%x"}`,
+			name, name, sha256.Sum256([]byte(from)), sha256.Sum256([]byte(to)))
+	}
+	files := map[string]string{
+		"etc/postfix/master.cf": newMaster, beside + "master.cf.X": master, "etc/postfix/main.cf": main, beside + "main.cf.X": newMain,
+		"var/spool/postfix/": "", "etc/default/postfix": "SYNC_CHROOT=\n", "run/": "",
+		paths.Transaction[1:]: fmt.Sprintf(`{"title":"a test","files":[%s,%s],"moment":1}`, entry("master.cf", master, newMaster), entry("main.cf", main, newMain)),
+	}
+	call := func(args string) func(*testing.T, *sysroot.Root) {
+		return func(t *testing.T, root *sysroot.Root) {
+			if code, _, errs := runOn(t, root, args); code != 0 || errs != "" {
+				t.Errorf("%s: exit status %d: %s", args, code, errs)
+			}
+		}
+	}
+	for name, c := range map[string]struct {
+		do    func(*testing.T, *sysroot.Root)
+		there bool // the journal, afterwards
+	}{
+		"a command":           {call("chroot sync"), false},
+		"a dry run":           {call("chroot sync --dry-run"), true},
+		"one that only looks": {call("chroot status"), true},
+		"a maintainer script": {func(t *testing.T, root *sysroot.Root) {
+			lockForScript(t.Context(), root, "postinst", io.Discard).Release()
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, maps.Clone(files))
+			t.Setenv("DPKG_ROOT", root.Dir())
+			c.do(t, root)
+			there, err := root.Exists(paths.Transaction)
+			text, _ := root.ReadFile(paths.MasterCF)
+			left, _ := root.Exists("/" + beside + "main.cf.X")
+			if err != nil || there != c.there || left != c.there || (string(text) == master) == c.there {
+				t.Errorf("journal %v, %v; staged %v; master.cf says %q", there, err, left, text)
 			}
 		})
 	}

@@ -150,7 +150,7 @@ func (c *call) lock() (*lock.Lock, error) {
 	if c.dry() || c.who.inScripts && inScript() {
 		return nil, nil
 	}
-	return takeLock(c.root, c.words)
+	return takeLock(c.root, c.words, c.stderr)
 }
 
 // inScript tells whether a maintainer script runs us (dpkg(1)).

@@ -58,11 +58,9 @@ func changeSmarthost(plan planSmarthost) func(context.Context, *call) (*changes[
 			return nil, err
 		}
 		if !c.dry() {
-			warnings, err := smarthost.Recover(ctx, d, inst)
-			if err != nil {
+			if err := smarthost.Recover(ctx, d, inst); err != nil {
 				return nil, err
 			}
-			warn(c.stderr, warnings)
 		}
 		p, err := plan(ctx, c, d, inst)
 		if err != nil {

@@ -14,18 +14,15 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// Recover ends what a killed change left, and names what could not be ended. Where nothing is left it writes nothing and runs no program.
-func Recover(ctx context.Context, d Deps, inst instance.Instance) (warnings []string, err error) {
-	r, err := transactions(d.Root).Recover()
-	if err != nil {
-		return nil, err
-	}
+// Recover ends what a killed change of this instance left besides a transaction, which whoever holds the lock has ended. Where nothing is left
+// it writes nothing and runs no program.
+func Recover(ctx context.Context, d Deps, inst instance.Instance) error {
 	for _, name := range []string{paths.SmarthostState, statePath(inst)} {
 		if _, err := d.Root.SweepTemp(name); err != nil {
-			return r.Warnings, err
+			return err
 		}
 	}
-	return r.Warnings, recoverFormer(ctx, d, inst)
+	return recoverFormer(ctx, d, inst)
 }
 
 // recoverFormer ends what a run of this layer left when it had no journal: a main.cf that names built tables says that

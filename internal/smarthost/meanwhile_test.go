@@ -150,9 +150,7 @@ func TestNamesOfTheBuiltTablesComeBack(t *testing.T) {
 	const named, there = "/etc/postfix/.postfix-maint/sasl_passwd", "/etc/postfix/sasl_passwd"
 	for what, next := range map[string]func(t *testing.T, d smarthost.Deps){
 		"recover": func(t *testing.T, d smarthost.Deps) {
-			if warnings, err := smarthost.Recover(t.Context(), d, primary); err != nil || len(warnings) > 0 {
-				t.Error(warnings, err)
-			}
+			ended(t, d)
 		},
 		"set": func(t *testing.T, d smarthost.Deps) {
 			if p := set(t, d, options()); len(p.Warnings) > 0 {
