@@ -14,8 +14,9 @@ import (
 var writers = map[string]string{
 	"internal/chroot/switch.go:write":            "the marker is ours; master.cf is written with what was seen",
 	"internal/chroot/apply.go:makeDir":           "a directory, and one that is there stays as it is",
-	"internal/chroot/apply.go:write":             "a copy in the chroot, which is the applier's",
-	"internal/chroot/kept.go:save":               "a list of ours in our state directory",
+	"internal/chroot/write.go:prepare":           "a copy in the chroot, which is the applier's",
+	"internal/chroot/delta.go:beside":            "a list of ours in our state directory",
+	"internal/chroot/delta.go:save":              "a list of ours in our state directory",
 	"internal/smarthost/commit.go:build":         "a new file beside the table, which the transaction puts in its place",
 	"internal/smarthost/commit.go:checkPatterns": "a configuration for one question to Postfix, in a directory of ours",
 	"internal/smarthost/state.go:save":           "our memory",
@@ -47,7 +48,7 @@ var writers = map[string]string{
 // Every function that writes to the host compares with what it planned from, or stands in the list with its reason; and nothing stands there
 // that does not write.
 func TestEveryWriterLooksAgain(t *testing.T) {
-	writes := []string{"WriteFile", "Replace", "Stage", "Swap", "Symlink", "Rename", "Mkdir"}
+	writes := []string{"WriteFile", "Replace", "Stage", "Swap", "Symlink", "Rename", "Mkdir", "Prepare"}
 	unused := maps.Clone(writers)
 	each(t, func(path string, set *token.FileSet, f *ast.File) {
 		if strings.HasSuffix(path, "_test.go") || strings.Contains(path, "test/") || strings.HasPrefix(path, "integration/") ||

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
 	"path"
 	"slices"
 	"time"
@@ -67,6 +68,8 @@ type applier struct {
 	wanted   map[string]bool  // what the plan holds, but for what turned out to be nothing
 	troubles []trouble
 	now      time.Time
+	open     []*os.File    // lines of the list that may not be on the disk yet
+	touched  map[*dir]bool // directories in which names have changed
 }
 
 // change is one file to be written.
@@ -81,7 +84,7 @@ type change struct {
 
 // run compares and does the rest; write tells whether that writes.
 func (p *Plan) run(write bool, do func(*applier)) (Result, error) {
-	a := &applier{Plan: p, now: time.Now(), lacking: map[string]error{}}
+	a := &applier{Plan: p, now: time.Now(), lacking: map[string]error{}, touched: map[*dir]bool{}}
 	a.result.Warnings, a.result.Undone = slices.Clone(p.Warnings), slices.Clone(p.undone)
 	if p.Off {
 		return a.result, nil
@@ -190,8 +193,8 @@ func (a *applier) actOnFiles() {
 			a.k.dropDir(name)
 		}
 	}
-	for _, c := range a.changes {
-		a.write(c)
+	for some := range slices.Chunk(a.changes, atOnce) {
+		a.write(some)
 	}
 	for _, e := range a.Entries {
 		if err := a.lacking[e.Path]; err != nil && e.Source == "" {
@@ -202,8 +205,10 @@ func (a *applier) actOnFiles() {
 		a.warn("cannot copy to the queue directory %q (%d files, %q first): %v", a.Instance.QueueDir, len(a.refused), a.refused[0], a.refusal)
 	}
 	a.remove()
+	a.settle()
 	a.k.Pending = false
 	a.save()
+	a.forgo()
 }
 
 // busy tells whether there is anything to do in the queue directory.
@@ -212,12 +217,17 @@ func (a *applier) busy() bool { return len(a.changes)+len(a.dirs)+len(a.removal)
 func (a *applier) save() {
 	// What a run that was killed here has left: there is a change to be noted again then. The directory has the lists of all instances.
 	for _, name := range []string{keptPath(a.Instance), deltaPath(a.Instance)} {
+		if !a.deps.Shared.leftover(a.deps.Root, name) {
+			continue
+		}
 		if _, err := a.deps.Root.SweepTemp(name); err != nil {
 			a.warn("%v", err)
 		}
 	}
 	a.deps.Logf("writing the list %s", keptPath(a.Instance))
-	if err := a.k.save(a.deps.Root, a.Instance); err != nil {
+	open, err := a.k.save(a.deps.Root, a.Instance)
+	a.open = append(a.open, open...)
+	if err != nil {
 		// The mail matters more: the files are copied all the same, and become ours at the next run that can write.
 		a.warn("cannot note what belongs to the chroot of instance %s: %v", a.Instance.Name, err)
 		a.result.Undone = append(a.result.Undone, keptPath(a.Instance))
@@ -284,36 +294,8 @@ func (a *applier) owner() (uid, gid int) {
 	return 0, 0
 }
 
-// write puts one file in its place.
-func (a *applier) write(c change) {
-	d, err := a.q.open(path.Dir(c.Path))
-	if a.lacking[path.Dir(c.Path)] != nil {
-		err = a.lacking[path.Dir(c.Path)]
-	}
-	if err == nil {
-		a.deps.Logf("copying %s to %s", c.Source, c.Path)
-		_, err = sysroot.Replace(d.root, path.Base(c.Path), c.data, c.attr)
-	}
-	if err != nil {
-		if c.before != nil {
-			a.k.Files[c.Path] = c.before
-		} else {
-			delete(a.k.Files, c.Path)
-		}
-		a.fail(c.Entry, err)
-		return
-	}
-	f := &keptFile{sums: []string{c.sum}, source: a.trusted(c.source), copy: untrusted}
-	if st, err := a.q.look(c.Path); err == nil {
-		f.copy = st.sig
-	}
-	a.k.Files[c.Path] = f
-	a.result.Changed = append(a.result.Changed, c.Path)
-}
-
 // remove takes away what is ours and no longer wanted.
 func (a *applier) remove() {
-	touched := map[*dir]bool{}
 	take := func(name, how string) bool {
 		d, err := a.q.open(path.Dir(name))
 		if err == nil {
@@ -328,13 +310,13 @@ func (a *applier) remove() {
 			return false
 		}
 		if d != nil {
-			touched[d] = true
+			a.touched[d] = true
 		}
 		return true
 	}
 	for _, name := range a.removal {
 		if take(name, "") {
-			delete(a.k.Files, name)
+			a.k.put(name, nil)
 			delete(a.k.Links, name)
 			a.result.Removed = append(a.result.Removed, name)
 		}
@@ -343,10 +325,6 @@ func (a *applier) remove() {
 		if take(name, "directory ") {
 			a.k.dropDir(name)
 		}
-	}
-	// A removal must not come back after the list has forgotten the file.
-	for d := range touched {
-		_ = d.file.Sync() // of a directory that is gone itself: its parent's matters
 	}
 }
 

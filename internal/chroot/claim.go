@@ -32,7 +32,7 @@ func (a *applier) claimCADir(to, host string) {
 		p := path.Join(to, name)
 		data, same := a.equalsHost(d, p, path.Join(host, name))
 		if equal[name] = same; same && !a.wanted[p] && name != bundle {
-			a.k.Files[p] = &keptFile{sums: []string{sum(data)}, source: untrusted, copy: untrusted}
+			a.k.put(p, &keptFile{sums: []string{sum(data)}, source: untrusted, copy: untrusted})
 			a.dirty = true
 		}
 	}

@@ -131,7 +131,7 @@ func (a *applier) inStep(c change, st stat) {
 	if f == nil || !slices.Equal(f.sums, []string{c.sum}) || f.copy != st.sig || f.source != untrusted && f.source != c.source {
 		a.dirty = true
 	}
-	a.k.Files[c.Path] = &keptFile{sums: []string{c.sum}, source: a.trusted(c.source), copy: st.sig}
+	a.k.put(c.Path, &keptFile{sums: []string{c.sum}, source: a.trusted(c.source), copy: st.sig})
 }
 
 // load reads the host's file of an entry.
@@ -146,15 +146,12 @@ func (a *applier) load(e Entry) (change, error) {
 	if err != nil {
 		return c, err
 	}
-	var fi fs.FileInfo
-	for try := 0; ; try++ {
-		if c.data, fi, err = readStable(real); err == nil {
-			break
-		}
-		if try == 3 || !errors.Is(err, errChanging) {
-			return c, err
-		}
+	text, err := a.deps.Shared.texts.read(real)
+	if err != nil {
+		return c, err
 	}
+	c.data, c.sum = text.data, text.sum
+	fi := text.fi
 	c.source = signatureOf(fi)
 	c.attr = sysroot.Attr{Mode: sysroot.Exact(fi.Mode().Perm()), Force: true}
 	c.attr.UID, c.attr.GID = a.owner()
@@ -173,7 +170,9 @@ func (a *applier) load(e Entry) (change, error) {
 			return c, err
 		}
 	}
-	c.sum = sum(c.data)
+	if e.convert != nil || e.certs {
+		c.sum = sum(c.data)
+	}
 	return c, nil
 }
 
@@ -240,7 +239,7 @@ func (a *applier) consider(name string) {
 	case err == nil && !a.k.Pending: // else it was never written by the run that did not end
 		a.each(name, "%%s in the queue directory %q is not needed any more and was changed by somebody: it is left to them", a.Instance.QueueDir)
 	}
-	delete(a.k.Files, name)
+	a.k.put(name, nil)
 	delete(a.k.Links, name)
 	a.dirty = true
 }
@@ -254,7 +253,7 @@ func (a *applier) hostsOwn(st stat, host string) bool {
 // disown drops a file from the list.
 func (a *applier) disown(name string) {
 	if a.k.Files[name] != nil || a.k.Links[name] != "" {
-		delete(a.k.Files, name)
+		a.k.put(name, nil)
 		delete(a.k.Links, name)
 		a.dirty = true
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -30,10 +29,15 @@ type kept struct {
 	Links   map[string]string    `json:"links,omitempty"`       // left by Debian 12's script, and what they say
 	Dirs    []string             `json:"directories,omitempty"` // made by us, sorted
 
-	base      map[string]*keptFile // what the list on the disk says, without the delta: these are never changed, others take their place
-	baseLinks map[string]string
-	baseDirs  []string
-	amended   bool // there is a delta, or may be one
+	// What the list on the disk says, and what it says with the lines beside it, of files that were touched since; nil is none of ours. A
+	// keptFile is never changed, another one takes its place.
+	before, since map[string]*keptFile
+	baseLinks     map[string]string
+	baseDirs      []string
+	amended       bool // there are lines beside the list, or may be
+	noted         bool // what they say of Pending
+	cut           bool // no line goes behind the last one
+	size          int  // of all lines
 }
 
 // form is how copies are made of the host's files. A list of another form says what is ours, but not that it needs no look: 1 copies of
@@ -162,46 +166,6 @@ func (k *kept) check() error {
 	return nil
 }
 
-// save writes what changed beside the list, or the list in one rename, or removes both where nothing is ours. A delta of an earlier list is
-// void by its serial, whenever a crash comes.
-func (k *kept) save(root *sysroot.Root, inst instance.Instance) error {
-	name := keptPath(inst)
-	if len(k.Files)+len(k.Links)+len(k.Dirs) == 0 && !k.Pending {
-		_, err := root.Remove(deltaPath(inst))
-		if err == nil {
-			_, err = root.Remove(name)
-		}
-		return err
-	}
-	attr := sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()}
-	if d, short := k.delta(); short {
-		data, err := json.Marshal(d)
-		if err == nil {
-			_, err = root.WriteFile(deltaPath(inst), append(data, '\n'), attr)
-		}
-		k.amended = true
-		return err
-	}
-	k.Serial = newSerial()
-	data, err := json.MarshalIndent(k, "", "\t")
-	if err != nil {
-		return err
-	}
-	if err := makeDir(root, path.Dir(name), sysroot.Attr{Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
-		return err
-	}
-	if _, err = root.WriteFile(name, append(data, '\n'), attr); err != nil {
-		k.Serial = "" // whatever is there, no delta goes with it
-		return err
-	}
-	k.written()
-	if k.amended {
-		k.amended = false
-		_, err = root.Remove(deltaPath(inst))
-	}
-	return err
-}
-
 // own adds the sum of a content that is about to be written.
 func (k *kept) own(name, sum string) {
 	f := &keptFile{source: untrusted, copy: untrusted}
@@ -211,7 +175,7 @@ func (k *kept) own(name, sum string) {
 	if !slices.Contains(f.sums, sum) {
 		f.sums = append(f.sums, sum)
 	}
-	k.Files[name] = f
+	k.put(name, f)
 }
 
 func (k *kept) ownDir(name string) {

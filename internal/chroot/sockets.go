@@ -118,7 +118,7 @@ func (a *applier) relayKinds() []string {
 
 // socketUnits gives the kinds of the relays to sockets that run, by instance.
 func (s *Shared) socketUnits(root *sysroot.Root) map[string][]string {
-	units, _ := once(&s.relays, "", func() (map[string][]string, error) {
+	units, _ := s.relays.once("", func() (map[string][]string, error) {
 		all := map[string][]string{}
 		entries, err := root.ReadDir(paths.TransientUnits) // none: no systemd
 		for _, e := range entries {

@@ -66,6 +66,9 @@ func (r *Root) Stage(s Staged, data []byte, attr Attr) error {
 		attr.UID, attr.GID = Owner(old)
 	}
 	f, err := create(dir, s.Name, s.Temp, data, attr)
+	if err == nil {
+		err = f.Sync()
+	}
 	if f != nil {
 		err = errors.Join(err, f.Close())
 	}

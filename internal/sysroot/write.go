@@ -70,31 +70,18 @@ func (r *Root) WriteFile(p string, data []byte, attr Attr) (changed bool, err er
 // Replace is WriteFile for the file name directly in dir; name must be no path. A symbolic link of that name is replaced
 // by a file: nothing outside dir is ever written.
 func Replace(dir *os.Root, name string, data []byte, attr Attr) (changed bool, err error) {
-	if name != filepath.Base(name) {
-		return false, fmt.Errorf("%q is not the name of a file in a directory", name)
+	n, changed, err := Prepare(dir, name, data, attr)
+	if err != nil || n == nil {
+		return changed, err
 	}
-	if err := attr.Seen.check(dir, name); err != nil { // before anything is made beside it
-		return false, err
+	defer n.Drop()
+	if err := n.Sync(); err != nil {
+		return true, err
 	}
-	old, err := dir.Lstat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return false, err
-	case old.IsDir():
-		return false, &fs.PathError{Op: "write", Path: name, Err: unix.EISDIR}
-	case old.Mode().IsRegular():
-		if !attr.Force {
-			attr.Mode = Exact(old.Mode())
-			attr.UID, attr.GID = Owner(old)
-		}
-		if same, err := holds(dir, name, old, data); err != nil {
-			return false, err
-		} else if same {
-			return setAttr(dir, name, old, attr, 0o644)
-		}
+	if err := n.Put(); err != nil {
+		return true, err
 	}
-	return true, replace(dir, name, data, attr)
+	return true, syncDir(dir)
 }
 
 // holds tells whether the regular file name has exactly this content, reading it only where the sizes are equal. Whoever owns dir may have put
@@ -136,29 +123,9 @@ func setAttr(dir *os.Root, name string, old fs.FileInfo, attr Attr, fallback fs.
 	return true, f.Chmod(want) // after chown(2), which clears setuid and setgid
 }
 
-// replace writes a temporary file beside the target and renames it over, which is all or nothing in the eyes of whoever reads it. Owner
-// and extended attributes (ACL, SELinux label) are those of the file that it replaces.
-func replace(dir *os.Root, name string, data []byte, attr Attr) error {
-	temp := tempName(name)
-	f, err := create(dir, name, temp, data, attr)
-	if f != nil {
-		defer dir.Remove(temp) // fails once it is renamed
-		defer f.Close()
-	}
-	if err != nil {
-		return err
-	}
-	if err := attr.Seen.check(dir, name); err != nil {
-		return err
-	}
-	if err := dir.Rename(temp, name); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// create makes the new file for name under the name temp. It gets to the disk before its lasting name does (fsync(2), then rename(2)): a
-// file system may else show an empty file after a power loss. An open file beside an error is one that has to be removed.
+// create makes the new file for name under the name temp. It must get to the disk before its lasting name does (fsync(2), then rename(2)): a
+// file system may else show an empty file after a power loss. Owner and extended attributes (ACL, SELinux label) are those of the file that
+// it replaces. An open file beside an error is one that has to be removed.
 func create(dir *os.Root, name, temp string, data []byte, attr Attr) (*os.File, error) {
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -178,10 +145,7 @@ func create(dir *os.Root, name, temp string, data []byte, attr Attr) (*os.File, 
 	if err := copyXattr(dir, name, f); err != nil {
 		return f, err
 	}
-	if err := settle(dir, name, temp, attr); err != nil {
-		return f, err
-	}
-	return f, f.Sync()
+	return f, settle(dir, name, temp, attr)
 }
 
 // syncDir makes a rename or removal in dir last through a power loss.
@@ -204,6 +168,9 @@ func copyXattr(dir *os.Root, name string, to *os.File) error {
 		return nil // no old file, or a link: nothing to keep
 	}
 	defer from.Close()
+	if n, err := unix.Flistxattr(int(from.Fd()), nil); err != nil || n <= 0 { // as nearly always
+		return nil
+	}
 	names := make([]byte, 65536) // the kernel's own limit for a list of names: xattr(7)
 	n, err := unix.Flistxattr(int(from.Fd()), names)
 	if err != nil || n <= 0 {
