@@ -127,9 +127,7 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	if t.all {
 		t.insts = insts
 	}
-	for _, inst := range insts {
-		errs = append(errs, t.one(root, inst, stdout, stderr))
-	}
+	errs = append(errs, t.each(root, insts, stdout, stderr)...)
 	if !t.dry && !t.resolver && !t.binds {
 		withdraw(root, stderr)
 	}
@@ -172,6 +170,18 @@ func (t task) answer(root *sysroot.Root, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// each brings instances up to date, several at once; what they have to say comes one after the other.
+func (t task) each(root *sysroot.Root, insts []instance.Instance, stdout, stderr io.Writer) []error {
+	said, errs := make([]struct{ out, err bytes.Buffer }, len(insts)), make([]error, len(insts))
+	chroot.Together(len(insts), func(n int) {
+		errs[n] = t.one(root, insts[n], &said[n].out, &said[n].err)
+	}, func(n int) {
+		_, _ = said[n].out.WriteTo(stdout)
+		_, _ = said[n].err.WriteTo(stderr)
+	})
+	return errs
 }
 
 // one brings one instance up to date and prints what was done.

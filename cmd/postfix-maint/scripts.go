@@ -294,22 +294,23 @@ func refreshChroots(ctx context.Context, root *sysroot.Root, stderr io.Writer) (
 	insts, _ := instance.List(root) // what is wrong with an instance is said when it starts
 	deps := chrootDeps(ctx, root)
 	deps.Instances, deps.Shared = insts, &chroot.Shared{}
-	for _, inst := range insts {
-		plan, err := chroot.NewPlan(deps, inst)
-		if err != nil {
-			continue
+	results, errs := make([]chroot.Result, len(insts)), make([]error, len(insts))
+	chroot.Together(len(insts), func(n int) {
+		if plan, err := chroot.NewPlan(deps, insts[n]); err == nil {
+			results[n], errs[n] = plan.Apply()
 		}
-		res, err := plan.Apply()
-		if n := len(res.Changed) + len(res.Removed); n > 0 {
-			fmt.Fprintf(stderr, "postfix-maint: %d files brought up to date in the chroot %s\n", n, inst.QueueDir)
+	}, func(n int) {
+		res := results[n]
+		if files := len(res.Changed) + len(res.Removed); files > 0 {
+			fmt.Fprintf(stderr, "postfix-maint: %d files brought up to date in the chroot %s\n", files, insts[n].QueueDir)
 		}
-		if err != nil {
-			warnings = append(warnings, err.Error())
+		if errs[n] != nil {
+			warnings = append(warnings, errs[n].Error())
 		}
 		if len(res.Undone) > 0 {
 			warnings = append(warnings, res.Warnings...)
 		}
-	}
+	})
 	return warnings
 }
 

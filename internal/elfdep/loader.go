@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Tree is the system tree whose libraries are looked at. Paths are absolute as the system itself names them; Resolve gives
@@ -23,14 +24,15 @@ type Tree interface {
 	Resolve(path string) (string, error)
 }
 
-// Loader finds libraries for one kind of machine. Make it with New.
+// Loader finds libraries for one kind of machine. Make it with New. Several may use it at once.
 type Loader struct {
 	tree   Tree
 	triple string
 	kind   kind
-	dirs   []string // of ld.so.conf and the defaults, in the order of the search
-	home   string   // default directory that libraries without a run path are given
-	interp string   // the dynamic loader of the program, which is in its process already
+	dirs   []string   // of ld.so.conf and the defaults, in the order of the search
+	home   string     // default directory that libraries without a run path are given
+	interp string     // the dynamic loader of the program, which is in its process already
+	mu     sync.Mutex // of seen: hundreds of plans are made at once
 	seen   map[string]*object
 }
 

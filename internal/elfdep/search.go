@@ -68,6 +68,8 @@ func (l *Loader) fitting(p string) error {
 
 // object reads an ELF file, each only once.
 func (l *Loader) object(p string) (*object, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if o, ok := l.seen[p]; ok {
 		if o == nil {
 			return nil, fmt.Errorf("cannot read %q: %w", p, fs.ErrNotExist)
