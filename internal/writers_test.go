@@ -12,7 +12,7 @@ import (
 // writers are the functions that write to the host without a look at what somebody else wrote meanwhile (sysroot.Seen), outside the
 // transaction and the chroot's applier, and why nobody's edit is lost by them.
 var writers = map[string]string{
-	"internal/chroot/switch.go:write":            "the marker is ours; master.cf is written with what was seen",
+	"internal/chroot/switch.go:mark":             "the marker is ours",
 	"internal/chroot/apply.go:makeDir":           "a directory, and one that is there stays as it is",
 	"internal/chroot/write.go:prepare":           "a copy in the chroot, which is the applier's",
 	"internal/chroot/delta.go:beside":            "a list of ours in our state directory",

@@ -2,7 +2,6 @@ package chroot
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -14,6 +13,7 @@ import (
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // neverChrooted are the programs that never run chrooted: they run other programs, deliver to users' mailboxes, open tables for the
@@ -32,7 +32,7 @@ type Switch struct {
 	seen   *sysroot.Seen // what it was worked out from
 	data   []byte        // the new text
 	plan   *Plan         // of the chroot as it will be
-	reload bool          // an interrupted run has not told the daemons
+	reload bool          // the daemons have not been told, by this run or one that was interrupted
 }
 
 // NewSwitch reads master.cf and works out its new text. On concerns Postfix's own programs but those in neverChrooted, off every service.
@@ -97,77 +97,64 @@ func (s *Switch) Check() (Result, error) { return s.plan.Check() }
 // instance read master.cf; a stopped one stays stopped. If somebody else has changed master.cf since it was read, all is worked out anew,
 // Services and Diff too.
 func (s *Switch) Apply(ctx context.Context, reload func(context.Context, instance.Instance) error) (res Result, err error) {
-	const tries = 4
 	var filled []string
-	for n := 1; ; n++ {
-		res, err = s.apply(ctx, reload)
-		filled = append(filled, res.Changed...)
-		slices.Sort(filled)
-		filled = slices.Compact(filled)
-		res.Changed = filled
-		if !errors.Is(err, sysroot.ErrChanged) || n == tries || ctx.Err() != nil {
-			return res, err
+	tried := false
+	err = transaction.One(s.deps.Root, func() (_ *transaction.File, err error) {
+		if tried {
+			anew, err := NewSwitch(s.deps, s.Instance, s.on)
+			if err != nil {
+				return nil, err
+			}
+			*s = *anew
 		}
-		anew, err := NewSwitch(s.deps, s.Instance, s.on)
-		if err != nil {
-			return res, err
+		tried = true
+		if s.on {
+			res, err = s.fill()
+			filled = append(filled, res.Changed...)
+			slices.Sort(filled)
+			filled = slices.Compact(filled)
+			res.Changed = filled
 		}
-		*s = *anew
-	}
-}
-
-func (s *Switch) apply(ctx context.Context, reload func(context.Context, instance.Instance) error) (Result, error) {
-	var res Result
-	for _, name := range []string{s.name, s.marker()} { // what a run that was killed left
-		if _, err := s.deps.Root.SweepTemp(name); err != nil {
-			return res, err
+		if err == nil {
+			err = s.mark()
 		}
-	}
-	if s.on {
-		var err error
-		if res, err = s.plan.Apply(); err != nil {
-			return res, err
-		}
-		if len(res.Undone) > 0 && len(s.Services) > 0 {
-			return res, fmt.Errorf("cannot move services of instance %s into a chroot that could not be filled", s.Instance.Name)
+		// A text that stays is held against the file all the same: what was moved into the chroot meanwhile must not lose its files.
+		return &transaction.File{Path: s.name, Seen: s.seen, New: s.data, Attr: sysroot.Attr{Settled: true}}, err
+	})
+	if err == nil && s.reload {
+		if err = reload(ctx, s.Instance); err != nil {
+			err = fmt.Errorf("cannot reload instance %s, which still runs as before: %w", s.Instance.Name, err)
+		} else {
+			_, err = s.deps.Root.Remove(s.marker())
 		}
 	}
-	if err := s.write(); err != nil {
-		return res, err
-	}
-	if s.reload {
-		if err := reload(ctx, s.Instance); err != nil {
-			return res, fmt.Errorf("cannot reload instance %s, which still runs as before: %w", s.Instance.Name, err)
-		}
-		if _, err := s.deps.Root.Remove(s.marker()); err != nil {
-			return res, err
-		}
-	}
-	if !s.on {
+	if err == nil && !s.on {
 		return s.plan.Apply()
 	}
-	return res, nil
+	return res, err
 }
 
-// write replaces master.cf, noting before that the daemons have to hear of it. Where nothing changes it only makes sure of that: a service
-// that was moved into the chroot meanwhile must not lose its files.
-func (s *Switch) write() error {
+// fill fills the chroot that services are about to enter.
+func (s *Switch) fill() (Result, error) {
+	res, err := s.plan.Apply()
+	if err == nil && len(res.Undone) > 0 && len(s.Services) > 0 {
+		err = fmt.Errorf("cannot move services of instance %s into a chroot that could not be filled", s.Instance.Name)
+	}
+	return res, err
+}
+
+// mark notes that the daemons have to hear of the master.cf that is about to come, if one is.
+func (s *Switch) mark() error {
+	if _, err := s.deps.Root.SweepTemp(s.marker()); err != nil || len(s.Services) == 0 { // of a run that was killed
+		return err
+	}
 	attr := sysroot.Attr{UID: os.Geteuid(), GID: os.Getegid()}
-	master := attr
-	master.Seen, master.Settled = s.seen, true
-	if len(s.Services) == 0 {
-		_, err := s.deps.Root.WriteFile(s.name, s.data, master)
-		return err
+	err := makeDir(s.deps.Root, paths.ChrootSwitch, attr)
+	if err == nil {
+		_, err = s.deps.Root.WriteFile(s.marker(), nil, attr)
 	}
-	if err := makeDir(s.deps.Root, paths.ChrootSwitch, attr); err != nil {
-		return err
-	}
-	if _, err := s.deps.Root.WriteFile(s.marker(), nil, attr); err != nil {
-		return err
-	}
-	s.reload = true
+	s.reload = s.reload || err == nil
 	s.deps.Logf("writing %s", s.name)
-	_, err := s.deps.Root.WriteFile(s.name, s.data, master)
 	return err
 }
 

@@ -144,6 +144,17 @@ func TestSwitchKeepsEdits(t *testing.T) {
 	}
 }
 
+// TestSwitchOnNeedsAFilledChroot shows that no service moves into a chroot that could not be filled.
+func TestSwitchOnNeedsAFilledChroot(t *testing.T) {
+	t.Parallel()
+	root := host(t, map[string]string{
+		"etc/postfix/main.cf": "compatibility_level = 3.6\n", "etc/postfix/master.cf": switchable, "var/lib/postfix-maint/chroot": "in the list's place",
+	})
+	if _, master, reloads, err := switched(t, root, true, nil); err == nil || master != switchable || reloads != 0 {
+		t.Errorf("error %v, %d reloads, master.cf is\n%s", err, reloads, master)
+	}
+}
+
 // TestSwitchOffClears shows that what is ours goes even where the synchronisation was switched off before, and nothing else.
 func TestSwitchOffClears(t *testing.T) {
 	t.Parallel()
