@@ -100,7 +100,7 @@ var writers = map[string]string{
 }
 
 // changing are the calls that change what is on the disk.
-var changing = strings.Fields(`WriteFile Replace CreateTemp Symlink Link Rename Mkdir MkdirAll MkdirTemp Remove RemoveAll RemoveEach Stage Swap Back
+var changing = strings.Fields(`WriteFile Replace CreateTemp Symlink Link Rename Mkdir MkdirAll MkdirTemp Remove RemoveAll RemoveEach Stage Swap Back Save SetAside
 	Chmod Chown Lchown Chtimes Truncate WriteAt Mkdirat Unlink Unlinkat Renameat Renameat2 Symlinkat Linkat Mknod Mknodat Mount Unmount MoveMount Fchown
 	Fchownat Fchmod Fchmodat Ftruncate Pwrite Setxattr Lsetxattr Fsetxattr Removexattr IoctlSetInt IoctlSetPointerInt`)
 
@@ -114,7 +114,7 @@ func changes(call *ast.CallExpr, imported []string) bool {
 	if !ok {
 		return false
 	}
-	if id, ok := s.X.(*ast.Ident); ok && id.Obj == nil && slices.Contains(imported, id.Name) && !slices.Contains([]string{"os", "unix", "syscall", "sysroot"}, id.Name) {
+	if id, ok := s.X.(*ast.Ident); ok && id.Obj == nil && slices.Contains(imported, id.Name) && !slices.Contains([]string{"os", "unix", "syscall", "sysroot", "note"}, id.Name) {
 		return false
 	}
 	if slices.Contains(changing, s.Sel.Name) {

@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -16,7 +14,7 @@ import (
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 )
 
 // journal is what a command that has not ended yet is about to do. It is written before the first change.
@@ -94,19 +92,17 @@ func (j *journal) made(p string) bool {
 // loadJournal reads what an interrupted command left, nil if there is nothing. What one that cannot be understood was about is not to
 // be guessed.
 func (h *Host) loadJournal() (*journal, error) {
-	data, err := h.Root.ReadFile(paths.InstanceWork)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	j := &journal{}
-	if err == nil {
-		err = json.Unmarshal(data, j)
-	}
-	if err == nil && (j.Action != "create" && j.Action != "remove" || !path.IsAbs(j.Instance.ConfigDir)) {
-		err = errors.New("it makes no sense")
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the journal %q of an interrupted command: %w", paths.InstanceWork, err)
+	there, damaged := note.Load(h.Root, paths.InstanceWork, j, func() error {
+		if j.Action != "create" && j.Action != "remove" || !path.IsAbs(j.Instance.ConfigDir) {
+			return errors.New("it makes no sense")
+		}
+		return nil
+	})
+	if damaged != nil {
+		return nil, fmt.Errorf("cannot use the journal of an interrupted command: %w", damaged)
+	} else if !there {
+		return nil, nil
 	}
 	return j, nil
 }
@@ -125,17 +121,7 @@ func (h *Host) setAside(why error) error {
 	return nil
 }
 
-func (h *Host) saveJournal(j *journal) error {
-	data, err := json.MarshalIndent(j, "", "\t")
-	if err != nil {
-		return err
-	}
-	if _, err := h.Root.SweepTemp(paths.InstanceWork); err != nil {
-		return err
-	}
-	_, err = h.Root.WriteFile(paths.InstanceWork, append(data, '\n'), sysroot.Attr{Mode: 0o600})
-	return err
-}
+func (h *Host) saveJournal(j *journal) error { return note.Save(h.Root, paths.InstanceWork, j, 0o700) }
 
 func (h *Host) dropJournal() error {
 	_, err := h.Root.Remove(paths.InstanceWork)

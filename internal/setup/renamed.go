@@ -7,6 +7,7 @@ import (
 	"postfix-maint/internal/notes"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 )
 
 // sayRenamed tells which settings still hold the name that the host had when they were made. They are a person's to change: other
@@ -40,7 +41,7 @@ func (p *Plan) sayRenamed() {
 // what was applied can't be read: postinst says that.
 func Renamed(root *sysroot.Root, fqdn string) notes.Rename {
 	s := &State{}
-	_, _ = load(root, paths.Applied, s, nil)
+	_, _ = note.Load(root, paths.Applied, s, nil)
 	mailname, _ := firstLine(root, paths.Mailname)
 	return notes.Rename{Old: s.Host, New: fqdn, Mailname: mailname}
 }

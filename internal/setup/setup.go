@@ -80,7 +80,7 @@ type Plan struct {
 	origin    bool // the mail name is written, and so becomes myorigin
 	action    string
 	unwritten error        // a file of the settings can't be written: they are all left alone
-	aside     [][2]string  // damaged files of ours, and what they are to be called
+	aside     []string     // damaged files of ours
 	show      func(Change) // of Apply
 
 	completed  string // the list of destinations with the host's own names, where it lacked them

@@ -2,15 +2,13 @@ package setup
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 	"postfix-maint/internal/version"
 )
 
@@ -62,13 +60,13 @@ func (j *journal) wrote(now string) bool {
 // LoadState reads what was applied last; a host where nothing was gives nil, and so does one where Debian's own layer ran
 // since: configured is the version that dpkg configured last. One with a damaged file, which damaged tells of, starts anew: without a base
 // an answer that somebody gave before is no wish, so nothing that is in force is overwritten for it.
-func LoadState(root *sysroot.Root, configured string) (s *State, damaged []*DamagedError) {
+func LoadState(root *sysroot.Root, configured string) (s *State, damaged []*note.DamagedError) {
 	s = &State{}
-	ok, bad := load(root, paths.Applied, s, func() bool { return s.Answers != nil })
+	ok, bad := note.Load(root, paths.Applied, s, func() error { return said(s.Answers != nil) })
 	if bad != nil {
 		damaged = append(damaged, bad)
 	}
-	if _, bad = load(root, paths.Filled, &s.filled, nil); bad != nil {
+	if _, bad = note.Load(root, paths.Filled, &s.filled, nil); bad != nil {
 		damaged = append(damaged, bad)
 	}
 	if _, ours := version.Stock(configured); !ok || !ours {
@@ -86,8 +84,16 @@ func Intent(root *sysroot.Root) answers.Answers {
 	return j.Answers
 }
 
-func loadJournal(root *sysroot.Root) (j journal, ok bool, damaged *DamagedError) {
-	ok, damaged = load(root, paths.Pending, &j, func() bool { return j.Answers != nil })
+// said refuses a file that has no answers in it.
+func said(answers bool) error {
+	if !answers {
+		return errors.New("it says nothing")
+	}
+	return nil
+}
+
+func loadJournal(root *sysroot.Root) (j journal, ok bool, damaged *note.DamagedError) {
+	ok, damaged = note.Load(root, paths.Pending, &j, func() error { return said(j.Answers != nil) })
 	if !ok {
 		j = journal{}
 	}
@@ -144,71 +150,20 @@ func (s *State) Base() map[answers.Question]string {
 	return base
 }
 
-// DamagedError says that a file of our own memory can't be read or understood. That never keeps a package from being configured: the
-// file is set aside, and what is in force counts.
-type DamagedError struct {
-	Path string
-	err  error
-}
-
-// Error names the file and what is wrong with it.
-func (e *DamagedError) Error() string { return fmt.Sprintf("cannot understand %q: %v", e.Path, e.err) }
-
-// load reads a file of ours; whole, if given, tells whether it says all that it has to.
-func load(root *sysroot.Root, path string, into any, whole func() bool) (bool, *DamagedError) {
-	data, err := root.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && !dangles(root, path) {
-		return false, nil
-	}
-	if err == nil && len(data) > maxState {
-		err = errors.New("it is too large to be ours")
-	}
-	if err == nil {
-		err = json.Unmarshal(data, into)
-	}
-	if err == nil && whole != nil && !whole() {
-		err = errors.New("it says nothing")
-	}
-	if err != nil {
-		return false, &DamagedError{path, err}
-	}
-	return true, nil
-}
-
-// maxState is more than any answers need. JSON of hundreds of megabytes would take minutes.
-const maxState = 4 << 20
-
 // setAside plans that a damaged file of ours gets another name, where somebody can look at it.
-func (p *Plan) setAside(damaged ...*DamagedError) {
+func (p *Plan) setAside(damaged ...*note.DamagedError) {
 	for _, d := range damaged {
-		to := d.Path + ".damaged"
-		for n := 2; n < 100; n++ {
-			if _, err := p.d.Root.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-				break
-			}
-			to = fmt.Sprintf("%s.damaged%d", d.Path, n)
-		}
-		p.warn("%v; it is set aside as %q, and what is in force counts", d, to)
-		p.aside = append(p.aside, [2]string{d.Path, to})
+		p.warn("%v; it is set aside as %q, and what is in force counts", d, note.Aside(p.d.Root, d.Path))
+		p.aside = append(p.aside, d.Path)
 	}
 }
 
-func save(root *sysroot.Root, path string, from any) error {
-	data, err := json.MarshalIndent(from, "", "\t")
-	if err != nil {
-		return fmt.Errorf("cannot write %q: %w", path, err)
-	}
-	if _, err := root.MkdirAll(paths.StateDir, sysroot.Attr{Mode: 0o755}); err != nil {
-		return err
-	}
-	_, err = root.WriteFile(path, append(data, '\n'), sysroot.Attr{Mode: 0o600})
-	return err
-}
+func save(root *sysroot.Root, path string, from any) error { return note.Save(root, path, from, 0o755) }
 
 // begin notes the intent, where there is anything to do.
 func (p *Plan) begin() error {
-	for _, a := range p.aside {
-		if err := p.d.Root.Rename(a[0], a[1]); err != nil {
+	for _, name := range p.aside {
+		if _, err := note.SetAside(p.d.Root, name); err != nil {
 			return err
 		}
 	}

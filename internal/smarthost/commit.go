@@ -9,6 +9,7 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 	"postfix-maint/internal/sysroot/transaction"
 )
 
@@ -122,14 +123,14 @@ func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
 	f := transaction.File{Path: name, Seen: &sysroot.Seen{Missing: true}, Attr: sysroot.Attr{Mode: 0o600}}
 	var err error
 	if p.old.damaged {
-		t.Before = append(t.Before, transaction.Step{What: "set aside " + name, Do: func(context.Context) error { return setAside(root, name) }})
+		t.Before = append(t.Before, transaction.Step{What: "set aside " + name, Do: func(context.Context) error { return setAside(root, p.h.inst) }})
 	} else if f.Seen, err = root.See(name); err != nil {
 		return err
 	}
 	state := p.state
 	state.Reload = reload
 	if state.Reload || state.Options.Relay != "" {
-		if f.New, err = state.bytes(); err != nil {
+		if f.New, err = note.Text(state); err != nil {
 			return err
 		}
 		t.Before = append(t.Before, transaction.Step{What: "make " + paths.SmarthostState, Do: func(context.Context) error {
@@ -263,7 +264,7 @@ func (p *Plan) outdated(f file) (names []string) {
 // remember writes the state for the next run, or takes it away where nothing of ours is in force.
 func (p *Plan) remember() error {
 	if p.state.Options.Relay == "" && p.old.damaged {
-		return setAside(p.h.d.Root, statePath(p.h.inst))
+		return setAside(p.h.d.Root, p.h.inst)
 	} else if p.state.Options.Relay == "" {
 		_, err := p.h.d.Root.Remove(statePath(p.h.inst))
 		return err

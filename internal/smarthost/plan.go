@@ -14,6 +14,7 @@ import (
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/smarthost/table"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 	"postfix-maint/internal/sysroot/transaction"
 )
 
@@ -107,7 +108,7 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 func (p *Plan) base(fate string, others []maincf.Edit) (*maincf.File, error) {
 	if name := statePath(p.h.inst); p.old.damaged {
 		p.warn("cannot understand %q: it is set aside as %q, and what is in force now counts as what was before the first \"smarthost set\"",
-			name, name+asideSuffix)
+			name, note.Aside(p.h.d.Root, name))
 	}
 	base, kept, err := p.old.strip(p.h.live)
 	if err != nil {

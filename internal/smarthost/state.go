@@ -1,16 +1,13 @@
 package smarthost
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 )
 
 // state is what undoes our settings. It changes in one transaction with main.cf. Lists of tables may hold secrets of the administrator's
@@ -45,52 +42,27 @@ func statePath(inst instance.Instance) string {
 // loadState reads the state, an empty one where nothing was ever set.
 func loadState(root *sysroot.Root, inst instance.Instance) state {
 	var s state
-	name := statePath(inst)
-	there, err := root.Exists(name)
-	if err == nil && !there {
-		return s
-	}
-	data, err := root.ReadFile(name)
-	if err == nil {
-		err = json.Unmarshal(data, &s)
-	}
-	if err != nil { // a directory in its place, say: the packages are to be configured all the same
+	there, damaged := note.Load(root, statePath(inst), &s, nil)
+	if damaged != nil { // a directory in its place, say: the packages are to be configured all the same
 		return state{damaged: true}
 	}
-	s.found = true
+	s.found = there
 	return s
 }
 
-func (s state) bytes() ([]byte, error) {
-	data, err := json.MarshalIndent(s, "", "\t")
-	return append(data, '\n'), err
-}
-
 func (s state) save(root *sysroot.Root, inst instance.Instance) error {
-	data, err := s.bytes()
-	if err != nil {
-		return fmt.Errorf("cannot write %q: %w", statePath(inst), err)
-	}
-	if _, err := root.MkdirAll(paths.SmarthostState, sysroot.Attr{Mode: 0o700}); err != nil {
+	if err := setAside(root, inst); err != nil {
 		return err
 	}
-	if err := setAside(root, statePath(inst)); err != nil {
-		return err
-	}
-	_, err = root.WriteFile(statePath(inst), data, sysroot.Attr{Mode: 0o600})
-	return err
+	return note.Save(root, statePath(inst), s, 0o700)
 }
-
-// asideSuffix ends the name under which a damaged state is kept.
-const asideSuffix = ".damaged"
 
 // setAside moves a state that cannot be understood out of the way.
-func setAside(root *sysroot.Root, name string) error {
-	data, err := root.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && json.Unmarshal(data, &state{}) == nil {
-		return nil // none, or a good one
+func setAside(root *sysroot.Root, inst instance.Instance) (err error) {
+	if loadState(root, inst).damaged {
+		_, err = note.SetAside(root, statePath(inst))
 	}
-	return root.Rename(name, name+asideSuffix)
+	return err
 }
 
 // Last gives the options of the last "set" of an instance, without the password; false where there was none.

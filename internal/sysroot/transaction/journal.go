@@ -1,17 +1,15 @@
 package transaction
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
-	"time"
 
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/note"
 )
 
 // journal notes what an unfinished transaction changes. It holds names and sums, no content: old and new files stand side by side in
@@ -35,10 +33,6 @@ type entry struct {
 
 // begin saves the first journal of a transaction.
 func (h Host) begin(j *journal) error {
-	own := sysroot.Attr{Mode: 0o755, UID: os.Geteuid(), GID: os.Getegid()}
-	if _, err := h.Root.MkdirAll(path.Dir(h.Journal), own); err != nil {
-		return err
-	}
 	if title, there := h.Pending(); there {
 		return fmt.Errorf("cannot begin: an interrupted change (%s) has to be completed first", title)
 	}
@@ -46,11 +40,7 @@ func (h Host) begin(j *journal) error {
 }
 
 func (h Host) save(j *journal) error {
-	data, err := json.MarshalIndent(j, "", "\t")
-	if err != nil {
-		return err
-	}
-	_, err = h.Root.WriteFile(h.Journal, append(data, '\n'), sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()})
+	err := note.Save(h.Root, h.Journal, j, 0o755)
 	j.begun = j.begun || err == nil
 	return err
 }
@@ -71,21 +61,15 @@ func (h Host) Recover() (Recovered, error) {
 			return Recovered{}, err
 		}
 	}
-	data, err := h.Root.ReadFile(h.Journal)
-	if errors.Is(err, fs.ErrNotExist) {
+	j := &journal{}
+	there, damaged := note.Load(h.Root, h.Journal, j, func() error { return j.sane(h.Root) })
+	if damaged != nil {
+		return h.setAside(damaged)
+	} else if !there {
 		return Recovered{}, nil
 	}
-	j := &journal{}
-	if err == nil {
-		err = json.Unmarshal(data, j)
-	}
-	if err == nil {
-		err = j.sane(h.Root)
-	}
-	if err != nil {
-		return h.setAside(err)
-	}
 	r := Recovered{Title: j.Title}
+	var err error
 	if len(j.Files) > 0 && !j.Ended {
 		if r.Forward, err = j.passed(h.Root); err == nil && r.Forward {
 			r.Warnings, err = j.forward(h.Root)
@@ -149,8 +133,8 @@ func (j *journal) sane(root *sysroot.Root) error {
 
 // setAside moves a journal away that cannot be completed.
 func (h Host) setAside(why error) (Recovered, error) {
-	to := fmt.Sprintf("%s.damaged-%s", h.Journal, time.Now().UTC().Format("20060102T150405"))
-	if err := h.Root.Rename(h.Journal, to); err != nil {
+	to, err := note.SetAside(h.Root, h.Journal)
+	if err != nil {
 		return Recovered{}, fmt.Errorf("cannot use the journal of an interrupted change (%w), nor set it aside: %w", why, err)
 	}
 	warning := fmt.Sprintf("an interrupted change cannot be completed: %v; its journal is now %q, and files named .postfix-maint-staged.* "+
@@ -281,13 +265,7 @@ func (h Host) clear(dir string) error {
 
 // Pending tells whether an interrupted transaction waits for Recover, and what it was for.
 func (h Host) Pending() (title string, there bool) {
-	data, err := h.Root.ReadFile(h.Journal)
-	if err != nil {
-		return "", false
-	}
 	j := &journal{}
-	if json.Unmarshal(data, j) != nil {
-		return "", true
-	}
-	return strings.TrimSpace(j.Title), true
+	there, damaged := note.Load(h.Root, h.Journal, j, nil)
+	return strings.TrimSpace(j.Title), there || damaged != nil
 }
