@@ -57,8 +57,14 @@ func TestSockets(t *testing.T) {
 			sh(ctx, t, h, "swaks --server 127.0.0.1 --from anna@localhost --to anna@localhost > /tmp/swaks || { cat /tmp/swaks; tail -n 20 /var/log/mail.log; exit 1; }")
 			await(ctx, t, h, "the message "+fmt.Sprint(n+1)+" is in the mailbox", fmt.Sprintf(`[ "$(grep -c '^X-Policy: seen' /var/mail/anna)" = %d ]`, n+1))
 		}
+		sh(ctx, t, h, `postconf -X mailbox_transport; printf 'localhost lmtp:unix:/run/dovecot/lmtp\n' > /etc/postfix/transport
+			postconf -e transport_maps=texthash:/etc/postfix/transport smtpd_restriction_classes=asked 'asked = check_policy_service unix:/run/policy/socket' \
+				'smtpd_recipient_restrictions = check_recipient_access inline:{localhost=asked}'
+			systemctl reload postfix; postfix-maint chroot check; postfix-maint chroot status
+			swaks --server 127.0.0.1 --from anna@localhost --to anna@localhost > /tmp/swaks || { cat /tmp/swaks; exit 1; }`)
+		await(ctx, t, h, "what only tables name is reached", `[ "$(grep -c '^X-Policy: seen' /var/mail/anna)" = 4 ]`)
 		sh(ctx, t, h, "systemctl stop policy.socket; if postfix-maint chroot check > /tmp/said 2>&1; then exit 1; fi; grep 'nobody listens at \"/run/policy/socket\"' /tmp/said")
-		got := sh(ctx, t, h, `postconf -X mailbox_transport smtpd_recipient_restrictions; systemctl reload postfix
+		got := sh(ctx, t, h, `postconf -X transport_maps smtpd_recipient_restrictions smtpd_restriction_classes asked; systemctl reload postfix
 			systemctl list-units --plain --no-legend 'postfix-socket-*'; ls -d /var/spool/postfix/run 2> /dev/null || true`)
 		if strings.TrimSpace(got) != "" {
 			t.Errorf("without need there is left: %s", got)

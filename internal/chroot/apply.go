@@ -33,6 +33,8 @@ type Result struct {
 	Missing, Foreign []string
 	// Unreachable, of Inspect alone, says which sockets a chrooted service is led to and cannot reach: a sentence each.
 	Unreachable []string
+	// Endpoints, of Inspect alone, is the inventory of the instance with what came of a try.
+	Endpoints []Endpoint
 	// Undone is what could not be brought up to date; Warnings or the error say why.
 	Undone []string
 }

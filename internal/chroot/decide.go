@@ -105,7 +105,7 @@ func (a *applier) compare(e Entry) (kind uint16) {
 		return st.kind()
 	}
 	f := a.k.Files[e.Path]
-	if regular && f != nil && f.source == e.source && f.copy == st.sig {
+	if regular && f != nil && f.source == e.source && f.copy == st.sig && !(e.key && st.perm() != 0o600) {
 		return st.kind()
 	}
 	c, err := a.load(e)
@@ -158,9 +158,12 @@ func (a *applier) load(e Entry) (change, error) {
 	if c.attr.Mode&0o004 == 0 { // not for everybody: then the owner and group matter (failure C05)
 		c.attr.UID, c.attr.GID = sysroot.Owner(fi)
 	}
-	if _, gid := a.account(e.reader); gid >= 0 {
+	if uid, gid := a.account(e.reader); gid >= 0 {
 		c.attr.Mode, c.attr.GID = 0o640, gid
 		c.attr.UID, _ = a.owner()
+		if e.key {
+			c.attr.Mode, c.attr.UID = 0o600, uid
+		}
 	}
 	if e.convert != nil {
 		c.data = e.convert(c.data)

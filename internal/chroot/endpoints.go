@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,28 +17,84 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// checkEndpoints says which sockets the configuration leads services to that they cannot reach, each tried as the account that will: Postfix's
+// State is what came of a try to reach an endpoint.
+type State string
+
+// The states of endpoints.
+const (
+	Reachable    State = "reachable"
+	Missing      State = "missing"       // nothing of that name
+	Stale        State = "stale"         // a socket or port that nobody listens on
+	NotPermitted State = "not permitted" // for the account that uses it
+	NoWay        State = "no way"        // out of the chroot, and neither a relay nor a copy is made
+	Untried      State = "untried"       // a port of another host, a socket of Postfix's own
+)
+
+// Endpoint is one that a service is led to, and what a check found.
+type Endpoint struct {
+	inventory.Endpoint
+	State State `json:"state,omitempty"` // "" where nothing was tried
+}
+
+// Names says what it is and where that stands, for people.
+func (e Endpoint) Names() string {
+	return fmt.Sprintf("%s %s (%s, %s:%d)", e.Use, e.Socket+e.Address+e.Path, e.Parameter, e.File, e.Line)
+}
+
+// checkEndpoints says what the configuration leads services to that they cannot reach, each tried as the account that will: Postfix's
 // user, or that of the relay. Mail is answered with 451 then, or deferred, and Postfix names only the path, which on the host may be there.
 func (a *applier) checkEndpoints() {
 	conf, err := readConfig(a.deps.Root, a.Instance, nil)
 	if err != nil {
 		return // said by the plan
 	}
-	for _, e := range a.endpoints(conf, a.deps.Root.ReadTrusted) {
-		if e.Socket == "" || e.Use == inventory.SASL { // said by checkLogins
-			continue
+	distrusted := map[string]error{}
+	read := func(name string) ([]byte, error) { // what somebody else can write is not obeyed, and said where it matters
+		data, err := a.deps.Root.ReadTrusted(name)
+		if errors.As(err, new(*sysroot.UntrustedError)) {
+			distrusted[name] = err
+			return a.deps.Root.ReadFile(name)
 		}
-		why := ""
-		switch {
-		case e.Outside(a.Instance.QueueDir):
-			why = a.chrootedRefusal(e)
-		case !conf.serves(e.Socket):
-			why = a.keptFrom(e.Place(a.Instance.QueueDir), a.user())
-		}
-		if why != "" {
-			a.unreachable("%s cannot reach the %s %q (%s, %s:%d): %s", e.Service, e.Use, e.Socket, e.Parameter, e.File, e.Line, why)
-		}
+		return data, err
 	}
+	for _, e := range a.endpoints(conf, read) {
+		state, why := a.try(conf, e, distrusted)
+		if why != "" {
+			a.unreachable("%s cannot reach the %s %q (%s, %s:%d): %s", e.Service, e.Use, e.Socket+e.Address+e.Path, e.Parameter, e.File, e.Line, why)
+		}
+		a.result.Endpoints = append(a.result.Endpoints, Endpoint{e, state})
+	}
+}
+
+// try tells the state of an endpoint, and why it is not reached.
+func (a *applier) try(conf *config, e inventory.Endpoint, distrusted map[string]error) (state State, why string) {
+	switch {
+	case e.Path != "":
+		return a.tryFile(conf, e, distrusted[e.File])
+	case e.Address != "":
+		return a.tryPort(e)
+	case e.Use == inventory.SASL: // said by checkLogins
+		return Untried, ""
+	case e.Outside(a.Instance.QueueDir):
+		return a.chrootedRefusal(e, distrusted[e.File])
+	case conf.serves(e.Socket):
+		return Untried, ""
+	}
+	return a.keptFrom(e.Place(a.Instance.QueueDir), a.user())
+}
+
+// tryPort tries a port of this host. What another one does is not the chroot's business.
+func (a *applier) tryPort(e inventory.Endpoint) (state State, why string) {
+	host, _, err := net.SplitHostPort(e.Address)
+	if ip := net.ParseIP(host); err != nil || !a.deps.Root.IsHost() || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return Untried, ""
+	}
+	c, err := net.DialTimeout("tcp", e.Address, time.Second)
+	if err != nil {
+		return Stale, "nobody listens there; does its daemon run?"
+	}
+	c.Close()
+	return Reachable, ""
 }
 
 // serves tells whether the master makes the socket of this name: private/NAME or public/NAME of a service.
@@ -57,7 +115,7 @@ func (a *applier) user() sysroot.Account {
 
 // chrootedRefusal says why a chrooted service cannot reach a socket outside of the queue directory, to which neither a relay of ours nor the
 // administrator's own set-up leads; "" if one does.
-func (a *applier) chrootedRefusal(e inventory.Endpoint) string {
+func (a *applier) chrootedRefusal(e inventory.Endpoint, distrusted error) (state State, why string) {
 	r, place := socketRelay(e), rel(e.Socket)
 	inside := path.Join(a.Instance.QueueDir, place)
 	const advice = "let its daemon listen at %q, or on a port of 127.0.0.1 and write inet:127.0.0.1:PORT"
@@ -73,29 +131,31 @@ func (a *applier) chrootedRefusal(e inventory.Endpoint) string {
 		return a.keptFrom(r.Target, as)
 	case a.kindAt(place) == unix.S_IFSOCK:
 		return a.keptFrom(inside, a.user())
+	case distrusted != nil:
+		return NoWay, fmt.Sprintf("it runs chrooted, and no relay leads there, for what names it is not obeyed: %v", distrusted)
 	case unsafe != nil && slices.Contains(relayed, e.Use):
-		return fmt.Sprintf("it runs chrooted, and no relay leads there, for %v; "+advice, unsafe, inside)
+		return NoWay, fmt.Sprintf("it runs chrooted, and no relay leads there, for %v; "+advice, unsafe, inside)
 	}
-	return fmt.Sprintf("it runs chrooted, and the socket is outside of the queue directory; "+advice, inside)
+	return NoWay, fmt.Sprintf("it runs chrooted, and the socket is outside of the queue directory; "+advice, inside)
 }
 
 // keptFrom says why an account does not reach anybody at a socket, and what to do; "" if it does.
-func (a *applier) keptFrom(socket string, as sysroot.Account) string {
+func (a *applier) keptFrom(socket string, as sysroot.Account) (state State, why string) {
 	err := a.deps.Root.Connect(socket, as)
 	switch {
 	case err == nil:
-		return ""
+		return Reachable, ""
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Sprintf("the account %s may not use %s", a.accountName(as.UID), a.barrier(socket, as))
+		return NotPermitted, fmt.Sprintf("the account %s may not use %s", a.accountName(as.UID), a.barrier(socket, as))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
-		return fmt.Sprintf("nobody listens at %q, there is no such socket: start its daemon, or correct the path%s", socket, a.elsewhere(socket))
+		return Missing, fmt.Sprintf("nobody listens at %q, there is no such socket: start its daemon, or correct the path%s", socket, a.elsewhere(socket))
 	case !errors.Is(err, unix.ECONNREFUSED):
-		return err.Error()
+		return Stale, err.Error()
 	}
 	if fi, err := a.deps.Root.Stat(socket); err == nil && fi.Mode()&fs.ModeSocket == 0 {
-		return fmt.Sprintf("%q is no socket: correct the path%s", socket, a.elsewhere(socket))
+		return Missing, fmt.Sprintf("%q is no socket: correct the path%s", socket, a.elsewhere(socket))
 	}
-	return fmt.Sprintf("nobody listens at %q; does its daemon run?", socket)
+	return Stale, fmt.Sprintf("nobody listens at %q; does its daemon run?", socket)
 }
 
 // barrier names what on the way to a socket an account may not pass, and what to do.

@@ -83,3 +83,35 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+// What a table leads to whose file others can write gets no relay, and the check says why and what to do.
+func TestADistrustedTableIsSaid(t *testing.T) {
+	needRoot(t)
+	root := host(t, map[string]string{
+		"etc/postfix/main.cf": level + "relay_recipient_maps = mysql:/etc/postfix/m.cf\ntransport_maps = texthash:/etc/postfix/t\n",
+		"etc/postfix/m.cf":    "hosts = unix:/run/my/s\n", "etc/postfix/t": "x lmtp:unix:/run/lmtp\ny smtp:[192.0.2.1]\n", "etc/passwd": postfixes,
+		"etc/postfix/master.cf": chrooted + "lmtp unix - - y - - lmtp\n",
+	})
+	for _, name := range []string{"etc/postfix/m.cf", "etc/postfix/t"} {
+		if err := os.Chown(filepath.Join(root.Dir(), name), 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := plan(t, root)
+	if len(p.Relays) > 0 {
+		t.Errorf("relays %v", p.Relays)
+	}
+	r, err := p.Inspect()
+	said := strings.Join(r.Unreachable, "\n")
+	for _, part := range []string{
+		`smtp/inet cannot reach the database server "/run/my/s" (hosts, /etc/postfix/m.cf:1): it runs chrooted, and no relay leads there, for what names it is not obeyed: "/etc/postfix/m.cf" belongs to the account 65534, not to root (chown root)`,
+		`lmtp/unix cannot reach the delivery "/run/lmtp" (transport_maps, /etc/postfix/t:1)`,
+	} {
+		if err != nil || !strings.Contains(said, part) {
+			t.Errorf("said %q, %v, want %q", said, err, part)
+		}
+	}
+	if len(r.Unreachable) != 2 {
+		t.Errorf("said %q", r.Unreachable)
+	}
+}

@@ -46,6 +46,7 @@ type Entry struct {
 
 	convert func([]byte) []byte // what the copy holds instead of the file itself
 	reader  string              // the one account that may read the copy, whoever may read the file; "" keeps owner and mode
+	key     bool                // the reader owns the copy, and nobody else may read it
 	certs   bool                // only the certificates in it are copied
 	source  signature
 }
@@ -61,7 +62,7 @@ type Plan struct {
 
 	undone    []string // what could not be looked at
 	small     bool     // of a hook, which holds up others
-	unused    []string // what NSS modules cannot do in the chroot, where nothing asks for it
+	unused    []string // what only a check says: what NSS modules cannot do in the chroot, where nothing asks for it; keys that are in it
 	uses      []login  // what smtpd services check passwords by
 	mailOwner string   // the account that Postfix's daemons run as
 	deps      Deps
@@ -121,6 +122,7 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addMaps(conf)
 	p.addLogins(conf)
 	p.addSockets(conf)
+	p.addLateFiles(conf)
 	p.checkLog(conf)
 	// A queue on a file system of its own may have been made without it; the syslog daemon does not make it.
 	p.Entries = append(p.Entries, Entry{Path: path.Dir(rel(paths.DevLog)), Why: "directory for the syslog daemon's socket"})

@@ -13,7 +13,6 @@ import (
 	"postfix-maint/internal/inventory"
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/pattern"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -25,7 +24,7 @@ var relayed = []inventory.Use{
 	inventory.Milter, inventory.Policy, inventory.Delivery, inventory.Filter, inventory.Socketmap, inventory.Database, inventory.Memcache,
 }
 
-// addSockets plans relays to the host's sockets that the parameters of chrooted services name. One that could not be safe is left to
+// addSockets plans relays to the host's sockets that the configuration leads chrooted services to. One that could not be safe is left to
 // "chroot check": the administrator may have an arrangement of his own.
 func (p *Plan) addSockets(conf *config) {
 	if !conf.namesSockets() {
@@ -52,15 +51,21 @@ func socketRelay(e inventory.Endpoint) Relay {
 	}
 }
 
-// socketName finds what can name a socket: by itself, or in the file of a table.
-var socketName = pattern.New(`(unix|local|mysql|pgsql|ldap|memcache):`)
+// leading are parts of values that can lead to a socket: by themselves, by the file of a table, by what a table gives.
+var leading = []string{"unix:", "local:", "mysql:", "pgsql:", "ldap:", "memcache:", "_access"}
 
-// namesSockets tells whether a value can name a socket at all: most configurations have none, and cost nothing then.
+// leadingNames are ends of names of parameters whose tables or values do.
+var leadingNames = []string{"transport_maps", "_checks", "_tls_policy_maps", "_tls_trust_anchor_file"}
+
+// namesSockets tells whether the configuration can lead to a socket, or to a file that is opened late, at all: most can not, and cost nothing then.
 func (c *config) namesSockets() bool {
-	names := func(text string) bool { return socketName().MatchString(text) }
+	names := func(text string) bool {
+		return slices.ContainsFunc(leading, func(part string) bool { return strings.Contains(text, part) })
+	}
 	return slices.ContainsFunc(c.main.Names(), func(name string) bool {
 		value, _ := c.main.Get(name)
-		return names(value)
+		return names(value) || name == "smtpd_milter_maps" ||
+			slices.ContainsFunc(leadingNames, func(end string) bool { return strings.HasSuffix(name, end) })
 	}) || slices.ContainsFunc(c.chrooted, func(s mastercf.Service) bool { return slices.ContainsFunc(s.Args, names) })
 }
 

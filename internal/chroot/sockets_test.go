@@ -24,23 +24,27 @@ func TestSocketRelays(t *testing.T) {
 		main, master string
 		want         []string
 	}{
-		"none":                     {main: "smtpd_milters = inet:127.0.0.1:8891\n"},
-		"a milter":                 {main: "smtpd_milters = unix:/run/m/a, { local:/run/m/b, connect_timeout=1s }\n", want: []string{"/run/m/a", "/run/m/b"}},
-		"a policy service":         {main: "smtpd_recipient_restrictions = check_policy_service unix:" + policy + "\n", want: []string{policy}},
-		"delivery":                 {main: "virtual_transport = lmtp:unix:/run/dovecot/lmtp\n", master: chrooted + "lmtp unix - - y - - lmtp\n", want: []string{"/run/dovecot/lmtp"}},
-		"a socketmap":              {main: "smtpd_sender_login_maps = socketmap:unix:/run/map/s:name\n", want: []string{"/run/map/s"}},
-		"an option of a service":   {master: chrooted + "25 inet n - y - - smtpd\n -o smtpd_milters=unix:/run/m/a\n", want: []string{"/run/m/a"}},
-		"through another one":      {main: "x = unix:/run/m/a\nsmtpd_milters = $x\n", want: []string{"/run/m/a"}},
-		"twice":                    {main: "smtpd_milters = unix:/run/m/a\nnon_smtpd_milters = $smtpd_milters\n", want: []string{"/run/m/a"}},
-		"below the queue":          {main: "smtpd_milters = unix:m/a, unix:/var/spool/postfix/m/a\n"},
-		"not chrooted":             {main: "smtpd_milters = unix:/run/m/a\n", master: nothing},
-		"a place of Postfix's own": {main: "smtpd_milters = unix:/private/a\n"},
-		"no name for a unit":       {main: "smtpd_milters = unix:/run/%n/a\n"},
-		"a database":               {main: "smtpd_sender_login_maps = mysql:/etc/postfix/m.cf\n", want: []string{"/run/mysqld/s"}},
+		"none":                           {main: "smtpd_milters = inet:127.0.0.1:8891\n"},
+		"a milter":                       {main: "smtpd_milters = unix:/run/m/a, { local:/run/m/b, connect_timeout=1s }\n", want: []string{"/run/m/a", "/run/m/b"}},
+		"a policy service":               {main: "smtpd_recipient_restrictions = check_policy_service unix:" + policy + "\n", want: []string{policy}},
+		"delivery":                       {main: "virtual_transport = lmtp:unix:/run/dovecot/lmtp\n", master: chrooted + "lmtp unix - - y - - lmtp\n", want: []string{"/run/dovecot/lmtp"}},
+		"a socketmap":                    {main: "smtpd_sender_login_maps = socketmap:unix:/run/map/s:name\n", want: []string{"/run/map/s"}},
+		"an option of a service":         {master: chrooted + "25 inet n - y - - smtpd\n -o smtpd_milters=unix:/run/m/a\n", want: []string{"/run/m/a"}},
+		"through another one":            {main: "x = unix:/run/m/a\nsmtpd_milters = $x\n", want: []string{"/run/m/a"}},
+		"twice":                          {main: "smtpd_milters = unix:/run/m/a\nnon_smtpd_milters = $smtpd_milters\n", want: []string{"/run/m/a"}},
+		"below the queue":                {main: "smtpd_milters = unix:m/a, unix:/var/spool/postfix/m/a\n"},
+		"not chrooted":                   {main: "smtpd_milters = unix:/run/m/a\n", master: nothing},
+		"a place of Postfix's own":       {main: "smtpd_milters = unix:/private/a\n"},
+		"no name for a unit":             {main: "smtpd_milters = unix:/run/%n/a\n"},
+		"a database":                     {main: "smtpd_sender_login_maps = mysql:/etc/postfix/m.cf\n", want: []string{"/run/mysqld/s"}},
+		"a transport's table":            {main: "transport_maps = hash:/etc/postfix/t\n", master: chrooted + "lmtp unix - - y - - lmtp\n", want: []string{"/run/dovecot/lmtp"}},
+		"what a chrooted proxymap opens": {main: "virtual_alias_maps = proxy:mysql:/etc/postfix/m.cf\n", master: proxymapped, want: []string{"/run/mysqld/s"}},
+		"what another one opens":         {main: "virtual_alias_maps = proxy:mysql:/etc/postfix/m.cf\n", master: chrooted + "proxymap unix - - n - - proxymap\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			files := map[string]string{"etc/postfix/main.cf": level + c.main, "etc/passwd": postfixes, "etc/postfix/m.cf": "hosts = unix:/run/mysqld/s\n"}
+			files := map[string]string{"etc/postfix/main.cf": level + c.main, "etc/passwd": postfixes, "etc/postfix/m.cf": "hosts = unix:/run/mysqld/s\n",
+				"etc/postfix/t": "example.org lmtp:unix:/run/dovecot/lmtp\n"}
 			if c.master != "" {
 				files["etc/postfix/master.cf"] = c.master
 			}

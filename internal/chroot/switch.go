@@ -168,6 +168,7 @@ func Clear(d Deps, inst instance.Instance) (Result, error) { return clearing(d, 
 type Status struct {
 	Chrooted, Outside []string // as name/type, in the order of master.cf
 	Synced            bool     // false where SYNC_CHROOT in /etc/default/postfix is empty
+	Endpoints         []Endpoint
 }
 
 // NewStatus reads it from the instance's configuration.
@@ -185,6 +186,9 @@ func NewStatus(d Deps, inst instance.Instance) (Status, error) {
 			list = &st.Chrooted
 		}
 		*list = append(*list, s.Name+"/"+s.Type)
+	}
+	for _, e := range (&Plan{Instance: inst, deps: d}).endpoints(conf, d.Root.ReadFile) {
+		st.Endpoints = append(st.Endpoints, Endpoint{Endpoint: e})
 	}
 	return st, nil
 }

@@ -26,9 +26,14 @@ const (
 	Database  Use = "database server"
 	TCPTable  Use = "tcp table server"
 	Memcache  Use = "memcache server"
+	// What is a file, opened by its path after chroot(2).
+	DatabaseFile Use = "database file"
+	TrustAnchor  Use = "trust anchor"
+	PrivateKey   Use = "private key"
+	Certificate  Use = "certificate"
 )
 
-// Endpoint is one thing that one service connects to.
+// Endpoint is one thing that one service connects to, or opens late.
 type Endpoint struct {
 	Service  string `json:"service"` // as NAME/TYPE, as master.cf has it
 	Chrooted bool   `json:"chrooted"`
@@ -37,7 +42,9 @@ type Endpoint struct {
 	// too if the service is chrooted. "" for a port.
 	Socket string `json:"socket,omitempty"`
 	// Address is HOST:PORT of a server on TCP. "" for a socket.
-	Address   string `json:"address,omitempty"`
+	Address string `json:"address,omitempty"`
+	// Path is a file that the service opens late. "" for a socket and a port.
+	Path      string `json:"path,omitempty"`
 	Parameter string `json:"parameter"` // that names it, or an option -o of the service
 	File      string `json:"file"`      // main.cf, master.cf or that of a table, and the line in it; 0 where a default says so
 	Line      int    `json:"line"`
@@ -52,6 +59,19 @@ type Input struct {
 	Default func(name string) string
 	// Read gives the text of a table's file, for what it names. nil leaves such tables out.
 	Read func(name string) ([]byte, error)
+	// Unread, where it is set, hears of each file that could not be read, and so names nothing.
+	Unread func(u Unread)
+}
+
+// Unread is a file of a table that Read refused.
+type Unread struct {
+	Service  string
+	Chrooted bool
+	// Parameter names the table, in that line of main.cf or master.cf.
+	Parameter, File string
+	Line            int
+	Name            string // of the file that was to be read
+	Err             error
 }
 
 // List gives all endpoints, service by service in the order of master.cf. What cannot be understood is left out: Postfix itself
@@ -70,6 +90,8 @@ func List(in Input) []Endpoint {
 		if client[s.Command] {
 			l.deliveries()
 		}
+		l.results()
+		l.lateFiles()
 	}
 	return l.found
 }
@@ -89,11 +111,12 @@ var client = map[string]bool{"smtp": true, "lmtp": true}
 // restrictions, which a list names.
 var rows = slices.Concat(
 	milters("smtpd", "smtpd_milters"), milters("cleanup", "non_smtpd_milters"),
-	restrictions("smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", "smtpd_relay_restrictions",
-		"smtpd_recipient_restrictions", "smtpd_data_restrictions", "smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions"),
+	restrictions(accessLists...),
 	[]row{
 		{"smtpd_proxy_filter", []string{"smtpd"}, Filter, (*lister).proxyFilter},
 		{"smtpd_sasl_path", []string{"smtpd"}, SASL, (*lister).sasl},
+		{"smtp_tls_trust_anchor_file", []string{"smtp", "lmtp"}, TrustAnchor, (*lister).trustAnchors},
+		{"lmtp_tls_trust_anchor_file", []string{"lmtp"}, TrustAnchor, (*lister).trustAnchors},
 	},
 )
 
@@ -116,7 +139,7 @@ func restrictions(parameters ...string) (all []row) {
 // circle of classes only when it meets one, so each is read once for a list: those named twice say nothing new.
 func (l *lister) policies(o origin, list string, read map[string]bool) {
 	words := maincf.SplitList(list)
-	classes := maincf.SplitList(l.value(l.service, "smtpd_restriction_classes"))
+	classes := l.classes()
 	for i, w := range words {
 		switch {
 		case strings.EqualFold(w, "check_policy_service") && i+1 < len(words):
@@ -170,6 +193,8 @@ type lister struct {
 	service  mastercf.Service
 	chrooted bool
 	found    []Endpoint
+	texts    map[string]text // of tables' files, by name
+	open     []string        // tables of memcache whose backups are being looked at
 }
 
 // origin is the place that names an endpoint.
@@ -214,11 +239,30 @@ func (l *lister) value(s mastercf.Service, name string) string {
 	return v
 }
 
-// add takes an endpoint in Postfix's own form: unix:path, local:path, inet:host:port, inet6:host:port.
-func (l *lister) add(o origin, use Use, endpoint string) {
-	e := Endpoint{
+// endpoint is one of the service at hand, with nothing that it leads to.
+func (l *lister) endpoint(o origin, use Use) Endpoint {
+	return Endpoint{
 		Service: l.service.Name + "/" + l.service.Type, Chrooted: l.chrooted, Use: use, Parameter: o.parameter, File: o.file, Line: o.line,
 	}
+}
+
+func (l *lister) take(e Endpoint) {
+	if !slices.Contains(l.found, e) {
+		l.found = append(l.found, e)
+	}
+}
+
+// addFile takes a file that the service opens late. A relative name means another file in each program.
+func (l *lister) addFile(o origin, use Use, name string) {
+	if e := l.endpoint(o, use); path.IsAbs(name) {
+		e.Path = path.Clean(name)
+		l.take(e)
+	}
+}
+
+// add takes an endpoint in Postfix's own form: unix:path, local:path, inet:host:port, inet6:host:port.
+func (l *lister) add(o origin, use Use, endpoint string) {
+	e := l.endpoint(o, use)
 	kind, rest, ok := strings.Cut(strings.TrimSpace(endpoint), ":")
 	switch {
 	case !ok || rest == "":
@@ -230,9 +274,7 @@ func (l *lister) add(o origin, use Use, endpoint string) {
 	default:
 		return
 	}
-	if !slices.Contains(l.found, e) {
-		l.found = append(l.found, e)
-	}
+	l.take(e)
 }
 
 // Place is where the host has to have an endpoint's socket: of a chrooted service below the queue directory, as of any with a relative path.

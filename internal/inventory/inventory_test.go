@@ -41,7 +41,7 @@ func list(t *testing.T, main, master string, files map[string]string) []string {
 		return nil, errors.New("not there")
 	}}) {
 		in := map[bool]string{true: "chrooted", false: "outside"}[e.Chrooted]
-		all = append(all, fmt.Sprintf("%s %s: %s %s%s by %s in %s:%d", e.Service, in, e.Use, e.Socket, e.Address, e.Parameter, e.File, e.Line))
+		all = append(all, fmt.Sprintf("%s %s: %s %s%s%s by %s in %s:%d", e.Service, in, e.Use, e.Socket, e.Address, e.Path, e.Parameter, e.File, e.Line))
 	}
 	return all
 }
@@ -116,7 +116,7 @@ cleanup unix n - n - 0 cleanup
 			"cleanup/unix chrooted: database server db.example.net by hosts in /etc/postfix/mysql.cf:2",
 			"cleanup/unix chrooted: database server /run/mysqld/mysqld.sock by hosts in /etc/postfix/mysql.cf:2",
 			"rewrite/unix chrooted: socketmap server /run/map by transport_maps in /etc/postfix/main.cf:3",
-			"proxymap/unix outside: database server /var/run/postgresql/.s.PGSQL.5432 by hosts in /etc/postfix/pg.cf:0",
+			"proxymap/unix outside: database server localhost by hosts in /etc/postfix/pg.cf:0",
 			"smtp/unix chrooted: tcp table server 127.0.0.1:8461 by smtp_tls_policy_maps in /etc/postfix/main.cf:5",
 		}},
 		"what Postfix would refuse": {"smtpd_milters = ${x\nsmtpd_proxy_filter = $smtpd_proxy_filter\nnon_smtpd_milters = { } unix: nothing\n", plain, nil, nil},

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -8,7 +9,6 @@ import (
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/pattern"
 )
 
 // readers are the programs that open the tables of a parameter, by the beginning of its name; the longest one counts. A table of a parameter
@@ -17,115 +17,196 @@ var readers = map[string][]string{
 	"smtpd_": {"smtpd"}, "smtp_": {"smtp"}, "lmtp_": {"lmtp"}, "local_recipient_maps": {"smtpd"}, "relay_recipient_maps": {"smtpd"},
 	"virtual_mailbox_maps": {"smtpd", "virtual"}, "virtual_alias_maps": {"cleanup", "smtpd"}, "canonical_maps": {"cleanup"},
 	"sender_canonical_maps": {"cleanup"}, "recipient_canonical_maps": {"cleanup"}, "sender_bcc_maps": {"cleanup"}, "recipient_bcc_maps": {"cleanup"},
-	"header_checks": {"cleanup"}, "body_checks": {"cleanup"}, "mime_header_checks": {"cleanup"}, "nested_header_checks": {"cleanup"},
+	"header_checks": {"cleanup"}, "body_checks": {"cleanup"}, "mime_header_checks": {"cleanup"},
+	"nested_header_checks": {"cleanup"}, "milter_header_checks": {"cleanup"}, "rbl_reply_maps": {"smtpd"}, "relay_clientcerts": {"smtpd"},
+	"permit_mx_backup_networks": {"smtpd"}, "authorized_verp_clients": {"smtpd"}, "fast_flush_domains": {"flush", "smtpd"},
 	"transport_maps": {"trivial-rewrite"}, "relocated_maps": {"trivial-rewrite"}, "sender_dependent_": {"trivial-rewrite"},
 	"virtual_alias_domains": {"trivial-rewrite", "smtpd"}, "virtual_mailbox_domains": {"trivial-rewrite", "smtpd"},
 	"relay_domains": {"trivial-rewrite", "smtpd"}, "mydestination": {"trivial-rewrite", "smtpd"}, "mynetworks": {"smtpd"},
 	"postscreen_": {"postscreen"}, "alias_maps": {"local", "smtpd"}, "mailbox_": {"local"}, "fallback_transport_maps": {"local"},
 	"virtual_uid_maps": {"virtual"}, "virtual_gid_maps": {"virtual"}, "tls_server_sni_maps": {"smtpd", "tlsproxy"},
+	"address_verify_map": {"verify"},
 }
 
-// readersOf gives the programs that open a parameter's tables.
-func readersOf(parameter string) []string {
+// readersOf gives the programs that open a parameter's tables. A class of restrictions is a parameter of its own.
+func (l *lister) readersOf(parameter string) []string {
 	best := ""
 	for begin := range readers {
 		if strings.HasPrefix(parameter, begin) && len(begin) > len(best) {
 			best = begin
 		}
 	}
+	if best == "" && slices.Contains(l.classes(), parameter) {
+		return []string{"smtpd"}
+	}
 	return readers[best]
 }
 
-// tableName finds tables in a value: by themselves, in a list, in the braces of pipemap and unionmap, behind proxy:.
-var tableName = pattern.New(`(?:^|[\s,;{=])(proxy:)?(socketmap|tcp|memcache|mysql|pgsql|ldap):([^\s,;{}]+)`)
+// lists are the parameters that only say which tables proxymap(8) may open, where others name them.
+var lists = []string{"proxy_read_maps", "proxy_write_maps"}
 
 // tables takes the servers of the tables that the service opens: its own, or as proxymap(8) those behind "proxy:" of all services.
 func (l *lister) tables() {
 	proxymap := l.service.Command == "proxymap"
-	names := l.Main.Names()
-	for n, arg := range l.service.Args {
-		if n > 0 && l.service.Args[n-1] == "-o" {
-			name, _, _ := strings.Cut(arg, "=")
-			names = append(names, name)
-		}
-	}
-	for _, name := range names {
-		if !proxymap && !slices.Contains(readersOf(name), l.service.Command) {
+	for _, s := range l.Master.Services() {
+		if !proxymap && s.Line != l.service.Line {
 			continue
 		}
-		o := l.origin(name)
-		for _, m := range tableName().FindAllStringSubmatch(l.value(l.service, name), -1) {
-			if (m[1] != "") == proxymap {
-				l.table(o, m[2], m[3])
+		for n, arg := range s.Args {
+			if n == 0 || s.Args[n-1] != "-o" {
+				continue
+			}
+			if name, _, _ := strings.Cut(arg, "="); proxymap || slices.Contains(l.readersOf(name), s.Command) {
+				l.tablesOf(l.originOf(s, name), l.value(s, name), proxymap)
 			}
 		}
 	}
+	for _, name := range l.Main.Names() {
+		if _, own := l.service.Option(name); own || slices.Contains(lists, name) {
+			continue
+		}
+		if proxymap || slices.Contains(l.readersOf(name), l.service.Command) {
+			l.tablesOf(l.origin(name), l.value(l.service, name), proxymap)
+		}
+	}
 }
 
-// table takes the server of one table (DATABASE_README and the man pages of the types).
-func (l *lister) table(o origin, typ, name string) {
-	switch typ {
-	case "socketmap": // inet:HOST:PORT:NAME or unix:PATH:NAME, socketmap_table(5)
+// tablesOf takes the tables in a value, which behind "proxy:" are proxymap's.
+func (l *lister) tablesOf(o origin, value string, proxymap bool) {
+	for _, word := range maincf.SplitList(value) {
+		l.table(o, word, false, proxymap)
+	}
+}
+
+// table takes the servers of one table (DATABASE_README and the man pages of the types), and of those that it is made of.
+func (l *lister) table(o origin, spec string, proxied, proxymap bool) {
+	typ, name, ok := strings.Cut(spec, ":")
+	switch {
+	case !ok:
+	case typ == "proxy":
+		l.table(o, name, true, proxymap)
+	case typ == "unionmap" || typ == "pipemap":
+		for _, part := range parts(name) {
+			l.table(o, part, proxied, proxymap)
+		}
+	case proxied != proxymap:
+	case typ == "socketmap": // inet:HOST:PORT:NAME or unix:PATH:NAME, socketmap_table(5)
 		if i := strings.LastIndexByte(name, ':'); i > 0 {
 			l.add(o, Socketmap, name[:i])
 		}
-	case "tcp":
+	case typ == "tcp":
 		l.add(o, TCPTable, "inet:"+name)
-	default:
-		if path.IsAbs(name) && l.Read != nil {
-			l.described(typ, name)
-		}
+	case serverParameter[typ] != "":
+		l.described(o, typ, name, proxied, proxymap)
 	}
 }
 
-// described takes the servers that the file of a table names.
-func (l *lister) described(typ, name string) {
-	data, err := l.Read(name)
-	if err != nil {
-		return
+// serverParameter is what names the servers in the description of a table.
+var serverParameter = map[string]string{"memcache": "memcache", "mysql": "hosts", "pgsql": "hosts", "ldap": "server_host", "sqlite": "dbpath"}
+
+// filesOf are the parameters there that name files, which the client library opens when it connects.
+var filesOf = map[string]map[string]Use{
+	"ldap":  {"tls_ca_cert_file": Certificate, "tls_cert": Certificate, "tls_key": PrivateKey},
+	"mysql": {"tls_CAfile": Certificate, "tls_cert_file": Certificate, "tls_key_file": PrivateKey},
+}
+
+// described takes what the description of a table names: a file, or by the old way parameters of main.cf that begin with its name.
+func (l *lister) described(o origin, typ, name string, proxied, proxymap bool) {
+	f, prefix, file := l.Main, name+"_", o.file
+	if path.IsAbs(name) {
+		parsed, err := maincf.Parse(l.text(o, name))
+		if err != nil || l.Read == nil {
+			return
+		}
+		f, prefix, file = parsed, "", name
+		if l.texts[name].err != nil {
+			return
+		}
 	}
-	f, err := maincf.Parse(data)
-	if err != nil {
-		return
+	get := func(parameter string) (value string, set bool, at origin) {
+		value, set = f.Get(prefix + parameter)
+		return value, set, origin{prefix + parameter, file, f.Line(prefix + parameter)}
 	}
-	parameter := map[string]string{"memcache": "memcache", "mysql": "hosts", "pgsql": "hosts", "ldap": "server_host"}[typ]
-	value, set := f.Get(parameter)
-	if !set && typ != "memcache" {
+	value, set, at := get(serverParameter[typ])
+	switch {
+	case typ == "sqlite":
+		l.addFile(at, DatabaseFile, strings.TrimSpace(value))
+		return
+	case !set && typ == "memcache":
+		value = "inet:localhost:11211" // memcache_table(5)
+	case strings.TrimSpace(value) == "":
 		value = "localhost" // the default of all three
 	}
-	o := origin{parameter, name, f.Line(parameter)}
 	for _, host := range maincf.SplitList(value) {
-		use := Database
-		if typ == "memcache" {
-			use = Memcache
-		}
-		l.add(o, use, serverOf(typ, host))
+		l.add(at, map[bool]Use{true: Memcache, false: Database}[typ == "memcache"], serverOf(typ, host))
+	}
+	for _, parameter := range slices.Sorted(maps.Keys(filesOf[typ])) {
+		value, _, at := get(parameter)
+		l.addFile(at, filesOf[typ][parameter], strings.TrimSpace(value))
+	}
+	if backup, _, at := get("backup"); typ == "memcache" && !slices.Contains(l.open, name) { // which may name itself
+		l.open = append(l.open, name)
+		l.table(at, backup, proxied, proxymap)
+		l.open = l.open[:len(l.open)-1]
 	}
 }
 
-// serverOf brings a server into Postfix's own form. The client libraries of mysql and pgsql take "localhost" for the socket that they were
-// built with (mysql_table(5), pgsql_table(5)).
+// serverOf brings a server into Postfix's own form. libmariadb takes "localhost" for the socket that it was built with, even behind "inet:"
+// (mysql_table(5)); libpq takes only a directory, or no name at all, for a socket (host_init() in global/dict_pgsql.c).
 func serverOf(typ, host string) string {
-	switch {
-	case strings.HasPrefix(host, "unix:"), strings.HasPrefix(host, "inet:"):
-		if typ == "pgsql" && strings.HasPrefix(host, "unix:") { // libpq adds the name of the socket to a directory
-			return path.Join(host, pgsqlSocket)
+	name := strings.TrimPrefix(strings.TrimPrefix(host, "unix:"), "inet:")
+	switch typ {
+	case "ldap":
+		return ldapServer(host)
+	case "pgsql":
+		return pgsqlServer(name)
+	case "mysql":
+		switch server, _, _ := strings.Cut(name, ":"); {
+		case path.IsAbs(name):
+			return "unix:" + name
+		case server == "localhost":
+			return "unix:" + paths.MariaDBSocket
 		}
-		return host
-	case typ == "ldap" && strings.HasPrefix(host, "ldapi:"):
-		socket, err := url.PathUnescape(strings.Trim(strings.TrimPrefix(host, "ldapi:"), "/"))
+	case "memcache":
+		if strings.HasPrefix(host, "unix:") {
+			return host
+		}
+	}
+	return "inet:" + name
+}
+
+func ldapServer(host string) string {
+	if socket, ok := strings.CutPrefix(host, "ldapi:"); ok {
+		socket, err := url.PathUnescape(strings.Trim(socket, "/"))
 		if err != nil || socket == "" {
 			socket = paths.LDAPISocket
 		}
 		return "unix:" + socket
-	case typ == "ldap":
-		return "inet:" + strings.TrimSuffix(host[strings.LastIndexByte(host, '/')+1:], "/")
-	case host == "localhost" && typ == "mysql":
-		return "unix:" + paths.MariaDBSocket
-	case host == "localhost" && typ == "pgsql":
-		return "unix:" + path.Join(paths.PostgreSQLDir, pgsqlSocket)
 	}
-	return "inet:" + host
+	return "inet:" + strings.TrimSuffix(host[strings.LastIndexByte(strings.TrimRight(host, "/"), '/')+1:], "/")
+}
+
+// pgsqlServer is a server as libpq takes it, which puts the name of the socket behind that of its directory.
+func pgsqlServer(name string) string {
+	scheme, rest, ok := strings.Cut(name, "://")
+	if ok && (scheme == "postgresql" || scheme == "postgres") {
+		name, _, _ = strings.Cut(rest, "/")
+		name = name[strings.LastIndexByte(name, '@')+1:]
+	}
+	if unescaped, err := url.PathUnescape(name); err == nil && strings.HasPrefix(unescaped, "/") {
+		name = unescaped
+	}
+	switch {
+	case name == "":
+		return "unix:" + path.Join(paths.PostgreSQLDir, pgsqlSocket)
+	case !path.IsAbs(name):
+		return "inet:" + name
+	}
+	dir, port, ok := strings.Cut(name, ":")
+	if !ok {
+		return "unix:" + path.Join(dir, pgsqlSocket)
+	}
+	return "unix:" + path.Join(dir, strings.TrimSuffix(pgsqlSocket, "5432")+port)
 }
 
 // pgsqlSocket is the name of PostgreSQL's socket at its usual port.
