@@ -29,9 +29,11 @@ type chrootReport struct {
 	Stale    []string `json:"stale"`
 	Foreign  []string `json:"foreign"`
 	Unreach  []string `json:"unreachable"` // sentences: sockets that a chrooted service is led to and cannot reach
-	Syslog   []string `json:"syslog"`      // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
-	Warnings []string `json:"warnings"`
-	Error    string   `json:"error,omitempty"`
+	// Endpoints are what the configuration leads each service to, of "chroot check" with what came of a try.
+	Endpoints []chroot.Endpoint `json:"endpoints,omitempty"`
+	Syslog    []string          `json:"syslog"` // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
+	Warnings  []string          `json:"warnings"`
+	Error     string            `json:"error,omitempty"`
 
 	diff string
 	dry  bool
@@ -221,6 +223,7 @@ func checkChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instan
 	}
 	res, err := plan.Inspect()
 	r.take(res)
+	r.Endpoints = res.Endpoints
 	for _, name := range slices.Concat(res.Changed, res.Removed) {
 		if !slices.Contains(res.Missing, name) {
 			r.Stale = append(r.Stale, name)
@@ -241,7 +244,9 @@ func checkChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instan
 }
 
 func statusChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
-	return r.services(d, inst)
+	st, err := chroot.NewStatus(d, inst)
+	r.Endpoints = st.Endpoints
+	return errors.Join(err, r.services(d, inst))
 }
 
 // services notes which services run where.
@@ -281,6 +286,9 @@ func printStatus(w io.Writer, r chrootReport) {
 	fmt.Fprintf(w, "chroot    %s, %s\n", word, r.Queue)
 	list("chrooted", r.Chrooted)
 	list("outside", r.Outside)
+	for _, e := range r.Endpoints {
+		fmt.Fprintf(w, "reaches   %s: %s\n", e.Service, e.Names())
+	}
 }
 
 func printCheck(w io.Writer, r chrootReport) {
@@ -292,7 +300,32 @@ func printCheck(w io.Writer, r chrootReport) {
 			fmt.Fprintln(w, group.word, line)
 		}
 	}
+	for _, line := range reachable(r.Endpoints) {
+		fmt.Fprintln(w, line)
+	}
 	for _, text := range r.Unreach {
 		fmt.Fprintln(w, text)
 	}
+}
+
+// reachable names each endpoint that answers once, with the services that are led to it.
+func reachable(all []chroot.Endpoint) (lines []string) {
+	services := map[string][]string{}
+	var order []string
+	for _, e := range all {
+		if e.State != chroot.Reachable {
+			continue
+		}
+		name := string(e.Use) + " " + e.Socket + e.Address + e.Path
+		if services[name] == nil {
+			order = append(order, name)
+		}
+		if !slices.Contains(services[name], e.Service) {
+			services[name] = append(services[name], e.Service)
+		}
+	}
+	for _, name := range order {
+		lines = append(lines, "reachable "+name+" from "+strings.Join(services[name], " "))
+	}
+	return lines
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,5 +73,69 @@ func TestNotDoneIsNeverNothingToDoNeedsRoot(t *testing.T) {
 		if text, _ := os.ReadFile(outside); call == "chroot on" && string(text) != master {
 			t.Errorf("master.cf became %q", text)
 		}
+	}
+}
+
+// TestEndpointsAreNamed shows what people and machines are told of what services are led to: by status without a try, by check with one.
+func TestEndpointsAreNamed(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{
+		"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtpd_milters=unix:m/a unix:/run/none\n",
+		"etc/postfix/master.cf": "smtp inet n - y - - smtpd\nsmtps inet n - y - - smtpd\n26 inet n - n - - smtpd\n" +
+			"  -o smtpd_milters=inet:127.0.0.1:1\n", "dev/log": "x", "var/spool/postfix/m/": "", "run/": "",
+	})
+	t.Setenv("DPKG_ROOT", root.Dir())
+	socket := filepath.Join(root.Dir(), "var/spool/postfix/m/a")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for name, mode := range map[string]os.FileMode{socket: 0o666, root.Dir(): 0o755, filepath.Dir(root.Dir()): 0o755} { // Postfix's account tries it
+		if err := os.Chmod(name, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := func(call string) (code int, out string) {
+		var stdout, stderr strings.Builder
+		code = execute(t.Context(), append([]string{"postfix-maint"}, strings.Fields(call)...), &stdout, &stderr)
+		return code, stdout.String()
+	}
+	code, out := run("chroot status")
+	if code != 0 || !strings.HasSuffix(out, `
+reaches   smtp/inet: milter m/a (smtpd_milters, /etc/postfix/main.cf:3)
+reaches   smtp/inet: milter /run/none (smtpd_milters, /etc/postfix/main.cf:3)
+reaches   smtps/inet: milter m/a (smtpd_milters, /etc/postfix/main.cf:3)
+reaches   smtps/inet: milter /run/none (smtpd_milters, /etc/postfix/main.cf:3)
+reaches   26/inet: milter 127.0.0.1:1 (smtpd_milters, /etc/postfix/master.cf:3)
+`) {
+		t.Errorf("status: %d, %s", code, out)
+	}
+	if code, out = run("chroot sync"); code != 0 {
+		t.Fatalf("sync: %d, %s", code, out)
+	}
+	code, out = run("chroot check")
+	if code != 1 || !strings.Contains(out, "reachable milter m/a from smtp/inet smtps/inet\n") ||
+		!strings.Contains(out, `cannot reach the milter "/run/none" (smtpd_milters, /etc/postfix/main.cf:3)`) {
+		t.Errorf("check: %d, %s", code, out)
+	}
+	code, out = run("chroot check --json")
+	var reports []struct {
+		Endpoints []struct {
+			Service, Use, Socket, Address, Parameter, File, State string
+			Line                                                  int
+		}
+	}
+	if err := json.Unmarshal([]byte(out), &reports); err != nil || code != 1 || len(reports) != 1 {
+		t.Fatalf("check --json: %d, %v, %s", code, err, out)
+	}
+	var got []string
+	for _, e := range reports[0].Endpoints {
+		got = append(got, fmt.Sprintf("%s %s%s %s", e.Service, e.Socket, e.Address, e.State))
+	}
+	if want := "smtp/inet m/a reachable,smtp/inet /run/none no way,smtps/inet m/a reachable,smtps/inet /run/none no way,26/inet 127.0.0.1:1 untried"; strings.Join(got, ",") != want {
+		t.Errorf("endpoints %s, want %s", strings.Join(got, ","), want)
+	}
+	if code, out = run("chroot status --json"); code != 0 || strings.Count(out, `"parameter": "smtpd_milters"`) != 5 || strings.Contains(out, `"state"`) {
+		t.Errorf("status --json: %d, %s", code, out)
 	}
 }
