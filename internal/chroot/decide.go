@@ -51,6 +51,7 @@ func (a *applier) decide(found bool) {
 			a.claimCADir(to, host)
 		}
 	}
+	a.claimDebian(found)
 	for _, name := range a.stale() {
 		a.consider(name)
 	}
