@@ -3,7 +3,6 @@ package chroot
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,17 +62,20 @@ func (f *keptFile) line() string {
 }
 
 // UnmarshalText reads it.
-func (f *keptFile) UnmarshalText(text []byte) error {
-	fields := strings.Split(string(text), " ")
-	if len(fields) != 3 {
+func (f *keptFile) UnmarshalText(text []byte) error { return f.parse(string(text)) }
+
+func (f *keptFile) parse(text string) error {
+	sums, rest, _ := strings.Cut(text, " ")
+	source, of, ok := strings.Cut(rest, " ")
+	if !ok || strings.Contains(of, " ") {
 		return fmt.Errorf("%q is no entry of the list", text)
 	}
-	if fields[0] != "" {
-		f.sums = strings.Split(fields[0], ",")
+	if sums != "" {
+		f.sums = strings.Split(sums, ",")
 	}
-	err := f.source.parse(fields[1])
+	err := f.source.parse(source)
 	if err == nil {
-		err = f.copy.parse(fields[2])
+		err = f.copy.parse(of)
 	}
 	return err
 }
@@ -119,7 +121,7 @@ func loadKept(root *sysroot.Root, inst instance.Instance) (k *kept, found bool, 
 	}
 	k = &kept{}
 	if err == nil {
-		err = json.Unmarshal(data, k)
+		err = k.parse(data)
 	}
 	if err == nil {
 		err = k.amend(root, inst)
