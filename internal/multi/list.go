@@ -54,10 +54,11 @@ func (h *Host) List(ctx context.Context) ([]Status, []error) {
 		}
 	}
 	d := chroot.Deps{Root: h.Root, Instances: s.listed, Shared: &chroot.Shared{}}
-	var all []Status
-	for _, c := range s.insts {
-		all = append(all, h.status(ctx, s, c, units, d))
+	for _, c := range s.insts { // what status asks for of others as well
+		_, _ = s.listens(c)
 	}
+	all := make([]Status, len(s.insts))
+	chroot.Together(len(all), func(n int) { all[n] = h.status(ctx, s, s.insts[n], units, d) }, func(int) {})
 	return all, errs
 }
 
