@@ -347,6 +347,10 @@ func TestWhatIsPlanned(t *testing.T) {
 		"accounts through proxymap": {
 			files: map[string]string{"etc/postfix/main.cf": cf("local_recipient_maps = proxy:unix:passwd.byname $alias_maps\n")},
 		},
+		"accounts through a chrooted proxymap, by default": {
+			files: map[string]string{"etc/postfix/main.cf": "compatibility_level=2\n", "etc/postfix/master.cf": "smtp inet n - y - - smtpd\nproxymap unix - - y - - proxymap\n"},
+			more:  []string{"etc/passwd"},
+		},
 		"a library that is missing": {
 			files:  map[string]string{multi + "libdep.so.1": ""},
 			fewer:  []string{multi + "libdep.so.1"},

@@ -86,7 +86,7 @@ func TestMaps(t *testing.T) {
 			if c.master == "" {
 				c.master = chrooted
 			}
-			maps.Copy(over, map[string]string{"etc/postfix/main.cf": level + c.main, "etc/postfix/master.cf": c.master})
+			maps.Copy(over, map[string]string{"etc/postfix/main.cf": level + "local_recipient_maps =\n" + c.main, "etc/postfix/master.cf": c.master})
 			root := host(t, over)
 			r := apply(t, root)
 			warned(t, r, c.warned...)

@@ -28,6 +28,7 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 		_ = p.addFile(f.path, rel(f.path), f.why, nil)
 	}
 	said := len(p.Warnings)
+	p.addPasswd(conf)              // mail to a new user is refused for ever without it
 	p.addLogins(conf)              // sasldb is changed by saslpasswd2(8) at any time
 	p.Warnings = p.Warnings[:said] // what is wrong with SMTP AUTH is said at each start
 	p.Relays = nil                 // made at a start: whoever sets up the network does not wait for systemd
@@ -36,7 +37,7 @@ func NewResolverPlan(d Deps, inst instance.Instance) (*Plan, error) {
 
 // LookupFiles are the host's files that NewResolverPlan copies.
 func LookupFiles() []string {
-	names := []string{paths.SASLDB}
+	names := []string{paths.SASLDB, paths.Passwd}
 	for _, f := range hostFiles {
 		names = append(names, f.path)
 	}

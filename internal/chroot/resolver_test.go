@@ -2,6 +2,7 @@ package chroot
 
 import (
 	"reflect"
+	"slices"
 	"testing"
 
 	"postfix-maint/internal/instance"
@@ -50,6 +51,19 @@ func TestResolverPlan(t *testing.T) {
 	}
 	full := apply(t, root)
 	want(t, "removed by the next full run", full.Removed, []string{"etc/hosts", "etc/services", multi + "libgcc_s.so.1"})
+}
+
+// An account that is made is known to a chrooted proxymap without a reload.
+func TestResolverPlanFollowsAccounts(t *testing.T) {
+	t.Parallel()
+	root := host(t, map[string]string{"etc/postfix/main.cf": "compatibility_level=2\n", "etc/postfix/master.cf": "proxymap unix - - y - - proxymap\n"})
+	apply(t, root)
+	put(t, root, "etc/passwd", "anna:x:1000:1000::/:/bin/sh\n")
+	r := resolve(t, root)
+	want(t, "changed", r.Changed, []string{"etc/passwd"})
+	if !slices.Contains(LookupFiles(), "/etc/passwd") {
+		t.Error("it is not watched")
+	}
 }
 
 func TestResolverPlanLeavesAlone(t *testing.T) {

@@ -114,12 +114,21 @@ func (p *Plan) certsOnly(to string) {
 	}
 }
 
-// addPasswd plans the names of the accounts, without their passwords, for a chrooted smtpd that looks local users up
-// itself rather than through proxymap.
+// addPasswd plans the names of the accounts, without their passwords, for a chrooted smtpd that looks local users up itself, or for a
+// chrooted proxymap(8), which is how local_recipient_maps looks them up by default: it answers "cannot access UNIX password database" else.
 func (p *Plan) addPasswd(conf *config) {
-	for _, value := range p.values(conf, "local_recipient_maps", "smtpd") {
+	const byName = "unix:passwd.byname"
+	values := p.values(conf, "local_recipient_maps", "smtpd")
+	names := []string{byName}
+	if conf.runs("proxymap") {
+		names = append(names, "proxy:"+byName)
+		if value, err := conf.value("local_recipient_maps"); err == nil { // of services that are not chrooted
+			values = append(values, value)
+		}
+	}
+	for _, value := range values {
 		for _, table := range maincf.SplitList(value) {
-			if table == "unix:passwd.byname" {
+			if slices.Contains(names, table) {
 				_ = p.addFile(paths.Passwd, rel(paths.Passwd), "local_recipient_maps", blankPasswords)
 				return
 			}
