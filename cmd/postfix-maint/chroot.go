@@ -46,7 +46,7 @@ type chrootAction func(ctx context.Context, c *call, d chroot.Deps, inst instanc
 var errNotInStep = errors.New("a chroot is not in step with the host; \"postfix-maint chroot sync\" mends that")
 
 // errUnreachable is the result of a check that found only what a refresh does not mend.
-var errUnreachable = errors.New("a chrooted service cannot reach what its configuration names")
+var errUnreachable = errors.New("a service cannot reach what its configuration names")
 
 // syslogAction cares for the syslog daemon, which has one configuration for all chroots.
 type syslogAction func(context.Context, *call) (files, warnings []string, err error)

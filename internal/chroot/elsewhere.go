@@ -3,6 +3,7 @@ package chroot
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/paths"
@@ -29,7 +30,7 @@ func (a *applier) elsewhere(socket string) string {
 
 const maxSockets = 16 << 20
 
-// listening gives the paths of the sockets that somebody listens at, of the kernel's table (proc_pid_net(5)).
+// listening gives the paths of the sockets that somebody listens at, of the kernel's table (proc_pid_net(5)), without those of relays in chroots.
 func listening(table string) (names []string) {
 	const accepts = "00010000" // __SO_ACCEPTCON
 	for line := range strings.Lines(table) {
@@ -37,7 +38,10 @@ func listening(table string) (names []string) {
 			names = append(names, f[7])
 		}
 	}
-	return names
+	all := slices.Clone(names)
+	return slices.DeleteFunc(names, func(name string) bool {
+		return slices.ContainsFunc(all, func(other string) bool { return name != other && strings.HasSuffix(name, other) })
+	})
 }
 
 func nearest(socket string, names []string) string {

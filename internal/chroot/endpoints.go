@@ -38,7 +38,7 @@ type Endpoint struct {
 
 // Names says what it is and where that stands, for people.
 func (e Endpoint) Names() string {
-	return fmt.Sprintf("%s %s (%s, %s:%d)", e.Use, e.Socket+e.Address+e.Path, e.Parameter, e.File, e.Line)
+	return fmt.Sprintf("%s %s (%s, %s:%d)", e.Use, e.Socket+e.Address+e.Path+e.Wrong, e.Parameter, e.File, e.Line)
 }
 
 // checkEndpoints says what the configuration leads services to that they cannot reach, each tried as the account that will: Postfix's
@@ -47,6 +47,9 @@ func (a *applier) checkEndpoints() {
 	conf, err := readConfig(a.deps.Root, a.Instance, nil)
 	if err != nil {
 		return // said by the plan
+	}
+	if a.mailOwner == "" { // nothing is chrooted
+		a.mailOwner, _ = conf.value("mail_owner")
 	}
 	distrusted := map[string]error{}
 	read := func(name string) ([]byte, error) { // what somebody else can write is not obeyed, and said where it matters
@@ -60,7 +63,7 @@ func (a *applier) checkEndpoints() {
 	for _, e := range a.endpoints(conf, read) {
 		state, why := a.try(conf, e, distrusted)
 		if why != "" {
-			a.unreachable("%s cannot reach the %s %q (%s, %s:%d): %s", e.Service, e.Use, e.Socket+e.Address+e.Path, e.Parameter, e.File, e.Line, why)
+			a.unreachable("%s cannot reach the %s %q (%s, %s:%d): %s", e.Service, e.Use, e.Socket+e.Address+e.Path+e.Wrong, e.Parameter, e.File, e.Line, why)
 		}
 		a.result.Endpoints = append(a.result.Endpoints, Endpoint{e, state})
 	}
@@ -73,14 +76,20 @@ func (a *applier) try(conf *config, e inventory.Endpoint, distrusted map[string]
 		return a.tryFile(conf, e, distrusted[e.File])
 	case e.Address != "":
 		return a.tryPort(e)
-	case e.Use == inventory.SASL: // said by checkLogins
-		return Untried, ""
+	case e.Wrong != "":
+		return NoWay, fmt.Sprintf("%q is no way to name a server: write unix:PATH or inet:HOST:PORT", e.Wrong)
+	case e.Use == inventory.SASL && e.Outside(a.Instance.QueueDir) && a.deps.Run == nil: // the init script mounts its directory
+		return a.keptFrom(e.Socket, a.user())
 	case e.Outside(a.Instance.QueueDir):
 		return a.chrootedRefusal(e, distrusted[e.File])
 	case conf.serves(e.Socket):
 		return Untried, ""
 	}
-	return a.keptFrom(e.Place(a.Instance.QueueDir), a.user())
+	place := e.Place(a.Instance.QueueDir)
+	if slices.Contains(a.sockets, strings.TrimPrefix(place, a.Instance.QueueDir+"/")) { // a relay's, which goes
+		return a.notThere(place)
+	}
+	return a.keptFrom(place, a.user())
 }
 
 // tryPort tries a port of this host. What another one does is not the chroot's business.
@@ -148,7 +157,7 @@ func (a *applier) keptFrom(socket string, as sysroot.Account) (state State, why 
 	case errors.Is(err, fs.ErrPermission):
 		return NotPermitted, fmt.Sprintf("the account %s may not use %s", a.accountName(as.UID), a.barrier(socket, as))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
-		return Missing, fmt.Sprintf("nobody listens at %q, there is no such socket: start its daemon, or correct the path%s", socket, a.elsewhere(socket))
+		return a.notThere(socket)
 	case !errors.Is(err, unix.ECONNREFUSED):
 		return Stale, err.Error()
 	}
@@ -156,6 +165,10 @@ func (a *applier) keptFrom(socket string, as sysroot.Account) (state State, why 
 		return Missing, fmt.Sprintf("%q is no socket: correct the path%s", socket, a.elsewhere(socket))
 	}
 	return Stale, fmt.Sprintf("nobody listens at %q; does its daemon run?", socket)
+}
+
+func (a *applier) notThere(socket string) (state State, why string) {
+	return Missing, fmt.Sprintf("nobody listens at %q, there is no such socket: start its daemon, or correct the path%s", socket, a.elsewhere(socket))
 }
 
 // barrier names what on the way to a socket an account may not pass, and what to do.

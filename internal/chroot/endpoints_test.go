@@ -72,6 +72,7 @@ func TestUnreachableSockets(t *testing.T) {
 func TestNearest(t *testing.T) {
 	const table = "Num       RefCount Protocol Flags    Type St Inode Path\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/opendkim/opendkim.sock\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /var/spool/postfix/run/opendkim/opendkim.sock\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/a/s\n0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/b/s\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 3 @/run/abstract\n0000000000000000: 00000003 00000000 00000000 0001 03 4 /run/connected\n0000000000000000: 00000003 00000000 00000000 0001 03 5\n"
 	for socket, want := range map[string]string{

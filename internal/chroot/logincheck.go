@@ -73,34 +73,27 @@ func names(entries []fs.DirEntry) (all []string) {
 	return all
 }
 
-// checkLogins says what would keep the users of the running system from logging in at this moment: a socket that is not there, or
-// that Postfix's user may not use.
+// checkLogins says what would keep the users of the running system from logging in by saslauthd at this moment: a socket that is not there,
+// or that Postfix's user may not use. Dovecot's is among the endpoints.
 func (a *applier) checkLogins() {
 	for _, use := range a.uses {
-		switch {
-		case use.dovecot != "" && strings.HasPrefix(use.dovecot, "inet:"):
-		case use.dovecot != "":
-			name := strings.TrimPrefix(use.dovecot, "unix:")
-			if !path.IsAbs(name) {
-				name = path.Join(a.Instance.QueueDir, name)
-			}
-			a.checkSocket(use, name, "Dovecot", use.chrooted && path.IsAbs(strings.TrimPrefix(use.dovecot, "unix:")))
-		case use.saslauthd != "":
-			relayed := slices.ContainsFunc(a.Relays, func(r Relay) bool { return r.Target == use.saslauthd })
-			if use.chrooted && !relayed { // the administrator's own set-up
-				a.checkSocket(use, path.Join(a.Instance.QueueDir, use.saslauthd), "saslauthd", false)
-				continue
-			}
-			a.checkSocket(use, use.saslauthd, "saslauthd", use.chrooted)
+		if use.dovecot != "" || use.saslauthd == "" {
+			continue
 		}
+		relayed := slices.ContainsFunc(a.Relays, func(r Relay) bool { return r.Target == use.saslauthd })
+		if use.chrooted && !relayed { // the administrator's own set-up
+			a.checkSocket(use, path.Join(a.Instance.QueueDir, use.saslauthd), false)
+			continue
+		}
+		a.checkSocket(use, use.saslauthd, use.chrooted)
 	}
 }
 
-// checkSocket looks at one socket. Behind a relay it only has to be there.
-func (a *applier) checkSocket(use login, name, whose string, relayed bool) {
+// checkSocket looks at one socket of saslauthd. Behind a relay it only has to be there.
+func (a *applier) checkSocket(use login, name string, relayed bool) {
 	fi, err := a.deps.Root.Stat(name)
 	if err != nil || fi.Mode()&fs.ModeSocket == 0 {
-		a.warn("SMTP AUTH of %s does not work now: no socket of %s at %q; does it run?", use.service, whose, name)
+		a.warn("SMTP AUTH of %s does not work now: no socket of saslauthd at %q; does it run?", use.service, name)
 		return
 	}
 	if relayed && a.deps.Run != nil {

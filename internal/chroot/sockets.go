@@ -19,6 +19,9 @@ import (
 // socketKind begins the kind of a relay to a socket that main.cf or master.cf names; SASL has its own kinds.
 const socketKind = "socket-"
 
+// loginKinds are the kinds of SMTP AUTH.
+var loginKinds = []string{"saslauthd", "dovecot"}
+
 // relayed are the uses that get a relay.
 var relayed = []inventory.Use{
 	inventory.Milter, inventory.Policy, inventory.Delivery, inventory.Filter, inventory.Socketmap, inventory.Database, inventory.Memcache,
@@ -105,14 +108,15 @@ func (p *Plan) hostListens(name string) bool {
 
 // leads tells whether a relay of ours stands at its place, or will: the administrator's own daemon there has none.
 func (a *applier) leads(r Relay) bool {
-	return slices.ContainsFunc(a.relays, func(o Relay) bool { return o.Path == r.Path }) ||
-		slices.ContainsFunc(a.Relays, func(o Relay) bool { return o.Path == r.Path }) &&
-			slices.Contains(a.deps.Shared.socketUnits(a.deps.Root)[stateName(a.Instance)], r.kind)
+	at := func(o Relay) bool { return o.Path == r.Path }
+	n := slices.IndexFunc(a.Relays, at)
+	return slices.ContainsFunc(a.relays, at) ||
+		n >= 0 && slices.Contains(a.deps.Shared.socketUnits(a.deps.Root)[stateName(a.Instance)], a.Relays[n].kind)
 }
 
 // relayKinds are the kinds of relay that the plan has or that run for the instance.
 func (a *applier) relayKinds() []string {
-	kinds := []string{"saslauthd", "dovecot"}
+	kinds := slices.Clone(loginKinds)
 	for _, r := range a.Relays {
 		kinds = append(kinds, r.kind)
 	}
@@ -121,7 +125,7 @@ func (a *applier) relayKinds() []string {
 	return slices.Compact(kinds)
 }
 
-// socketUnits gives the kinds of the relays to sockets that run, by instance.
+// socketUnits gives the kinds of the relays that run, by instance.
 func (s *Shared) socketUnits(root *sysroot.Root) map[string][]string {
 	units, _ := s.relays.once("", func() (map[string][]string, error) {
 		all := map[string][]string{}
@@ -129,7 +133,8 @@ func (s *Shared) socketUnits(root *sysroot.Root) map[string][]string {
 		for _, e := range entries {
 			name, ok := strings.CutSuffix(e.Name(), ".socket")
 			kind, inst, at := strings.Cut(strings.TrimPrefix(name, "postfix-"), "@")
-			if ok && at && strings.HasPrefix(name, "postfix-"+socketKind) {
+			ours := strings.HasPrefix(name, "postfix-"+socketKind) || strings.HasPrefix(name, "postfix-") && slices.Contains(loginKinds, kind)
+			if ok && at && ours {
 				all[inst] = append(all[inst], kind)
 			}
 		}

@@ -75,6 +75,8 @@ func TestSocketRelayLife(t *testing.T) {
 	expect("first run", []string{a, b}, "systemd-run --quiet", "systemd-run --quiet")
 	expect("nothing to do", nil)
 	m.check(t, `nobody listens at "/run/m/a"`, `nobody listens at "/run/n/b"`)
+	m.write(t, "etc/postfix/main.cf", level+"smtpd_milters = unix:run/m/a\n")
+	m.check(t, `nobody listens at "/var/spool/postfix/run/m/a", there is no such socket`) // once the relay has gone
 	m.write(t, "etc/postfix/main.cf", level+"smtpd_milters = unix:/run/n/b\n")
 	expect("one is not named any more", nil, "systemctl stop")
 	if _, err := os.Lstat(in("run/m")); err == nil {

@@ -60,7 +60,9 @@ func (l *lister) results() {
 	}
 	l.eachResult("smtpd_milter_maps", func(o origin, result string) {
 		for _, m := range maincf.SplitList(result) {
-			l.add(o, Milter, firstWord(m))
+			if !strings.EqualFold(m, "DISABLE") { // smtpd_milter_maps in postconf(5)
+				l.add(o, Milter, firstWord(m))
+			}
 		}
 	})
 	for _, name := range accessLists {

@@ -44,7 +44,9 @@ type Endpoint struct {
 	// Address is HOST:PORT of a server on TCP. "" for a socket.
 	Address string `json:"address,omitempty"`
 	// Path is a file that the service opens late. "" for a socket and a port.
-	Path      string `json:"path,omitempty"`
+	Path string `json:"path,omitempty"`
+	// Wrong is what Postfix refuses there because it names neither a socket nor a port. "" for the others.
+	Wrong     string `json:"wrong,omitempty"`
 	Parameter string `json:"parameter"` // that names it, or an option -o of the service
 	File      string `json:"file"`      // main.cf, master.cf or that of a table, and the line in it; 0 where a default says so
 	Line      int    `json:"line"`
@@ -260,17 +262,21 @@ func (l *lister) addFile(o origin, use Use, name string) {
 	}
 }
 
+// strict are the uses whose client ends, or asks nobody, where the kind is none of those (auto_clnt_create() in util/auto_clnt.c,
+// milter8_connect() in milter/milter8.c).
+var strict = []Use{Milter, Policy}
+
 // add takes an endpoint in Postfix's own form: unix:path, local:path, inet:host:port, inet6:host:port.
 func (l *lister) add(o origin, use Use, endpoint string) {
 	e := l.endpoint(o, use)
-	kind, rest, ok := strings.Cut(strings.TrimSpace(endpoint), ":")
-	switch {
-	case !ok || rest == "":
-		return
-	case kind == "unix" || kind == "local":
+	endpoint = strings.TrimSpace(endpoint)
+	switch kind, rest, ok := strings.Cut(endpoint, ":"); {
+	case ok && rest != "" && (kind == "unix" || kind == "local"):
 		e.Socket = path.Clean(rest)
-	case kind == "inet" || kind == "inet6":
+	case ok && rest != "" && (kind == "inet" || kind == "inet6"):
 		e.Address = rest
+	case endpoint != "" && slices.Contains(strict, use):
+		e.Wrong = endpoint
 	default:
 		return
 	}

@@ -41,7 +41,7 @@ func list(t *testing.T, main, master string, files map[string]string) []string {
 		return nil, errors.New("not there")
 	}}) {
 		in := map[bool]string{true: "chrooted", false: "outside"}[e.Chrooted]
-		all = append(all, fmt.Sprintf("%s %s: %s %s%s%s by %s in %s:%d", e.Service, in, e.Use, e.Socket, e.Address, e.Path, e.Parameter, e.File, e.Line))
+		all = append(all, fmt.Sprintf("%s %s: %s %s%s%s by %s in %s:%d", e.Service, in, e.Use, e.Socket, e.Address, e.Path+e.Wrong, e.Parameter, e.File, e.Line))
 	}
 	return all
 }
@@ -119,7 +119,16 @@ cleanup unix n - n - 0 cleanup
 			"proxymap/unix outside: database server localhost by hosts in /etc/postfix/pg.cf:0",
 			"smtp/unix chrooted: tcp table server 127.0.0.1:8461 by smtp_tls_policy_maps in /etc/postfix/main.cf:5",
 		}},
-		"what Postfix would refuse": {"smtpd_milters = ${x\nsmtpd_proxy_filter = $smtpd_proxy_filter\nnon_smtpd_milters = { } unix: nothing\n", plain, nil, nil},
+		"what Postfix would refuse": {"smtpd_milters = ${x\nsmtpd_proxy_filter = $smtpd_proxy_filter\nnon_smtpd_milters = { } unix: nothing\n", plain, nil, []string{
+			"cleanup/unix outside: milter unix: by non_smtpd_milters in /etc/postfix/main.cf:4",
+			"cleanup/unix outside: milter nothing by non_smtpd_milters in /etc/postfix/main.cf:4",
+		}},
+		"slips of the pen": {"smtpd_milters = unx:/run/m unix/run/n localhost:8891\nsmtpd_data_restrictions = check_policy_service localhost:10023\n", "1 inet n - y - - smtpd\n", nil, []string{
+			"1/inet chrooted: milter unx:/run/m by smtpd_milters in /etc/postfix/main.cf:2",
+			"1/inet chrooted: milter unix/run/n by smtpd_milters in /etc/postfix/main.cf:2",
+			"1/inet chrooted: milter localhost:8891 by smtpd_milters in /etc/postfix/main.cf:2",
+			"1/inet chrooted: policy service localhost:10023 by smtpd_data_restrictions in /etc/postfix/main.cf:3",
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, list(t, c.main, c.master, c.files)); diff != "" {
