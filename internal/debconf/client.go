@@ -17,6 +17,7 @@ type Client struct {
 	w       io.Writer
 	escape  bool // both sides escape newlines and backslashes
 	stopped bool
+	known   map[string]string // what GET and FGET gave, until something may have changed it
 }
 
 // New returns a client that reads replies from r and writes commands to w.
@@ -39,7 +40,9 @@ func (c *Client) Capb(capabilities ...string) ([]string, error) {
 	}
 	// The frontend unescapes from now on if the client asked for it, whatever it says about itself.
 	for _, name := range capabilities {
-		c.escape = c.escape || name == "escape"
+		if name == "escape" && !c.escape {
+			c.escape, c.known = true, nil // the same values look otherwise
+		}
 	}
 	return strings.Fields(text), nil
 }
@@ -60,6 +63,9 @@ func (c *Client) Settitle(question string) error {
 // before, nobody there.
 func (c *Client) Input(priority, question string) (asked bool, err error) {
 	_, err = c.do("INPUT", priority, question)
+	if err == nil {
+		c.known = nil // it will be shown
+	}
 	if failed := (*Error)(nil); errors.As(err, &failed) && failed.Code == codeSkipped {
 		return false, nil
 	}
@@ -86,7 +92,7 @@ func (c *Client) Clear() error {
 // Get returns the value of a question, its template's default if it has none. The error is fs.ErrNotExist if there is no
 // such question.
 func (c *Client) Get(question string) (string, error) {
-	return c.do("GET", question)
+	return c.read("GET", question)
 }
 
 // Set gives a question a value. It does not count as an answer: the flag "seen" stays.
@@ -103,7 +109,7 @@ func (c *Client) Reset(question string) error {
 
 // Flag reads a flag of a question; one that was never set is false.
 func (c *Client) Flag(question, flag string) (bool, error) {
-	text, err := c.do("FGET", question, flag)
+	text, err := c.read("FGET", question, flag)
 	return text == "true", err
 }
 
@@ -179,6 +185,29 @@ func (c *Client) Stop() error {
 	return nil
 }
 
+// harmless are the commands that change no value and no flag.
+var harmless = map[string]bool{
+	"VERSION": true, "CAPB": true, "TITLE": true, "SETTITLE": true, "INPUT": true, "CLEAR": true, "GET": true, "FGET": true, "METAGET": true,
+	"PROGRESS": true,
+}
+
+// read is do for a question that is asked once only: the database is the frontend's alone while it runs, so what it said holds until a
+// command of ours changes something. A run that asks nothing looks at some fifty values and flags three times.
+func (c *Client) read(command string, args ...string) (string, error) {
+	key := strings.Join(append([]string{command}, args...), " ")
+	if text, ok := c.known[key]; ok && !c.stopped {
+		return text, nil
+	}
+	text, err := c.do(command, args...)
+	if err == nil {
+		if c.known == nil {
+			c.known = map[string]string{}
+		}
+		c.known[key] = text
+	}
+	return text, err
+}
+
 // do sends one command and reads its reply.
 func (c *Client) do(command string, args ...string) (string, error) {
 	what := command // for messages: the question, but never a value, which may be a secret
@@ -191,6 +220,9 @@ func (c *Client) do(command string, args ...string) (string, error) {
 	line, err := c.encode(command, args)
 	if err != nil {
 		return "", fmt.Errorf("cannot send %s to debconf: %w", what, err)
+	}
+	if !harmless[command] {
+		c.known = nil
 	}
 	if _, err := io.WriteString(c.w, line+"\n"); err != nil {
 		return "", fmt.Errorf("cannot send %s to debconf: %w", what, err)

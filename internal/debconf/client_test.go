@@ -86,6 +86,59 @@ func TestCommands(t *testing.T) {
 	}
 }
 
+// What was read is not asked for again, until a command may have changed it.
+func TestReadsOnce(t *testing.T) {
+	get := debconftest.Exchange{Command: "GET a/b", Reply: "0 old"}
+	flag := debconftest.Exchange{Command: "FGET a/b seen", Reply: "0 true"}
+	for name, tc := range map[string]struct {
+		between debconftest.Exchange
+		call    func(c *debconf.Client) error
+		again   bool
+	}{
+		"nothing":                     {},
+		"a question that is skipped":  {debconftest.Exchange{Command: "INPUT low a/b", Reply: "30 question skipped"}, func(c *debconf.Client) error { _, err := c.Input("low", "a/b"); return err }, false},
+		"a question that is shown":    {debconftest.Exchange{Command: "INPUT low a/b", Reply: "0 question will be asked"}, func(c *debconf.Client) error { _, err := c.Input("low", "a/b"); return err }, true},
+		"a screen":                    {debconftest.Exchange{Command: "GO", Reply: "0 ok"}, (*debconf.Client).Go, true},
+		"a screen that is left again": {debconftest.Exchange{Command: "GO", Reply: "30 backup"}, func(c *debconf.Client) error { _ = c.Go(); return nil }, true},
+		"a screen that is dropped":    {debconftest.Exchange{Command: "CLEAR", Reply: "0"}, (*debconf.Client).Clear, false},
+		"another question's value":    {debconftest.Exchange{Command: "SET a/c x", Reply: "0 value set"}, func(c *debconf.Client) error { return c.Set("a/c", "x") }, true},
+		"a flag":                      {debconftest.Exchange{Command: "FSET a/b seen false", Reply: "0 false"}, func(c *debconf.Client) error { return c.SetFlag("a/b", "seen", false) }, true},
+		"the default":                 {debconftest.Exchange{Command: "RESET a/b", Reply: "0"}, func(c *debconf.Client) error { return c.Reset("a/b") }, true},
+		"another way to write values": {debconftest.Exchange{Command: "CAPB escape", Reply: "0 escape"}, func(c *debconf.Client) error { _, err := c.Capb("escape"); return err }, true},
+		"the same way to write them":  {debconftest.Exchange{Command: "CAPB backup", Reply: "0 backup"}, func(c *debconf.Client) error { _, err := c.Capb("backup"); return err }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said := []debconftest.Exchange{get, flag}
+			if tc.call != nil {
+				said = append(said, tc.between)
+			}
+			want := "old"
+			if tc.again {
+				want = "new"
+				said = append(said, debconftest.Exchange{Command: "GET a/b", Reply: "0 new"}, flag)
+			}
+			c := client(t, said...)
+			read := func() (string, bool) {
+				value, err := c.Get("a/b")
+				seen, again := c.Flag("a/b", "seen")
+				if err := errors.Join(err, again); err != nil {
+					t.Fatal(err)
+				}
+				return value, seen
+			}
+			read()
+			if tc.call != nil {
+				if err := tc.call(c); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if value, seen := read(); value != want || !seen {
+				t.Errorf("got %q, %v; want %q", value, seen, want)
+			}
+		})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	cases := map[string]struct {
 		command, reply string
