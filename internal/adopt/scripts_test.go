@@ -72,10 +72,9 @@ func TestMaintainerScriptsAreShort(t *testing.T) {
 		if !strings.HasPrefix(string(text), "#!/bin/sh\n") {
 			t.Errorf("%s is no script of sh", name)
 		}
-		// dpkg-reconfigure(8) looks for this word, in comments too, and gives such a script debconf's descriptors.
 		needs := name == "config" || name == "postinst" || name == "postrm"
-		if strings.Contains(string(text), "confmodule") != needs {
-			t.Errorf("%s names debconf's library: %v, want %v", name, !needs, needs)
+		if strings.Contains(string(text), ". /usr/share/debconf/confmodule") != needs {
+			t.Errorf("%s reads debconf's library: %v, want %v", name, !needs, needs)
 		}
 	}
 }
@@ -223,6 +222,28 @@ func TestPreinst(t *testing.T) {
 				t.Errorf("programs were called: %s", c)
 			}
 		})
+	}
+}
+
+// dpkg-reconfigure writes debconf's database before a script without this word in it, and reads it again after. What has the word gets
+// debconf's ear for its standard output, so there it says nothing.
+func TestReconfigureKeepsTheDatabaseOpen(t *testing.T) {
+	t.Parallel()
+	for _, call := range []string{"postfix.prerm upgrade 3.7.11-1", "postfix.preinst upgrade 3.7.11-1"} {
+		f := strings.Fields(call)
+		text, err := os.ReadFile(filepath.Join(project, "debian", f[0]))
+		must(t, err)
+		if !strings.Contains(strings.ToLower(string(text)), "confmodule") {
+			t.Errorf("%s does not have the word confmodule", f[0])
+		}
+		h := newHost(t, nil)
+		h.program(t, h.bin, "dpkg", "") // not needed: dpkg-reconfigure names one version only
+		if said := h.script(t, f[0], f[1:]...); said != "" {
+			t.Errorf("%s says %q", call, said)
+		}
+		if c := h.calls(); c != "" {
+			t.Errorf("%s runs %s", call, c)
+		}
 	}
 }
 
