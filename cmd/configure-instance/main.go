@@ -8,6 +8,7 @@
 //	configure-instance --relay PATH --user USER
 //	configure-instance --master QUEUE_DIRECTORY|-
 //	configure-instance --strays
+//	configure-instance --start | --reload
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
@@ -23,6 +24,9 @@
 // The scripts that stop, take over or look for a Postfix ask --master for the number of the master process, which a file of the queue
 // directory only claims; it exits 1 if none runs there. "-" is the queue directory of the instance; it exits 3 if files do not tell that.
 // --strays starts the unit of each instance that runs outside of it.
+//
+// The units run --start and --reload. The one first ends a Postfix that runs outside of its unit, the other goes on as "postfix reload",
+// whatever became of the chroot.
 //
 // A start and a reload take a socket out of what the syslog daemon is told, where a directory on the way has changed hands.
 //
@@ -77,8 +81,10 @@ func parse(args []string, env func(string) string, stderr io.Writer) (t task, ok
 	flags.StringVar(&t.master, "master", "", "only print the number of the master process that works in this queue directory, - for the instance's")
 	flags.DurationVar(&t.within, "within", 0, "end after so long at the latest, with exit status 1")
 	flags.BoolVar(&t.strays, "strays", false, "only start the unit of each instance that runs outside of it")
+	flags.BoolVar(&t.start, "start", false, "for the unit: first end what runs outside of it")
+	flags.BoolVar(&t.reload, "reload", false, "for the unit: go on as \"postfix reload\"")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | --start | --reload | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -99,6 +105,14 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	if !ok {
 		return 2
 	}
+	if t.start || t.reload {
+		return t.forUnit(own(stdout, stderr), stdout, stderr)
+	}
+	return t.run(stdout, stderr)
+}
+
+// run does what the task asks for and returns the exit code.
+func (t task) run(stdout, stderr io.Writer) int {
 	if t.within > 0 {
 		time.AfterFunc(t.within, func() {
 			fmt.Fprintln(stderr, "configure-instance: not done within", t.within)
@@ -263,7 +277,7 @@ type task struct {
 	insts           []instance.Instance // with all, those of the host
 	shared          *chroot.Shared
 
-	dry, all, resolver, binds, again, watch, strays bool
+	dry, all, resolver, binds, again, watch, strays, start, reload bool
 }
 
 // instances are those that the task is about.
