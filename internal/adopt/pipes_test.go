@@ -18,6 +18,7 @@ func TestScriptsWaitForNoPipe(t *testing.T) {
 		"etc/postfix/sasl_passwd":                "postfix-maint.postrm purge",
 		"var/lib/postfix-maint/installing":       "postfix.preinst install",
 		"etc/postfix/main.cf.proto":              "postfix.preinst upgrade 3.7.11-1 3.10.13-1",
+		"var/lib/postfix-maint/unpacked":         "postfix.preinst upgrade 3.7.11-1 3.10.13-1",
 		"etc/postfix/dynamicmaps.cf delmap pcre": "postfix.functions remove",
 	} {
 		t.Run(name, func(t *testing.T) {

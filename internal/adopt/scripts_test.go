@@ -185,9 +185,10 @@ func (h host) left(t *testing.T) []string {
 func TestPreinst(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		files map[string]string
-		args  []string
-		want  []string
+		files    map[string]string
+		args     []string
+		want     []string
+		unpacked string
 	}{
 		"the first installation is marked, so that the service is started": {
 			args: []string{"install"},
@@ -198,6 +199,13 @@ func TestPreinst(t *testing.T) {
 			args:  []string{"upgrade", "3.7.11-0+deb12u1"},
 			want: []string{"etc/", "etc/postfix/", "etc/postfix/main.cf.proto", "usr/", "usr/share/", "usr/share/postfix/",
 				"usr/share/postfix/main.cf.dist", "var/", "var/spool/", "var/spool/postfix/"},
+		},
+		"an upgrade of ours notes what is unpacked, each time": {
+			files: map[string]string{"var/lib/postfix-maint/applied.json": "{}"},
+			args:  []string{"upgrade", "3.7.11-1+a1", "3.7.11-2+a1"},
+			want: []string{"var/", "var/lib/", "var/lib/postfix-maint/", "var/lib/postfix-maint/applied.json", "var/lib/postfix-maint/unpacked",
+				"var/spool/", "var/spool/postfix/"},
+			unpacked: "3.7.11-1+a1 3.7.11-2+a1\n3.7.11-1+a1 3.7.11-2+a1\n",
 		},
 		"an untouched copy makes room for Debian 13's conffile, an edited one stays": {
 			files: map[string]string{
@@ -220,6 +228,9 @@ func TestPreinst(t *testing.T) {
 			}
 			if c := h.calls(); c != "" {
 				t.Errorf("programs were called: %s", c)
+			}
+			if text, _ := os.ReadFile(filepath.Join(h.root, "var/lib/postfix-maint/unpacked")); string(text) != tc.unpacked {
+				t.Errorf("unpacked: %q, want %q", text, tc.unpacked)
 			}
 		})
 	}

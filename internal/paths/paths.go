@@ -80,6 +80,7 @@ const (
 	DocChangelog        = "/usr/share/doc/postfix-doc/changelog.Debian.gz" // there if postfix-doc is installed
 	Ypcat               = "/usr/bin/ypcat"
 	Installing          = StateDir + "/installing" // made by preinst when the package comes onto the host, dropped when the service was started
+	Unpacked            = StateDir + "/unpacked"   // by preinst: a line "OLD NEW" for each unpacking since the last configuration
 )
 
 // SELinux.

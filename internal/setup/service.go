@@ -55,13 +55,7 @@ func (p *Plan) service(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unread, err := p.d.Service.ReloadDue(ctx, !p.req.Reconfigure)
-	if err != nil {
-		p.warn("cannot ask the init system: %v", err)
-	}
-	if unread {
-		p.add(Change{What: "make the init system read its units", after: true, do: p.d.Service.Reload})
-	}
+	p.planReload(ctx, due)
 	if p.mailerType() == answers.NoConfiguration && p.h.main == nil && !p.h.broken {
 		return nil // nothing to run
 	}

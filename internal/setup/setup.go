@@ -79,6 +79,7 @@ type Plan struct {
 	effected  answers.Answers
 	origin    bool // the mail name is written, and so becomes myorigin
 	action    string
+	units     string       // State.Units of what is in force at the end
 	unwritten error        // a file of the settings can't be written: they are all left alone
 	aside     []string     // damaged files of ours
 	show      func(Change) // of Apply

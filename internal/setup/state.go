@@ -27,6 +27,8 @@ type State struct {
 	Relay string `json:"relay,omitempty"`
 	// Host is the host's full name at that time, for as long as something still holds it.
 	Host string `json:"host,omitempty"`
+	// Units is the sum of what systemd has read (unitsSum), "" where nobody knows.
+	Units string `json:"units,omitempty"`
 
 	filled map[answers.Question]string // see Fill
 }
@@ -222,6 +224,11 @@ func (p *Plan) end() error {
 	if _, err := p.d.Root.Remove(paths.Installing); err != nil {
 		return err
 	}
+	if !p.req.Reconfigure { // what was unpacked is configured
+		if _, err := p.d.Root.Remove(paths.Unpacked); err != nil {
+			return err
+		}
+	}
 	if p.unfinished {
 		main, err := readMainCF(p.d.Root)
 		if err != nil {
@@ -236,7 +243,7 @@ func (p *Plan) end() error {
 
 // applied is the base for the next merge: what was answered, and where nobody answered what is in force.
 func (p *Plan) applied() (State, error) {
-	s := State{Package: p.req.Package, Answers: map[string]string{}, Protos: p.h.protos, AliasesDue: p.aliasesDue}
+	s := State{Package: p.req.Package, Answers: map[string]string{}, Protos: p.h.protos, AliasesDue: p.aliasesDue, Units: p.units}
 	if s.Package == "" && p.h.state != nil {
 		s.Package = p.h.state.Package
 	}
