@@ -642,26 +642,27 @@ done
 func TestSmarthostKilled(t *testing.T) {
 	kinds := map[string]string{"bookworm": "first", "trixie": "second"}
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
-		killat := filepath.Join(t.TempDir(), "killat")
-		build := exec.CommandContext(ctx, "go", "build", "-o", killat, "./killat")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("cannot build killat: %v: %s", err, out)
-		}
-		program, err := os.ReadFile(killat)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := newHost(ctx, t, "client", clientOptions(ctx, t, release))
-		if err := os.WriteFile(h.Root()+"/usr/local/sbin/killat", program, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := h.Boot(ctx); err != nil {
-			t.Fatal(err)
-		}
+		h := killatHost(ctx, t, release)
 		sh(ctx, t, h, "systemctl stop postfix")
 		if out, err := h.Run(ctx, "bash", "-uc", killScript, "-", kinds[release], fmt.Sprint(*killStep)); out != "" || err != nil {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
+}
+
+// killatHost is a booted host with Postfix and the program that kills others.
+func killatHost(ctx context.Context, t *testing.T, release string) *hosts.Host {
+	t.Helper()
+	program, err := os.ReadFile(buildKillat(ctx, t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(ctx, t, "client", clientOptions(ctx, t, release))
+	if err := os.WriteFile(h.Root()+"/usr/local/sbin/killat", program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Boot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return h
 }
