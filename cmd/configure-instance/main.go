@@ -189,7 +189,7 @@ func (t task) answer(root *sysroot.Root, stdout, stderr io.Writer) int {
 // each brings instances up to date, several at once; what they have to say comes one after the other.
 func (t task) each(root *sysroot.Root, insts []instance.Instance, stdout, stderr io.Writer) []error {
 	said, errs := make([]struct{ out, err bytes.Buffer }, len(insts)), make([]error, len(insts))
-	chroot.Together(len(insts), func(n int) {
+	t.shared.Together(len(insts), func(n int) {
 		errs[n] = t.one(root, insts[n], &said[n].out, &said[n].err)
 	}, func(n int) {
 		_, _ = said[n].out.WriteTo(stdout)

@@ -295,7 +295,7 @@ func refreshChroots(ctx context.Context, root *sysroot.Root, stderr io.Writer) (
 	deps := chrootDeps(ctx, root)
 	deps.Instances, deps.Shared = insts, &chroot.Shared{}
 	results, errs := make([]chroot.Result, len(insts)), make([]error, len(insts))
-	chroot.Together(len(insts), func(n int) {
+	deps.Shared.Together(len(insts), func(n int) {
 		if plan, err := chroot.NewPlan(deps, insts[n]); err == nil {
 			results[n], errs[n] = plan.Apply()
 		}

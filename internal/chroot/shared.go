@@ -24,6 +24,7 @@ type Shared struct {
 	ways    memo[map[fileID]string] // the directories of paths.SystemDirs and those on the way to them, each with the first that is reached by it
 	left    memo[map[string]bool]
 	texts   texts
+	turns   *turns // nil for one instance alone
 }
 
 // memo keeps answers of the host's. Whoever asks for one that is being looked for waits for that; others do not.

@@ -81,7 +81,7 @@ func TestInstancesAtOnce(t *testing.T) {
 	run := func(wanted int) {
 		deps := Deps{Root: root, Instances: insts, Shared: &Shared{}}
 		results, errs := make([]Result, len(insts)), make([]error, len(insts))
-		Together(len(insts), func(n int) {
+		deps.Shared.Together(len(insts), func(n int) {
 			p, err := NewPlan(deps, insts[n])
 			if err == nil {
 				results[n], err = p.Apply()

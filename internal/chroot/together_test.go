@@ -16,7 +16,7 @@ func TestOneThatHangsHoldsUpItself(t *testing.T) {
 	others.Add(n - 1)
 	go func() {
 		var order []int
-		Together(n, func(i int) {
+		(&Shared{}).Together(n, func(i int) {
 			if i == 1 {
 				<-hangs
 			} else {
@@ -30,7 +30,23 @@ func TestOneThatHangsHoldsUpItself(t *testing.T) {
 	if order := <-all; len(order) != n || !slices.IsSorted(order) {
 		t.Errorf("the order is %v", order)
 	}
-	Together(0, func(int) { t.Error("called for none") }, func(int) { t.Error("called for none") })
+	(&Shared{}).Together(0, func(int) { t.Error("called for none") }, func(int) { t.Error("called for none") })
+}
+
+// TestWhoWaitsLetsOthersWork shows that one that waits for its disk keeps nobody from working, and that there is no end to it for want of a turn.
+func TestWhoWaitsLetsOthersWork(t *testing.T) {
+	t.Parallel()
+	s, second := &Shared{}, make(chan struct{})
+	s.Together(2, func(i int) {
+		if i == 0 {
+			s.wait(func() { <-second })
+		} else {
+			s.wait(func() {})
+			close(second)
+		}
+	}, func(int) {})
+	s = &Shared{}
+	s.Together(1, func(int) { s.wait(func() {}) }, func(int) {})
 }
 
 func TestAPanicGoesToTheCaller(t *testing.T) {
@@ -41,7 +57,7 @@ func TestAPanicGoesToTheCaller(t *testing.T) {
 			t.Errorf("recovered %v after %d", fault, last)
 		}
 	}()
-	Together(2*together, func(i int) {
+	(&Shared{}).Together(2*together, func(i int) {
 		if i == 5 {
 			panic("fault")
 		}

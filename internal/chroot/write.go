@@ -56,9 +56,11 @@ func (a *applier) prepare(c change) (*sysroot.New, error) {
 // written: the mail matters more.
 func (a *applier) sync(made []*sysroot.New, errs []error) {
 	failed := map[*os.File]error{}
-	for n, err := range sysroot.SyncAll(a.open) {
-		failed[a.open[n]] = err
-	}
+	a.deps.Shared.wait(func() {
+		for n, err := range sysroot.SyncAll(a.open) {
+			failed[a.open[n]] = err
+		}
+	})
 	for n, m := range made {
 		if m != nil {
 			errs[n] = failed[m.File()]

@@ -58,7 +58,7 @@ func (h *Host) List(ctx context.Context) ([]Status, []error) {
 		_, _ = s.listens(c)
 	}
 	all := make([]Status, len(s.insts))
-	chroot.Together(len(all), func(n int) { all[n] = h.status(ctx, s, s.insts[n], units, d) }, func(int) {})
+	d.Shared.Together(len(all), func(n int) { all[n] = h.status(ctx, s, s.insts[n], units, d) }, func(int) {})
 	return all, errs
 }
 
