@@ -60,7 +60,8 @@ func (a *applier) checkEndpoints() {
 		}
 		return data, err
 	}
-	for _, e := range a.endpoints(conf, read) {
+	for _, e := range a.endpointsWith(conf, read, a.unread) {
+		a.checkPeer(e)
 		state, why := a.try(conf, e, distrusted)
 		if why != "" {
 			a.unreachable("%s cannot reach the %s %q (%s, %s:%d): %s", e.Service, e.Use, e.Socket+e.Address+e.Path+e.Wrong, e.Parameter, e.File, e.Line, why)
@@ -191,14 +192,31 @@ func (a *applier) barrier(socket string, as sysroot.Account) string {
 
 // endpoints is the inventory of the instance; read gives the texts of tables. What one says counts only if root alone can write it.
 func (p *Plan) endpoints(conf *config, read func(string) ([]byte, error)) []inventory.Endpoint {
+	return p.endpointsWith(conf, read, nil)
+}
+
+func (p *Plan) endpointsWith(conf *config, read func(string) ([]byte, error), unread func(inventory.Unread)) []inventory.Endpoint {
 	return inventory.List(inventory.Input{
 		Dir: p.Instance.ConfigDir, Main: conf.main, Master: conf.master,
 		Default: func(name string) string {
 			value, _ := instance.Lookup(conf.main, p.Instance.ConfigDir)(name)
 			return value
 		},
-		Read: read,
+		Read: read, Unread: unread,
 	})
+}
+
+// unread says that a table's file is not there. The text of an indexed one need not be.
+func (a *applier) unread(u inventory.Unread) {
+	if !errors.Is(u.Err, fs.ErrNotExist) {
+		return
+	}
+	for _, suffix := range suffixes {
+		if there, err := a.deps.Root.Exists(u.Name + suffix); there || err != nil {
+			return
+		}
+	}
+	a.unreachable("%s has no file %q of a table (%s, %s:%d): correct the path", u.Service, u.Name, u.Parameter, u.File, u.Line)
 }
 
 func (a *applier) unreachable(format string, args ...any) {

@@ -116,3 +116,35 @@ func TestADistrustedTableIsSaid(t *testing.T) {
 		t.Errorf("said %q", r.Unreachable)
 	}
 }
+
+// What SMTP AUTH asks, the account that a database sees, and a table that is not there.
+func TestOtherEndpoints(t *testing.T) {
+	const auth = "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\n"
+	const user = "hosts = unix:/run/my/s\nuser = mail\n"
+	for name, c := range map[string]struct {
+		main, table  string
+		said, warned string
+	}{
+		"Dovecot does not run":              {main: auth, said: `cannot reach the SASL server "private/auth" (smtpd_sasl_path, /etc/postfix/main.cf:5): nobody listens`},
+		"saslauthd does not run":            {main: "smtpd_sasl_auth_enable = yes\n", said: `SMTP AUTH of smtp/inet does not work now: no socket of saslauthd at "/var/run/saslauthd/mux"`},
+		"a table with a slip of the pen":    {main: "relay_recipient_maps = mysql:/etc/postfix/mm.cf\n", said: `smtp/inet has no file "/etc/postfix/mm.cf" of a table (relay_recipient_maps, /etc/postfix/main.cf:3): correct the path`},
+		"an indexed one needs no text":      {main: "transport_maps = hash:/etc/postfix/indexed\n"},
+		"a database sees Postfix's account": {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: user, said: "/run/my/s", warned: `sees account "postfix", and the table gives no password for user "mail" (user, /etc/postfix/m.cf:2): write "user = postfix"`},
+		"as the same user":                  {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: "hosts = unix:/run/my/s\nuser = postfix\n", said: "/run/my/s"},
+		"with a password":                   {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: user + "password = x\n", said: "/run/my/s"},
+		"by a port":                         {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: "hosts = inet:127.0.0.1\nuser = mail\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := shortHost(t, map[string]string{"etc/postfix/main.cf": level + c.main, "etc/postfix/m.cf": c.table, "etc/postfix/indexed.db": "x", "etc/passwd": postfixes, smtpdConf: "pwcheck_method: saslauthd\n",
+				"etc/postfix/master.cf": chrooted + "lmtp unix - - y - - lmtp\n"})
+			r, err := plan(t, root).Inspect()
+			said, warnings := strings.Join(r.Unreachable, "\n"), strings.Join(r.Warnings, "\n")
+			if err != nil || (c.said == "") != (said == "") || !strings.Contains(said, c.said) {
+				t.Errorf("said %q, %v, want %q", said, err, c.said)
+			}
+			if (c.warned == "") == strings.Contains(warnings, "sees account") || !strings.Contains(warnings, c.warned) {
+				t.Errorf("warned %q, want %q", warnings, c.warned)
+			}
+		})
+	}
+}

@@ -13,11 +13,8 @@ import (
 
 // addLateFiles plans the files that chrooted services open late, beyond those of tables. A key is for Postfix's account alone, whoever may
 // read the host's: no other key gets into a chroot.
-func (p *Plan) addLateFiles(conf *config) {
-	if !conf.namesSockets() {
-		return
-	}
-	for _, e := range p.endpoints(conf, p.deps.Root.ReadTrusted) {
+func (p *Plan) addLateFiles(named []inventory.Endpoint) {
+	for _, e := range named {
 		n := slices.IndexFunc(p.Entries, func(f Entry) bool { return f.Path == rel(e.Path) })
 		switch {
 		case !e.Chrooted || e.Path == "":

@@ -93,7 +93,7 @@ func (a *applier) checkLogins() {
 func (a *applier) checkSocket(use login, name string, relayed bool) {
 	fi, err := a.deps.Root.Stat(name)
 	if err != nil || fi.Mode()&fs.ModeSocket == 0 {
-		a.warn("SMTP AUTH of %s does not work now: no socket of saslauthd at %q; does it run?", use.service, name)
+		a.unreachable("SMTP AUTH of %s does not work now: no socket of saslauthd at %q; does it run?", use.service, name)
 		return
 	}
 	if relayed && a.deps.Run != nil {
@@ -103,7 +103,7 @@ func (a *applier) checkSocket(use login, name string, relayed bool) {
 	dir, err := a.deps.Root.Stat(path.Dir(name))
 	if err == nil && !(a.may(account, dir, 1) && a.may(account, fi, 2)) {
 		_, gid := sysroot.Owner(dir)
-		a.warn("SMTP AUTH of %s does not work: user %s may not use %q; add the user to group %s (adduser %s %s) and restart Postfix",
+		a.unreachable("SMTP AUTH of %s does not work: user %s may not use %q; add the user to group %s (adduser %s %s) and restart Postfix",
 			use.service, account, name, a.groupName(gid), account, a.groupName(gid))
 	}
 }

@@ -121,8 +121,9 @@ func newPlan(d Deps, inst instance.Instance, master []byte) (*Plan, error) {
 	p.addPasswd(conf)
 	p.addMaps(conf)
 	p.addLogins(conf)
-	p.addSockets(conf)
-	p.addLateFiles(conf)
+	named := p.named(conf)
+	p.addSockets(named)
+	p.addLateFiles(named)
 	p.checkLog(conf)
 	// A queue on a file system of its own may have been made without it; the syslog daemon does not make it.
 	p.Entries = append(p.Entries, Entry{Path: path.Dir(rel(paths.DevLog)), Why: "directory for the syslog daemon's socket"})

@@ -29,11 +29,8 @@ var relayed = []inventory.Use{
 
 // addSockets plans relays to the host's sockets that the configuration leads chrooted services to. One that could not be safe is left to
 // "chroot check": the administrator may have an arrangement of his own.
-func (p *Plan) addSockets(conf *config) {
-	if !conf.namesSockets() {
-		return
-	}
-	for _, e := range p.endpoints(conf, p.deps.Root.ReadTrusted) {
+func (p *Plan) addSockets(named []inventory.Endpoint) {
+	for _, e := range named {
 		if !slices.Contains(relayed, e.Use) || !e.Outside(p.Instance.QueueDir) {
 			continue
 		}
@@ -52,6 +49,14 @@ func socketRelay(e inventory.Endpoint) Relay {
 		// MariaDB's unix_socket, PostgreSQL's peer and OpenLDAP's EXTERNAL let in by the client's account.
 		client: e.Use == inventory.Database,
 	}
+}
+
+// named is the inventory, of which a plan obeys only what root alone can write.
+func (p *Plan) named(conf *config) []inventory.Endpoint {
+	if !conf.namesSockets() {
+		return nil
+	}
+	return p.endpoints(conf, p.deps.Root.ReadTrusted)
 }
 
 // leading are parts of values that can lead to a socket: by themselves, by the file of a table, by what a table gives.
