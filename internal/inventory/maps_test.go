@@ -51,6 +51,13 @@ func TestListOfTables(t *testing.T) {
 		"proxymap opens what options of other services name": {"", "25 inet n - y - - smtpd\n  -o { relay_recipient_maps = proxy:mysql:/m }\n" + pm, map[string]string{"/m": "hosts = unix:/run/my\n"}, []string{
 			"proxymap/unix chrooted: database server /run/my by hosts in /m:1",
 		}},
+		"what proxymap only reads, and what it writes": {
+			"relay_recipient_maps = proxy:mysql:/m\naddress_verify_map = proxy:memcache:/n\n", pm + "proxywrite unix - - n - 1 proxymap\n",
+			map[string]string{"/m": "hosts = unix:/run/my\n", "/n": "memcache = unix:/run/mc\n"}, []string{
+				"proxymap/unix chrooted: database server /run/my by hosts in /m:1",
+				"proxywrite/unix outside: memcache server /run/mc by memcache in /n:1",
+			},
+		},
 		"the old way, all in main.cf": {"relay_recipient_maps = ldap:dir\ndir_server_host = ldapi:///\n", smtpd, nil, []string{
 			"25/inet chrooted: database server /var/run/slapd/ldapi by dir_server_host in /etc/postfix/main.cf:3",
 		}},

@@ -45,6 +45,18 @@ func (l *lister) readersOf(parameter string) []string {
 // lists are the parameters that only say which tables proxymap(8) may open, where others name them.
 var lists = []string{"proxy_read_maps", "proxy_write_maps"}
 
+// written are the parameters whose tables behind "proxy:" the service proxywrite opens, and no other does (proxy_write_maps in postconf(5)).
+var written = []string{"address_verify_map", "postscreen_cache_map", "smtp_sasl_auth_cache_name", "lmtp_sasl_auth_cache_name"}
+
+// opens tells whether the service, if it runs proxymap(8), opens the tables of a parameter.
+func (l *lister) opens(parameter string) bool {
+	writer := l.value(l.service, "proxywrite_service_name")
+	if writer == "" {
+		writer = "proxywrite"
+	}
+	return slices.Contains(written, parameter) == (l.service.Name == writer)
+}
+
 // tables takes the servers of the tables that the service opens: its own, or as proxymap(8) those behind "proxy:" of all services.
 func (l *lister) tables() {
 	proxymap := l.service.Command == "proxymap"
@@ -56,7 +68,7 @@ func (l *lister) tables() {
 			if n == 0 || s.Args[n-1] != "-o" {
 				continue
 			}
-			if name, _, _ := strings.Cut(arg, "="); proxymap || slices.Contains(l.readersOf(name), s.Command) {
+			if name, _, _ := strings.Cut(arg, "="); proxymap && l.opens(name) || !proxymap && slices.Contains(l.readersOf(name), s.Command) {
 				l.tablesOf(l.originOf(s, name), l.value(s, name), proxymap)
 			}
 		}
@@ -65,7 +77,7 @@ func (l *lister) tables() {
 		if _, own := l.service.Option(name); own || slices.Contains(lists, name) {
 			continue
 		}
-		if proxymap || slices.Contains(l.readersOf(name), l.service.Command) {
+		if proxymap && l.opens(name) || !proxymap && slices.Contains(l.readersOf(name), l.service.Command) {
 			l.tablesOf(l.origin(name), l.value(l.service, name), proxymap)
 		}
 	}
