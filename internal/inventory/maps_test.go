@@ -29,6 +29,12 @@ func TestListOfTables(t *testing.T) {
 			"25/inet chrooted: database server /run/uri/.s.PGSQL.5432 by hosts in /p:1",
 			"25/inet chrooted: database server /var/run/postgresql/.s.PGSQL.5432 by hosts in /p:1",
 		}},
+		"LDAP's ports": {"relay_recipient_maps = ldap:/l\n", smtpd, map[string]string{"/l": "server_host = ldaps://a/ b ldap://[::1] ldap://c:390\nserver_port = 391\n"}, []string{
+			"25/inet chrooted: database server a:636 by server_host in /l:1",
+			"25/inet chrooted: database server b:391 by server_host in /l:1",
+			"25/inet chrooted: database server [::1]:389 by server_host in /l:1",
+			"25/inet chrooted: database server c:390 by server_host in /l:1",
+		}},
 		"MariaDB's localhost is a socket even behind inet:": {"relay_recipient_maps = mysql:/m\n", smtpd, map[string]string{"/m": "hosts = inet:localhost:3306 /run/my\n"}, []string{
 			"25/inet chrooted: database server /run/mysqld/mysqld.sock by hosts in /m:1",
 			"25/inet chrooted: database server /run/my by hosts in /m:1",
@@ -43,7 +49,7 @@ func TestListOfTables(t *testing.T) {
 			"relay_recipient_maps = proxy:pipemap:{sqlite:/s, mysql:/m}, pipemap:{inline:{a=b} proxy:sqlite:/s}\nproxy_read_maps = $relay_recipient_maps\n", smtpd + pm,
 			map[string]string{"/s": "dbpath = /srv/x.db\n", "/m": "hosts = h\ntls_key_file = /etc/key.pem\ntls_CAfile = /etc/ca.pem\n"}, []string{
 				"proxymap/unix chrooted: database file /srv/x.db by dbpath in /s:1",
-				"proxymap/unix chrooted: database server h by hosts in /m:1",
+				"proxymap/unix chrooted: database server h:3306 by hosts in /m:1",
 				"proxymap/unix chrooted: certificate /etc/ca.pem by tls_CAfile in /m:3",
 				"proxymap/unix chrooted: private key /etc/key.pem by tls_key_file in /m:2",
 			},

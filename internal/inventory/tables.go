@@ -149,7 +149,11 @@ func (l *lister) described(o origin, typ, name string, proxied, proxymap bool) {
 	case strings.TrimSpace(value) == "":
 		value = "localhost" // the default of all three
 	}
+	port, _, _ := get("server_port")
 	for _, host := range maincf.SplitList(value) {
+		if typ == "ldap" && port != "" && !strings.Contains(host, ":") { // a URL has its own
+			host += ":" + port
+		}
 		l.add(at, map[bool]Use{true: Memcache, false: Database}[typ == "memcache"], serverOf(typ, host))
 	}
 	for _, parameter := range slices.Sorted(maps.Keys(filesOf[typ])) {
@@ -184,7 +188,18 @@ func serverOf(typ, host string) string {
 			return host
 		}
 	}
-	return "inet:" + name
+	return inet(name, ports[typ])
+}
+
+// ports are those that client libraries take where a table names none.
+var ports = map[string]string{"mysql": "3306", "pgsql": "5432", "ldap": "389", "ldaps": "636", "memcache": "11211"}
+
+// inet adds a port to a server that has none.
+func inet(server, port string) string {
+	if strings.LastIndexByte(server, ':') > strings.LastIndexByte(server, ']') {
+		return "inet:" + server
+	}
+	return "inet:" + server + ":" + port
 }
 
 func ldapServer(host string) string {
@@ -195,7 +210,12 @@ func ldapServer(host string) string {
 		}
 		return "unix:" + socket
 	}
-	return "inet:" + strings.TrimSuffix(host[strings.LastIndexByte(strings.TrimRight(host, "/"), '/')+1:], "/")
+	scheme, _, _ := strings.Cut(host, ":")
+	port := ports["ldap"]
+	if scheme == "ldaps" {
+		port = ports["ldaps"]
+	}
+	return inet(strings.TrimSuffix(host[strings.LastIndexByte(strings.TrimRight(host, "/"), '/')+1:], "/"), port)
 }
 
 // pgsqlServer is a server as libpq takes it, which puts the name of the socket behind that of its directory.
@@ -212,7 +232,7 @@ func pgsqlServer(name string) string {
 	case name == "":
 		return "unix:" + path.Join(paths.PostgreSQLDir, pgsqlSocket)
 	case !path.IsAbs(name):
-		return "inet:" + name
+		return inet(name, ports["pgsql"])
 	}
 	dir, port, ok := strings.Cut(name, ":")
 	if !ok {
