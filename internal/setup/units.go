@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"fmt"
+	"os"
 	"path"
 	"strings"
 
@@ -15,7 +16,10 @@ import (
 // read, so it reads again (the generators of systemd go by more than unit files); but an upgrade of the mail system alone brings the same
 // units, and the reading takes systemd as long as a restart. So where nothing that it would read has changed it is not asked to.
 func (p *Plan) planReload(ctx context.Context, enabling bool) {
-	now := unitsSum(p.d.Root)
+	now := ""
+	if !p.req.Reconfigure {
+		now = unitsSum(p.d.Root)
+	}
 	same := !enabling && p.sameUnits(now)
 	unread, err := p.d.Service.ReloadDue(ctx, !p.req.Reconfigure && !same)
 	if err != nil {
@@ -23,6 +27,9 @@ func (p *Plan) planReload(ctx context.Context, enabling bool) {
 	}
 	switch {
 	case unread:
+		if now == "" {
+			now = unitsSum(p.d.Root) // before it is read: what is edited meanwhile is another sum
+		}
 		p.add(Change{What: "make the init system read its units", after: true, do: func(ctx context.Context) error {
 			err := p.d.Service.Reload(ctx)
 			if err == nil {
@@ -74,8 +81,13 @@ func unitsSum(root *sysroot.Root) string {
 		}
 		seen.WriteString("\n")
 	}
-	for _, dir := range []string{paths.Units, paths.OldUnits} {
-		entries, _ := root.ReadDir(dir) // Debian 12 may have the second one only
+	dirs := []string{paths.Units, paths.OldUnits}
+	here, _ := root.Stat(dirs[0])
+	if there, err := root.Stat(dirs[1]); err == nil && os.SameFile(here, there) { // Debian 12 may have both
+		dirs = dirs[:1]
+	}
+	for _, dir := range dirs {
+		entries, _ := root.ReadDir(dir)
 		for _, e := range entries {
 			if strings.HasPrefix(e.Name(), "postfix") {
 				note(path.Join(dir, e.Name()), true, true)
