@@ -136,11 +136,12 @@ func secrets(ctx context.Context, t *testing.T, h *hosts.Host) {
 func kept(ctx context.Context, t *testing.T, h *hosts.Host) []string {
 	t.Helper()
 	ours := map[string]bool{}
-	for _, file := range []string{"-", "-+"} { // the list, and what changed since it was written
+	lists := json.NewDecoder(strings.NewReader(sh(ctx, t, h, "cd /var/lib/postfix-maint/chroot; cat ./-; cat ./-+ 2>/dev/null || :")))
+	for lists.More() { // the list, and a line for each change since it was written
 		var list struct {
 			Files map[string]*string `json:"files"`
 		}
-		if err := json.Unmarshal([]byte(sh(ctx, t, h, "cat /var/lib/postfix-maint/chroot/"+file+" 2>/dev/null || echo {}")), &list); err != nil {
+		if err := lists.Decode(&list); err != nil {
 			t.Fatal(err)
 		}
 		for name, line := range list.Files {
