@@ -33,7 +33,7 @@ func (a *applier) decide(found bool) {
 		if e.Source == "" {
 			dir = e.Path
 		}
-		for d := dir; d != "."; d = path.Dir(d) {
+		for d := dir; d != "." && !needed[d]; d = path.Dir(d) {
 			needed[d] = true
 		}
 		if e.Source == "" && a.mounted(e.Path) {

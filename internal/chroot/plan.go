@@ -69,6 +69,8 @@ type Plan struct {
 	loader    *elfdep.Loader    // nil where the libraries could not be worked out
 	held      []string          // below these nothing is removed, for what belongs there could not be worked out
 	caDir     map[string]string // directories of certificates in the chroot, and the host's
+	places    map[string]bool   // see planned
+	placed    int
 }
 
 // essential are the files without which no chrooted service finds another host or a service's port.
@@ -145,10 +147,8 @@ func (p *Plan) addFile(source, to, why string, convert func([]byte) []byte) erro
 		p.warnf("cannot copy %q: its place in the chroot belongs to Postfix", source)
 		return nil
 	}
-	for _, e := range p.Entries {
-		if e.Path == to && convert == nil {
-			return nil
-		}
+	if convert == nil && p.planned(to) {
+		return nil
 	}
 	fi, err := p.deps.Shared.stat(p.deps.Root, source)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -172,6 +172,17 @@ func (p *Plan) addFile(source, to, why string, convert func([]byte) []byte) erro
 	}
 	p.Entries = append(p.Entries, e)
 	return nil
+}
+
+// planned tells whether something is planned at a place. It looks at each entry once: a directory of CAs gives hundreds.
+func (p *Plan) planned(to string) bool {
+	if p.places == nil {
+		p.places = map[string]bool{}
+	}
+	for ; p.placed < len(p.Entries); p.placed++ {
+		p.places[p.Entries[p.placed].Path] = true
+	}
+	return p.places[to]
 }
 
 // signatureOf is the signature of a file of the host.
