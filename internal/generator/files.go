@@ -141,8 +141,8 @@ func read(name string) ([]byte, error) {
 		case err == syscall.EINTR:
 		case err != nil:
 			return fail(err)
-		case n == 0:
-			return data[:have], nil
+		case n == 0, have+n == len(data)-1: // less than was asked for, and all that there was: the end
+			return data[:have+n], nil
 		case have+n == len(data):
 			return fail(errors.New("it grows while it is read"))
 		default:

@@ -48,12 +48,13 @@ func Units(in Input) []File {
 	}
 	files := make([]File, 0, 2*len(insts)+2)
 	var wanted []string
-	known := make(map[string]bool, 2*len(insts))
-	for _, inst := range insts {
-		known[inst.Unit()] = true
+	known, units := make(map[string]bool, 2*len(insts)), make([]string, len(insts))
+	for n, inst := range insts {
+		units[n] = inst.Unit()
+		known[units[n]] = true
 	}
-	for _, inst := range insts {
-		unit := inst.Unit()
+	for n, inst := range insts {
+		unit := units[n]
 		var aliases []string
 		for _, alias := range inst.Aliases() {
 			// What only systemd-escape(1) would call it is left out: nobody types that, and it costs a file.

@@ -55,8 +55,16 @@ func escape(name, keep string) string {
 		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ':' || c == '_' || c == '.' && n > 0 ||
 			strings.IndexByte(keep, c) >= 0
 	}
+	first := 0
+	for first < len(name) && plain(name[first], first) {
+		first++
+	}
+	if first == len(name) { // as nearly always, and the generator asks thousands of times
+		return name
+	}
 	var b strings.Builder
-	for n := range len(name) {
+	b.WriteString(name[:first])
+	for n := first; n < len(name); n++ {
 		if c := name[n]; plain(c, n) {
 			b.WriteByte(c)
 		} else {

@@ -97,6 +97,9 @@ func (f *File) Get(name string) (value string, ok bool) {
 
 // normal is the form in which postconf(1) prints values.
 func normal(value string) string {
+	if strings.IndexByte(value, ' ') < 0 && !strings.ContainsAny(value, "\t\r\n") { // one word
+		return value
+	}
 	return strings.Join(strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t\r\n", r) }), " ")
 }
 
