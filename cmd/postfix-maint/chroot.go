@@ -30,7 +30,7 @@ type chrootReport struct {
 	Foreign  []string `json:"foreign"`
 	Unreach  []string `json:"unreachable"` // sentences: sockets that a chrooted service is led to and cannot reach
 	// Endpoints are what the configuration leads each service to, of "chroot check" with what came of a try.
-	Endpoints []chroot.Endpoint `json:"endpoints,omitempty"`
+	Endpoints []chroot.Endpoint `json:"endpoints,omitzero"`
 	Syslog    []string          `json:"syslog"` // files of the syslog daemon that a command wrote, would write, or finds stale: those of all chroots
 	Warnings  []string          `json:"warnings"`
 	Error     string            `json:"error,omitempty"`
@@ -223,7 +223,7 @@ func checkChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instan
 	}
 	res, err := plan.Inspect()
 	r.take(res)
-	r.Endpoints = res.Endpoints
+	r.Endpoints = append([]chroot.Endpoint{}, res.Endpoints...)
 	for _, name := range slices.Concat(res.Changed, res.Removed) {
 		if !slices.Contains(res.Missing, name) {
 			r.Stale = append(r.Stale, name)
@@ -245,7 +245,7 @@ func checkChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instan
 
 func statusChroot(_ context.Context, _ *call, d chroot.Deps, inst instance.Instance, r *chrootReport) error {
 	st, err := chroot.NewStatus(d, inst)
-	r.Endpoints = st.Endpoints
+	r.Endpoints = append([]chroot.Endpoint{}, st.Endpoints...)
 	return errors.Join(err, r.services(d, inst))
 }
 

@@ -79,7 +79,9 @@ func TestNotDoneIsNeverNothingToDoNeedsRoot(t *testing.T) {
 // TestEndpointsAreNamed shows what people and machines are told of what services are led to: by status without a try, by check with one.
 func TestEndpointsAreNamed(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{
-		"etc/postfix/main.cf": "compatibility_level=2\nmyhostname=a.example\nsmtpd_milters=unix:m/a unix:/run/none\n",
+		"etc/postfix/main.cf":        "compatibility_level=2\nmyhostname=a.example\nsmtpd_milters=unix:m/a unix:/run/none\nmulti_instance_directories=/etc/postfix-none\n",
+		"etc/postfix-none/main.cf":   "compatibility_level=2\nmyhostname=a.example\nmulti_instance_name=postfix-none\nqueue_directory=/var/spool/none\n",
+		"etc/postfix-none/master.cf": "smtp inet n - n - - smtpd\n", "var/spool/none/": "",
 		"etc/postfix/master.cf": "smtp inet n - y - - smtpd\nsmtps inet n - y - - smtpd\n26 inet n - n - - smtpd\n" +
 			"  -o smtpd_milters=inet:127.0.0.1:1\n", "dev/log": "x", "var/spool/postfix/m/": "", "run/": "",
 	})
@@ -100,7 +102,7 @@ func TestEndpointsAreNamed(t *testing.T) {
 		code = execute(t.Context(), append([]string{"postfix-maint"}, strings.Fields(call)...), &stdout, &stderr)
 		return code, stdout.String()
 	}
-	code, out := run("chroot status")
+	code, out := run("chroot status -")
 	if code != 0 || !strings.HasSuffix(out, `
 reaches   smtp/inet: milter m/a (smtpd_milters, /etc/postfix/main.cf:3)
 reaches   smtp/inet: milter /run/none (smtpd_milters, /etc/postfix/main.cf:3)
@@ -110,15 +112,15 @@ reaches   26/inet: milter 127.0.0.1:1 (smtpd_milters, /etc/postfix/master.cf:3)
 `) {
 		t.Errorf("status: %d, %s", code, out)
 	}
-	if code, out = run("chroot sync"); code != 0 {
+	if code, out = run("chroot sync -"); code != 0 {
 		t.Fatalf("sync: %d, %s", code, out)
 	}
-	code, out = run("chroot check")
+	code, out = run("chroot check -")
 	if code != 1 || !strings.Contains(out, "reachable milter m/a from smtp/inet smtps/inet\n") ||
 		!strings.Contains(out, `cannot reach the milter "/run/none" (smtpd_milters, /etc/postfix/main.cf:3)`) {
 		t.Errorf("check: %d, %s", code, out)
 	}
-	code, out = run("chroot check --json")
+	code, out = run("chroot check --json -")
 	var reports []struct {
 		Endpoints []struct {
 			Service, Use, Socket, Address, Parameter, File, State string
@@ -135,7 +137,12 @@ reaches   26/inet: milter 127.0.0.1:1 (smtpd_milters, /etc/postfix/master.cf:3)
 	if want := "smtp/inet m/a reachable,smtp/inet /run/none no way,smtps/inet m/a reachable,smtps/inet /run/none no way,26/inet 127.0.0.1:1 untried"; strings.Join(got, ",") != want {
 		t.Errorf("endpoints %s, want %s", strings.Join(got, ","), want)
 	}
-	if code, out = run("chroot status --json"); code != 0 || strings.Count(out, `"parameter": "smtpd_milters"`) != 5 || strings.Contains(out, `"state"`) {
+	for call, has := range map[string]bool{"chroot status --json": true, "chroot check --json": true, "chroot sync --json": false} { // a list that may be empty, or none
+		if _, out := run(call + " postfix-none"); strings.Contains(out, `"endpoints": []`) != has {
+			t.Errorf("%s: %s", call, out)
+		}
+	}
+	if code, out = run("chroot status --json -"); code != 0 || strings.Count(out, `"parameter": "smtpd_milters"`) != 5 || strings.Contains(out, `"state"`) {
 		t.Errorf("status --json: %d, %s", code, out)
 	}
 }
