@@ -51,7 +51,7 @@ func nearest(socket string, names []string) string {
 	} {
 		var found []string
 		for _, name := range names {
-			if name != socket && alike(name) {
+			if !strings.HasSuffix(name, socket) && alike(name) { // else it is the relay to it
 				found = append(found, name)
 			}
 		}

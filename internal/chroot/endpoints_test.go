@@ -73,11 +73,12 @@ func TestNearest(t *testing.T) {
 	const table = "Num       RefCount Protocol Flags    Type St Inode Path\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/opendkim/opendkim.sock\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /var/spool/postfix/run/opendkim/opendkim.sock\n" +
+		"0000000000000000: 00000002 00000000 00010000 0001 01 1 /var/spool/postfix/run/gone/g\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/a/s\n0000000000000000: 00000002 00000000 00010000 0001 01 2 /run/b/s\n" +
 		"0000000000000000: 00000002 00000000 00010000 0001 01 3 @/run/abstract\n0000000000000000: 00000003 00000000 00000000 0001 03 4 /run/connected\n0000000000000000: 00000003 00000000 00000000 0001 03 5\n"
 	for socket, want := range map[string]string{
 		"/run/opendkm/opendkim.sock": "/run/opendkim/opendkim.sock", "/var/run/dkim/opendkim.sock": "/run/opendkim/opendkim.sock", "/run/opendkim/opendkim.sokc": "/run/opendkim/opendkim.sock",
-		"/run/opendkim/opendkim.sock": "", "/run/none": "", "/run/connecte": "", "/run/c/s": "", "/x/y/s": "",
+		"/run/opendkim/opendkim.sock": "", "/run/none": "", "/run/gone/g": "", "/run/connecte": "", "/run/c/s": "", "/x/y/s": "",
 	} {
 		if got := nearest(socket, listening(table)); got != want {
 			t.Errorf("for %q there is %q, want %q", socket, got, want)

@@ -96,21 +96,6 @@ func (p *Plan) hostHas(name string) bool {
 	return err == nil && fi.Mode()&fs.ModeSocket != 0
 }
 
-// hostListens tells whether somebody listens on the host's socket of this name, which root alone decides on. A daemon that ended may
-// have left it: systemd does, without RemoveOnStop= (systemd.socket(5)).
-func (p *Plan) hostListens(name string) bool {
-	real, err := p.deps.Root.Resolve(name)
-	if err != nil || !p.hostHas(name) {
-		return false
-	}
-	socket, err := unix.Open(real, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(socket)
-	return !refuses(socket)
-}
-
 // leads tells whether a relay of ours stands at its place, or will: the administrator's own daemon there has none.
 func (a *applier) leads(r Relay) bool {
 	at := func(o Relay) bool { return o.Path == r.Path }

@@ -1,6 +1,7 @@
 package sysroot
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"runtime"
@@ -63,7 +64,8 @@ func connectAs(name string, as Account) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", file)}); err == unix.EAGAIN {
+	err = unix.Connect(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("/proc/self/fd/%d", file)})
+	if errors.Is(err, unix.EAGAIN) {
 		return nil // somebody listens, and has more to do than it takes
 	}
 	return err
