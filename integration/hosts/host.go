@@ -172,7 +172,7 @@ func (h *Host) Boot(ctx context.Context) error {
 }
 
 func (h *Host) waitBooted(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute) // two hundred instances of Postfix take one on a busy machine
 	defer cancel()
 	for {
 		select {
