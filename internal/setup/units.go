@@ -27,10 +27,8 @@ func (p *Plan) planReload(ctx context.Context, enabling bool) {
 	}
 	switch {
 	case unread:
-		if now == "" {
-			now = unitsSum(p.d.Root) // before it is read: what is edited meanwhile is another sum
-		}
 		p.add(Change{What: "make the init system read its units", after: true, do: func(ctx context.Context) error {
+			now := unitsSum(p.d.Root) // with the main.cf of this run, and before it is read: what is edited meanwhile has another sum
 			err := p.d.Service.Reload(ctx)
 			if err == nil {
 				p.units = now
