@@ -72,8 +72,10 @@ var changes = []life{
 	{
 		name: "interrupted by a kill, then done again", start: ours, end: works,
 		do: `answer relayhost '[k.example.test]'; answer recipient_delim -
-			strace -f -q -o /tmp/trace -e trace=renameat,renameat2,rename -e inject=renameat,renameat2,rename:signal=KILL:when=2 $reconfigure || :
-			pkill -9 -x postfix-maint || :; $reconfigure`,
+			# debconf itself is not what is killed: between two renames of its own it has no database. It takes a signal for success
+			mv /usr/sbin/postfix-maint /usr/sbin/postfix-maint.real
+			printf '#!/bin/sh\nkill="$1"; set -- /usr/sbin/postfix-maint.real "$@"\n[ "$kill" != postinst ] || set -- strace -f -qq -o /dev/null -e trace=renameat,renameat2,rename -e inject=renameat,renameat2,rename:signal=KILL:when=1 "$@"\n"$@"\n' > /usr/sbin/postfix-maint
+			chmod +x /usr/sbin/postfix-maint; not $reconfigure; mv /usr/sbin/postfix-maint.real /usr/sbin/postfix-maint; $reconfigure`,
 		check: "has relayhost [k.example.test]\nhas recipient_delimiter -",
 	},
 	{
