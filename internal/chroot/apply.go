@@ -44,7 +44,7 @@ type Result struct {
 func (p *Plan) Apply() (Result, error) { return p.run(true, (*applier).act) }
 
 // Check says what Apply would do.
-func (p *Plan) Check() (Result, error) { return p.run(false, (*applier).foretell) }
+func (p *Plan) Check() (Result, error) { return p.run(false, (*applier).preview) }
 
 // Inspect is Check, and says as well what is foreign.
 func (p *Plan) Inspect() (Result, error) { return p.run(false, (*applier).inspect) }
@@ -155,7 +155,8 @@ func (a *applier) warn(format string, args ...any) {
 	}
 }
 
-func (a *applier) foretell() {
+// preview gives what would be done, and does nothing.
+func (a *applier) preview() {
 	for _, c := range a.changes {
 		a.result.Changed = append(a.result.Changed, c.Path)
 		if _, err := a.q.look(c.Path); errors.Is(err, fs.ErrNotExist) {

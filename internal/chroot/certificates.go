@@ -13,7 +13,7 @@ var errNoCertificate = errors.New("it holds no certificate")
 // certificateLabel are the names of PEM blocks that OpenSSL takes for certificates (PEM_read_bio_X509_AUX(3)).
 var certificateLabel = pattern.New(`^-----(BEGIN|END) ((?:X509 |TRUSTED )?CERTIFICATE)-----$`)
 
-// certificates cuts a file down to its certificates. What else lies beside them, a server's private key above all, is no business of the
+// certificates cuts a file down to its certificates. What else lies beside them, a server's private key above all, does not concern the
 // chroot's: a link by the hash may lead to any file.
 func certificates(data []byte) []byte {
 	var out, block []byte

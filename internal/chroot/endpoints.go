@@ -93,7 +93,7 @@ func (a *applier) try(conf *config, e inventory.Endpoint, distrusted map[string]
 	return a.keptFrom(place, a.user())
 }
 
-// tryPort tries a port of this host. What another one does is not the chroot's business.
+// tryPort tries a port of this host. What another one does is outside of the chroot.
 func (a *applier) tryPort(e inventory.Endpoint) (state State, why string) {
 	host, _, err := net.SplitHostPort(e.Address)
 	if ip := net.ParseIP(host); err != nil || !a.deps.Root.IsHost() || host != "localhost" && (ip == nil || !ip.IsLoopback()) {

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// inspect is foretell, and lists what is foreign.
+// inspect is preview, and lists what is foreign.
 func (a *applier) inspect() {
-	a.foretell()
+	a.preview()
 	a.checkLogins()
 	a.checkEndpoints()
 	for _, text := range a.unused {

@@ -222,7 +222,7 @@ func (a *applier) deadSockets() {
 		if err != nil || a.holds(".") {
 			continue
 		}
-		names, _ := d.names() // an unreadable one is leaveDirs' business
+		names, _ := d.names() // an unreadable one is for leaveDirs to report
 		for _, name := range names {
 			p := path.Join(dir, name)
 			if a.wanted[p] { // was looked at: a directory of certificates has hundreds

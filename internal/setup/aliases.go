@@ -133,7 +133,7 @@ func (p *Plan) rootAlias(f *aliases.File, path string) error {
 }
 
 // aliasDatabase plans that the alias database is made, once, where an index is missing, older than its source, could not be made the
-// last time, or its source is changed by this run. Which maps are made is main.cf's affair. A table of a type whose package is missing is only told.
+// last time, or its source is changed by this run. main.cf says which maps are made. A table of a type whose package is missing is only told.
 func (p *Plan) aliasDatabase(context.Context) error {
 	if p.h.after == nil || p.h.unread {
 		return nil

@@ -137,7 +137,7 @@ func (p *Plan) mkdirIn(queue, name string) func(sysroot.Attr) error {
 			err = fmt.Errorf("cannot make directory %q: %w", queue+"/"+name, err)
 		}
 		if errors.Is(err, unix.ENOTDIR) {
-			return mild{err} // what is in its place since the plan is Postfix's own check to report, too
+			return warning{err} // what is in its place since the plan is Postfix's own check to report, too
 		}
 		return err
 	}
@@ -255,7 +255,7 @@ func (p *Plan) overrides(ctx context.Context) error {
 					return err
 				}
 				if err := p.d.Run.Run(ctx, "dpkg-statoverride", append(root, "--update", "--add", "root", group, "02555", path)...); err != nil {
-					return mild{err}
+					return warning{err}
 				}
 				return nil
 			}})

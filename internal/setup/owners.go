@@ -131,7 +131,7 @@ func (p *Plan) giveBack(dir, owner, group string, deep bool) {
 			err = g.give(ctx, parent, path.Base(real), deep, 0)
 		}
 		if err != nil {
-			return mild{fmt.Errorf("cannot give %q to %s: %w", dir, owner, err)}
+			return warning{fmt.Errorf("cannot give %q to %s: %w", dir, owner, err)}
 		}
 		return nil
 	}})

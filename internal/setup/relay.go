@@ -194,7 +194,7 @@ func (p *Plan) relayStep(ctx context.Context) error {
 			p.unfinished = true
 			p.warn("until then mail for elsewhere waits in the queue")
 		}
-		return mild{fmt.Errorf("%w; mend the answers with \"dpkg-reconfigure postfix\"", err)}
+		return warning{fmt.Errorf("%w; mend the answers with \"dpkg-reconfigure postfix\"", err)}
 	}})
 	return nil
 }

@@ -158,7 +158,7 @@ func (p *Plan) Apply(ctx context.Context, show func(Change), settled func() erro
 		err := c.do(ctx)
 		switch {
 		case err == nil:
-		case c.after || errors.As(err, new(mild)):
+		case c.after || errors.As(err, new(warning)):
 			p.warn("%s: %v", c.Step, err)
 		default:
 			return fmt.Errorf("cannot complete step %q: %w", c.Step, err)
@@ -170,11 +170,11 @@ func (p *Plan) Apply(ctx context.Context, show func(Change), settled func() erro
 	return p.end()
 }
 
-// mild marks an error that must not end the run, as doc.go lists them.
-type mild struct{ error }
+// warning marks an error that must not end the run, as doc.go lists them.
+type warning struct{ error }
 
 // Unwrap gives the error itself.
-func (m mild) Unwrap() error { return m.error }
+func (m warning) Unwrap() error { return m.error }
 
 // warn says something once: main.cf is planned again where Postfix refuses part of it.
 func (p *Plan) warn(format string, args ...any) {
@@ -215,7 +215,7 @@ func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, 
 	p.add(Change{What: what, Path: path, Diff: diff, do: func(context.Context) error {
 		_, err := p.d.Root.WriteFile(path, data, attr)
 		if locked(err) && p.h.main != nil { // a mail system is there all the same
-			return mild{fmt.Errorf("%w; it stays as it is", err)}
+			return warning{fmt.Errorf("%w; it stays as it is", err)}
 		}
 		return err
 	}})

@@ -72,9 +72,9 @@ func TestSetAside(t *testing.T) {
 		if err := note.Save(root, "/dir/file", want, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		foretold := note.Aside(root, "/dir/file")
-		if to, err := note.SetAside(root, "/dir/file"); err != nil || to != want || foretold != want {
-			t.Errorf("set aside as %q (%q), %v, want %q", to, foretold, err, want)
+		named := note.Aside(root, "/dir/file")
+		if to, err := note.SetAside(root, "/dir/file"); err != nil || to != want || named != want {
+			t.Errorf("set aside as %q (%q), %v, want %q", to, named, err, want)
 		}
 	}
 	for _, name := range []string{"", "2", "3"} {
