@@ -152,10 +152,11 @@ const (
 	SystemdRun = "/usr/bin/systemd-run"
 	Systemctl  = "/usr/bin/systemctl"
 	// InstanceTable is what postfix-instance-generator says of the instances: unit and queue directory of each.
-	InstanceTable  = "/run/systemd/generator/postfix-instances"
-	SocketProxy    = "/usr/lib/systemd/systemd-socket-proxyd"
-	TransientUnits = "/run/systemd/transient"
-	UnixSockets    = "/proc/net/unix" // the kernel's table of sockets
+	InstanceTable      = "/run/systemd/generator/postfix-instances"
+	InstanceComplaints = InstanceTable + ".bad" // there if it could not make all of them
+	SocketProxy        = "/usr/lib/systemd/systemd-socket-proxyd"
+	TransientUnits     = "/run/systemd/transient"
+	UnixSockets        = "/proc/net/unix" // the kernel's table of sockets
 )
 
 // systemd's unit files: the vendor's (Debian 12's package has them below /lib), the administrator's.

@@ -3,9 +3,12 @@ package setup
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
@@ -51,6 +54,12 @@ func (p *Plan) sameUnits(now string) bool {
 	if s := p.h.state; s == nil || s.Package != p.req.Old || s.Units != now {
 		return false
 	}
+	// What the generator made last may be nothing: a full /run, a disk that did not answer, a boot without all of its file systems.
+	made, err := p.d.Root.Exists(paths.InstanceTable)
+	bad, badErr := p.d.Root.Exists(paths.InstanceComplaints)
+	if err != nil || badErr != nil || !made || bad {
+		return false
+	}
 	want := p.req.Old + " " + p.req.Package + "\n"
 	fi, err := p.d.Root.Lstat(paths.Unpacked)
 	if err != nil || !fi.Mode().IsRegular() || fi.Size() != int64(len(want)) {
@@ -60,43 +69,58 @@ func (p *Plan) sameUnits(now string) bool {
 	return err == nil && string(text) == want
 }
 
-// unitsSum tells one state of what systemd reads for Postfix from another: the package's unit files with their time stamps, by which
-// systemd goes; and for what the generator makes its program and the instances' configuration.
+// unitsSum tells one state of what systemd reads for Postfix from another: the unit files, the package's and the administrator's, with
+// their time stamps, by which systemd goes; and for what the generator makes its program and the instances' configuration. An edit that is
+// taken back is none to a sum of contents, but systemd may have read between the two: so the time stamp of main.cf counts as well, and
+// of the program when its file came to be, for each unpacking gives it the same time stamp.
 func unitsSum(root *sysroot.Root) string {
 	var seen strings.Builder
-	note := func(name string, stamp, content bool) {
+	note := func(name string) {
 		fi, err := root.Stat(name)
-		if err != nil {
+		if err != nil || !fi.Mode().IsRegular() { // a mask, or a link that somebody enabled: its name says it
+			fmt.Fprintf(&seen, "%s\n", name)
 			return
 		}
-		fmt.Fprintf(&seen, "%s %d", name, fi.Size())
-		if stamp {
-			fmt.Fprintf(&seen, " %d", fi.ModTime().UnixNano())
-		}
-		if content && fi.Mode().IsRegular() {
-			text, err := root.ReadFile(name)
-			fmt.Fprintf(&seen, " %s %v", sum(text), err)
-		}
-		seen.WriteString("\n")
+		text, err := root.ReadFile(name)
+		fmt.Fprintf(&seen, "%s %d %s %v\n", name, fi.ModTime().UnixNano(), sum(text), err)
 	}
-	dirs := []string{paths.Units, paths.OldUnits}
+	dirs := []string{paths.Units, paths.OldUnits, paths.AdminUnits}
 	here, _ := root.Stat(dirs[0])
 	if there, err := root.Stat(dirs[1]); err == nil && os.SameFile(here, there) { // Debian 12 may have both
-		dirs = dirs[:1]
+		dirs = slices.Delete(dirs, 1, 2)
 	}
-	for _, dir := range dirs {
+	for _, dir := range append(dirs, path.Join(paths.AdminUnits, "multi-user.target.wants")) {
 		entries, _ := root.ReadDir(dir)
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), "postfix") {
-				note(path.Join(dir, e.Name()), true, true)
+			name := path.Join(dir, e.Name())
+			if !strings.HasPrefix(e.Name(), "postfix") {
+				continue
+			}
+			within, _ := root.ReadDir(name) // drop-ins, and what is enabled
+			for _, in := range within {
+				note(path.Join(name, in.Name()))
+			}
+			if len(within) == 0 {
+				note(name)
 			}
 		}
 	}
-	note(paths.InstanceGenerator, true, false)
-	note(paths.MainCF, false, true)
+	if fi, err := root.Stat(paths.InstanceGenerator); err == nil {
+		fmt.Fprintf(&seen, "%d %d %d\n", fi.Size(), fi.ModTime().UnixNano(), born(fi))
+	}
+	note(paths.MainCF)
 	insts, _ := instance.List(root) // for one that cannot be read the generator makes nothing either
 	for _, inst := range insts {
-		note(path.Join(inst.ConfigDir, "main.cf"), false, true)
+		note(path.Join(inst.ConfigDir, "main.cf"))
 	}
 	return sum([]byte(seen.String()))
+}
+
+// born is when the inode was changed last, which nobody can set: after each unpacking it is another.
+func born(fi fs.FileInfo) int64 {
+	st, ok := fi.Sys().(*syscall.Stat_t)
+	if !ok {
+		return 0
+	}
+	return st.Ctim.Nano()
 }

@@ -27,6 +27,14 @@ func (r reads) Reload(context.Context) error { return r.fails }
 // An upgrade that brings the same units is none to systemd. Whatever else there was since the last configuration makes it read again.
 func TestPlanReload(t *testing.T) {
 	t.Parallel()
+	touch := func(name string) func(*Plan, string) error {
+		return func(_ *Plan, root string) error { return os.Chtimes(root+name, time.Time{}, time.Unix(9, 0)) }
+	}
+	put := func(name string) func(*Plan, string) error {
+		return func(_ *Plan, root string) error {
+			return errors.Join(os.MkdirAll(filepath.Dir(root+name), 0o755), os.WriteFile(root+name, []byte("[Unit]\n"), 0o644))
+		}
+	}
 	const old, now, unit = "3.7.11-0+deb12u1+a0.1.0", "3.7.11-0+deb12u2+a0.1.0", paths.Units + "/postfix@.service"
 	for name, c := range map[string]struct {
 		change   func(p *Plan, root string) error
@@ -56,7 +64,23 @@ func TestPlanReload(t *testing.T) {
 		"an edited instance": {change: func(_ *Plan, root string) error {
 			return os.WriteFile(root+"/etc/postfix-out/main.cf", []byte("mail_name = x\n"), 0o644)
 		}, reload: true},
-		"nobody says what was unpacked": {change: func(_ *Plan, root string) error { return os.Remove(root + paths.Unpacked) }, reload: true},
+		"an edited main.cf that was put back":  {change: touch(paths.MainCF), reload: true},
+		"an edited instance that was put back": {change: touch("/etc/postfix-out/main.cf"), reload: true},
+		"a generator that was back": {change: func(_ *Plan, root string) error { // another postfix-maint, and then this one again
+			name := root + paths.InstanceGenerator
+			fi, err := os.Stat(name)
+			text, readErr := os.ReadFile(name)
+			return errors.Join(err, readErr, os.WriteFile(name+".new", text, 0o755), os.Chtimes(name+".new", time.Time{}, fi.ModTime()), os.Rename(name+".new", name))
+		}, reload: true},
+		"the administrator's drop-in of an instance": {change: put("/etc/systemd/system/postfix@out.service.d/limit.conf"), reload: true},
+		"an edited one":                {change: put("/etc/systemd/system/postfix@in.service.d/limit.conf"), reload: true},
+		"the administrator's own unit": {change: put("/etc/systemd/system/postfix@.service"), reload: true},
+		"an instance that was enabled": {change: func(_ *Plan, root string) error {
+			return os.Symlink(unit, root+"/etc/systemd/system/multi-user.target.wants/postfix@in.service")
+		}, reload: true},
+		"the generator made nothing":       {change: func(_ *Plan, root string) error { return os.Remove(root + paths.InstanceTable) }, reload: true},
+		"the generator could not read all": {change: put(paths.InstanceComplaints), reload: true},
+		"nobody says what was unpacked":    {change: func(_ *Plan, root string) error { return os.Remove(root + paths.Unpacked) }, reload: true},
 		"two were unpacked": {change: func(_ *Plan, root string) error {
 			return os.WriteFile(root+paths.Unpacked, []byte(old+" x\nx "+now+"\n"), 0o644)
 		}, reload: true},
@@ -68,6 +92,8 @@ func TestPlanReload(t *testing.T) {
 			t.Parallel()
 			root := sysroottest.New(t, map[string]string{
 				unit[1:]: "[Service]\n", paths.InstanceGenerator[1:]: "program", paths.Unpacked[1:]: old + " " + now + "\n",
+				paths.InstanceTable[1:]: "postfix@-.service /var/spool/postfix\n", "etc/systemd/system/multi-user.target.wants/": "",
+				"etc/systemd/system/postfix@in.service.d/limit.conf": "[Service]\n",
 				paths.MainCF[1:]: "multi_instance_directories = /etc/postfix-out\n", "etc/postfix-out/main.cf": "multi_instance_name = postfix-out\n",
 			})
 			p := &Plan{d: Deps{Root: root, Service: c.service}, req: Request{Old: old, Package: now}, upgrade: true}
