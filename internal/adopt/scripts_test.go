@@ -1,6 +1,7 @@
 package adopt
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -194,6 +195,11 @@ func TestPreinst(t *testing.T) {
 			args: []string{"install"},
 			want: []string{"var/", "var/lib/", "var/lib/postfix-maint/", "var/lib/postfix-maint/installing", "var/spool/", "var/spool/postfix/"},
 		},
+		"an installation forgets what was unpacked before the removal": {
+			files: map[string]string{"var/lib/postfix-maint/unpacked": "3.7.11-1+a1 3.7.11-2+a1\n"},
+			args:  []string{"install", "3.7.11-1+a1", "3.7.11-2+a1"},
+			want:  []string{"var/", "var/lib/", "var/lib/postfix-maint/", "var/lib/postfix-maint/installing", "var/spool/", "var/spool/postfix/"},
+		},
 		"an upgrade, and so dpkg-reconfigure, marks nothing": {
 			files: map[string]string{"etc/postfix/main.cf.proto": "x", "usr/share/postfix/main.cf.dist": "x"},
 			args:  []string{"upgrade", "3.7.11-0+deb12u1"},
@@ -233,6 +239,21 @@ func TestPreinst(t *testing.T) {
 				t.Errorf("unpacked: %q, want %q", text, tc.unpacked)
 			}
 		})
+	}
+}
+
+// On a full disk the line of one unpacking may be missing: then those before it must not speak for it.
+func TestPreinstOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	h := newHost(t, map[string]string{"var/lib/postfix-maint/unpacked": "3.7.11-1+a1 3.7.11-2+a1\n", "var/spool/postfix/": ""})
+	cmd := exec.Command("/bin/sh", "-c", `trap "" XFSZ; ulimit -f 0; exec /bin/sh "$@"`, "sh", filepath.Join(project, "debian/postfix.preinst"),
+		"upgrade", "3.7.11-2+a1", "3.7.11-3+a1")
+	cmd.Env = append(os.Environ(), "DPKG_ROOT="+h.root)
+	if said, err := cmd.CombinedOutput(); err != nil || len(said) > 0 {
+		t.Errorf("preinst: %v: %s", err, said)
+	}
+	if text, err := os.ReadFile(filepath.Join(h.root, "var/lib/postfix-maint/unpacked")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("unpacked says %q, %v", text, err)
 	}
 }
 
