@@ -29,6 +29,21 @@ func TestListOfTables(t *testing.T) {
 			"25/inet chrooted: database server /run/uri/.s.PGSQL.5432 by hosts in /p:1",
 			"25/inet chrooted: database server /var/run/postgresql/.s.PGSQL.5432 by hosts in /p:1",
 		}},
+		"no login and no option of a URI is shown": {"relay_recipient_maps = pgsql:/p ldap:/l mysql:/m\n", smtpd, map[string]string{
+			"/p": "hosts = postgresql://a?user=u&password=secret postgresql://u:secret@b:5433?x=y postgresql://u:sec/ret@none postgresql://u:secr?t@none\n" +
+				" postgresql:u:secret@c/d postgresql:///d?host=/run/pg&port=5433&password=secret u:secret@e f/d?password=secret postgresql://g?password=s@cret\n",
+			"/l": "server_host = ldap://a:390/dc=secret??sub?bindname=secret ldapi://%2Frun%2Fldapi/????secret\n", "/m": "hosts = u:secret@h\n",
+		}, []string{
+			"25/inet chrooted: database server a:5432 by hosts in /p:1",
+			"25/inet chrooted: database server b:5433 by hosts in /p:1",
+			"25/inet chrooted: database server c:5432 by hosts in /p:1",
+			"25/inet chrooted: database server /run/pg/.s.PGSQL.5433 by hosts in /p:1",
+			"25/inet chrooted: database server e:5432 by hosts in /p:1",
+			"25/inet chrooted: database server f:5432 by hosts in /p:1",
+			"25/inet chrooted: database server a:390 by server_host in /l:1",
+			"25/inet chrooted: database server /run/ldapi by server_host in /l:1",
+			"25/inet chrooted: database server h:3306 by hosts in /m:1",
+		}},
 		"LDAP's ports": {"relay_recipient_maps = ldap:/l\n", smtpd, map[string]string{"/l": "server_host = ldaps://a/ b ldap://[::1] ldap://c:390\nserver_port = 391\n"}, []string{
 			"25/inet chrooted: database server a:636 by server_host in /l:1",
 			"25/inet chrooted: database server b:391 by server_host in /l:1",

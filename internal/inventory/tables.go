@@ -194,8 +194,12 @@ func serverOf(typ, host string) string {
 // ports are those that client libraries take where a table names none.
 var ports = map[string]string{"mysql": "3306", "pgsql": "5432", "ldap": "389", "ldaps": "636", "memcache": "11211"}
 
-// inet adds a port to a server that has none.
+// inet adds a port to a server that has none. What no server's name has, as a login, or options that may be a password, is nobody's to read.
 func inet(server, port string) string {
+	server = server[strings.LastIndexByte(server, '@')+1:]
+	if end := strings.IndexAny(server, "/?&="); end >= 0 {
+		server = server[:end]
+	}
 	if strings.LastIndexByte(server, ':') > strings.LastIndexByte(server, ']') {
 		return "inet:" + server
 	}
@@ -204,26 +208,32 @@ func inet(server, port string) string {
 
 func ldapServer(host string) string {
 	if socket, ok := strings.CutPrefix(host, "ldapi:"); ok {
-		socket, err := url.PathUnescape(strings.Trim(socket, "/"))
+		socket, _, _ = strings.Cut(strings.TrimLeft(socket, "/"), "/")
+		socket, err := url.PathUnescape(socket)
 		if err != nil || socket == "" {
 			socket = paths.LDAPISocket
 		}
 		return "unix:" + socket
 	}
-	scheme, _, _ := strings.Cut(host, ":")
+	scheme, server, ok := strings.Cut(host, "://")
+	if !ok {
+		server = host
+	}
+	server, _, _ = strings.Cut(server, "/")
 	port := ports["ldap"]
 	if scheme == "ldaps" {
 		port = ports["ldaps"]
 	}
-	return inet(strings.TrimSuffix(host[strings.LastIndexByte(strings.TrimRight(host, "/"), '/')+1:], "/"), port)
+	return inet(server, port)
 }
 
 // pgsqlServer is a server as libpq takes it, which puts the name of the socket behind that of its directory.
 func pgsqlServer(name string) string {
-	scheme, rest, ok := strings.Cut(name, "://")
-	if ok && (scheme == "postgresql" || scheme == "postgres") {
-		name, _, _ = strings.Cut(rest, "/")
-		name = name[strings.LastIndexByte(name, '@')+1:]
+	if scheme, rest, ok := strings.Cut(name, ":"); ok && (scheme == "postgresql" || scheme == "postgres") {
+		var clear bool
+		if name, clear = pgsqlURI(strings.TrimPrefix(rest, "//")); !clear {
+			return ""
+		}
 	}
 	if unescaped, err := url.PathUnescape(name); err == nil && strings.HasPrefix(unescaped, "/") {
 		name = unescaped
@@ -239,6 +249,25 @@ func pgsqlServer(name string) string {
 		return "unix:" + path.Join(dir, pgsqlSocket)
 	}
 	return "unix:" + path.Join(dir, strings.TrimSuffix(pgsqlSocket, "5432")+port)
+}
+
+// pgsqlURI takes the server out of USER:PASSWORD@SERVER/DATABASE?OPTIONS, each part but SERVER left out at will. It is not clear where a password
+// with one of these letters could end, and so what may be shown.
+func pgsqlURI(rest string) (server string, clear bool) {
+	text, options, _ := strings.Cut(rest, "?")
+	server, database, _ := strings.Cut(text, "/")
+	if strings.Contains(database, "@") || strings.Contains(options, "@") {
+		return "", false
+	}
+	server = server[strings.LastIndexByte(server, '@')+1:]
+	more, err := url.ParseQuery(options)
+	if host := more.Get("host"); err == nil && host != "" {
+		server = host
+	}
+	if port := more.Get("port"); err == nil && port != "" {
+		server += ":" + port
+	}
+	return server, true
 }
 
 // pgsqlSocket is the name of PostgreSQL's socket at its usual port.
