@@ -79,7 +79,7 @@ type Unread struct {
 // List gives all endpoints, service by service in the order of master.cf. What cannot be understood is left out: Postfix itself
 // says what is wrong with it.
 func List(in Input) []Endpoint {
-	l := &lister{Input: in}
+	l := &lister{Input: in, known: map[Endpoint]bool{}}
 	compat := l.value(mastercf.Service{}, "compatibility_level")
 	for _, s := range in.Master.Services() {
 		l.service, l.chrooted = s, s.Chrooted(compat)
@@ -195,8 +195,9 @@ type lister struct {
 	service  mastercf.Service
 	chrooted bool
 	found    []Endpoint
-	texts    map[string]text // of tables' files, by name
-	open     []string        // tables of memcache whose backups are being looked at
+	known    map[Endpoint]bool // what was found, without its line
+	texts    map[string]text   // of tables' files, by name
+	open     []string          // tables of memcache whose backups are being looked at
 }
 
 // origin is the place that names an endpoint.
@@ -248,8 +249,12 @@ func (l *lister) endpoint(o origin, use Use) Endpoint {
 	}
 }
 
+// take takes an endpoint once, at the first line of each file that names it: a table may have one in each of a hundred thousand lines.
 func (l *lister) take(e Endpoint) {
-	if !slices.Contains(l.found, e) {
+	key := e
+	key.Line = 0
+	if !l.known[key] {
+		l.known[key] = true
 		l.found = append(l.found, e)
 	}
 }

@@ -2,6 +2,8 @@ package inventory_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -125,6 +127,18 @@ func TestListOfTables(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// A table with a line for each of a hundred thousand users leads to one socket, and costs a start no time to speak of.
+func TestALargeTableNamesASocketOnce(t *testing.T) {
+	var text strings.Builder
+	for n := range 100_000 {
+		fmt.Fprintf(&text, "user%d@example.com lmtp:unix:/run/lmtp\n", n)
+	}
+	got := list(t, "transport_maps = hash:/t\n", "lmtp unix - - y - - lmtp\n", map[string]string{"/t": text.String()})
+	if diff := cmp.Diff([]string{"lmtp/unix chrooted: delivery /run/lmtp by transport_maps in /t:1"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 
