@@ -316,7 +316,7 @@ func reachable(all []chroot.Endpoint) (lines []string) {
 		if e.State != chroot.Reachable {
 			continue
 		}
-		name := string(e.Use) + " " + e.Socket + e.Address + e.Path
+		name := string(e.Use) + " " + chroot.Plain(e.Socket+e.Address+e.Path)
 		if services[name] == nil {
 			order = append(order, name)
 		}

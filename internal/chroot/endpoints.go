@@ -7,8 +7,11 @@ import (
 	"net"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -38,7 +41,16 @@ type Endpoint struct {
 
 // Names says what it is and where that stands, for people.
 func (e Endpoint) Names() string {
-	return fmt.Sprintf("%s %s (%s, %s:%d)", e.Use, e.Socket+e.Address+e.Path+e.Wrong, e.Parameter, e.File, e.Line)
+	return fmt.Sprintf("%s %s (%s, %s:%d)", e.Use, Plain(e.Socket+e.Address+e.Path+e.Wrong), e.Parameter, e.File, e.Line)
+}
+
+// Plain is a name as it may be shown at a terminal, in quotes where it has letters that do something else there: a table or directory of
+// another account's can have any.
+func Plain(name string) string {
+	if utf8.ValidString(name) && !strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) {
+		return name
+	}
+	return strconv.Quote(name)
 }
 
 // checkEndpoints says what the configuration leads services to that they cannot reach, each tried as the account that will: Postfix's

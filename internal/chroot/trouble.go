@@ -24,10 +24,10 @@ func Summary(names []string) (lines []string) {
 	for _, name := range names {
 		switch n := in[path.Dir(name)]; {
 		case n > many:
-			lines = append(lines, fmt.Sprintf("%d files in %s", n, path.Dir(name)))
+			lines = append(lines, fmt.Sprintf("%d files in %s", n, Plain(path.Dir(name))))
 			in[path.Dir(name)] = 0
 		case n > 0:
-			lines = append(lines, name)
+			lines = append(lines, Plain(name))
 		}
 	}
 	return lines
