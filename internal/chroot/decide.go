@@ -106,7 +106,7 @@ func (a *applier) compare(e Entry) (kind uint16) {
 		return st.kind()
 	}
 	f := a.k.Files[e.Path]
-	if regular && f != nil && f.source == e.source && f.copy == st.sig && !(e.key && st.perm() != 0o600) {
+	if regular && f != nil && f.source == e.source && f.copy == st.sig && !(e.key && !a.private(e, st)) {
 		return st.kind()
 	}
 	c, err := a.load(e)
@@ -126,6 +126,12 @@ func (a *applier) compare(e Entry) (kind uint16) {
 	return st.kind()
 }
 
+// private tells whether a copy is for the account of its reader alone: it may have been copied for others, or for nobody, before.
+func (a *applier) private(e Entry, st stat) bool {
+	uid, _ := a.account(e.reader)
+	return st.perm() == 0o600 && st.owner[0] == uid
+}
+
 // inStep notes a copy that is as it should be. The list is only rewritten where that makes a difference for later runs.
 func (a *applier) inStep(c change, st stat) {
 	f := a.k.Files[c.Path]
@@ -139,7 +145,7 @@ func (a *applier) inStep(c change, st stat) {
 func (a *applier) load(e Entry) (change, error) {
 	c := change{Entry: e}
 	if e.reader != "" { // its own mode will not keep the copy from being read, so nobody else may have put it there
-		if err := a.deps.Root.Trusted(path.Dir(e.Source)); err != nil {
+		if err := a.deps.Root.TrustedPlace(e.Source); err != nil {
 			return c, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"postfix-maint/internal/sysroot"
 )
@@ -54,6 +55,46 @@ func TestLateFiles(t *testing.T) {
 	apply(t, root)
 	if _, err := os.Lstat(in("etc/key.pem")); err == nil {
 		t.Error("the key has stayed")
+	}
+}
+
+// What is copied for Postfix's account is what root put there, in place or by a link: whoever decided where a link leads could name any file.
+// A file that was copied before, as it is on the host, becomes that account's.
+func TestKeysThatOthersName(t *testing.T) {
+	needRoot(t)
+	const extra = "etc/default/postfix"
+	root := host(t, map[string]string{
+		"etc/postfix/main.cf": level, "etc/postfix/m.cf": "hosts = inet:db\ntls_key_file = /etc/key.pem\ntls_cert_file = /etc/cert.pem\n",
+		"home/anna/secret": "x", "srv/secret": "x", "etc/passwd": postfixes, extra: "chroot_extra_files=/etc/own.pem\n", "etc/own.pem": "x",
+	})
+	in := func(name string) string { return filepath.Join(root.Dir(), name) }
+	for _, err := range []error{
+		os.Chown(in("home/anna"), 1000, 1000), os.Chmod(in("etc/own.pem"), 0o600), os.Symlink("/srv/secret", in("home/anna/key")),
+		os.Symlink("/home/anna/key", in("etc/key.pem")), os.Chmod(in("srv/secret"), 0o600),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	old := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(in("etc/own.pem"), old, old); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(60 * time.Millisecond) // what was changed just now is looked at again
+	apply(t, root)
+	put(t, root, "etc/postfix/main.cf", level+"relay_recipient_maps = mysql:/etc/postfix/m.cf\n")
+	r, err := plan(t, root).Apply()
+	if _, there := os.Lstat(in(queueDir + "/etc/key.pem")); there == nil || err != nil || !strings.Contains(strings.Join(r.Warnings, "\n"), `"/home/anna"`) {
+		t.Errorf("the key that anna names is there: %v; %v, %q", there == nil, err, r.Warnings)
+	}
+	put(t, root, "etc/postfix/m.cf", "hosts = inet:db\ntls_key_file = /etc/own.pem\n")
+	apply(t, root)
+	fi, err := os.Stat(in(queueDir + "/etc/own.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, _ := sysroot.Owner(fi); uid != 101 {
+		t.Errorf("the key belongs to the account %d", uid)
 	}
 }
 
