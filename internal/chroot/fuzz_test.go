@@ -56,3 +56,15 @@ func TestAccountsOfAForeignFile(t *testing.T) {
 		t.Errorf("everybody's says %d, %d", uid, gid)
 	}
 }
+
+// No password gets into a chroot, whatever is wrong with the line that holds it.
+func TestNoPasswordIsCopied(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"a:$6$s:1:2::/:/bin/sh\nb::3:4:::": "a:x:1:2::/:/bin/sh\nb:x:3:4:::", "a:$6$s": "a:x\n", "a:$6$s\nb:*:1:": "a:x\nb:x:1:", "+\n\n#\n": "+\n\n#\n",
+	} {
+		if got := string(blankPasswords([]byte(text))); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+}

@@ -141,8 +141,12 @@ func blankPasswords(data []byte) []byte {
 	var out bytes.Buffer
 	for line := range bytes.Lines(data) {
 		name, rest, ok := bytes.Cut(line, []byte(":"))
-		if _, tail, more := bytes.Cut(rest, []byte(":")); ok && more {
+		_, tail, more := bytes.Cut(rest, []byte(":"))
+		switch {
+		case ok && more:
 			line = bytes.Join([][]byte{name, []byte("x"), tail}, []byte(":"))
+		case ok: // a line that is cut off: what is left may be a password all the same
+			line = append(bytes.Clone(name), ":x\n"...)
 		}
 		out.Write(line)
 	}
