@@ -96,7 +96,7 @@ func (j *journal) passed(root *sysroot.Root) (bool, error) {
 	if err != nil || m.Old == m.New {
 		return false, err
 	}
-	return beside == m.Old && m.Old != none || is == m.New || is != m.Old && j.later(j.Moment, is), nil
+	return beside == m.Old && m.Old != none || is == m.New && !m.overtook(is, beside) || is != m.Old && j.later(j.Moment, is), nil
 }
 
 // leadsBack tells whether the content of the moment's file is the same in the end, so that it does not tell whether the moment is over.
@@ -107,6 +107,12 @@ func (j *journal) leadsBack() bool {
 // later tells whether a content of a file is what a later entry makes of it.
 func (j *journal) later(i int, is string) bool {
 	return slices.ContainsFunc(j.Files[i+1:], func(e entry) bool { return e.Path() == j.Files[i].Path() && e.New == is })
+}
+
+// overtook tells whether Swap was killed before its look at what it had taken out of the file's place, and that is an edit of the last
+// moment: it stands beside the file now, and gets back as Swap would have done.
+func (e entry) overtook(is, beside string) bool {
+	return e.Old != e.New && is == e.New && beside != e.Old && beside != e.New && beside != none
 }
 
 // sane refuses a journal that would have us touch anything else than a file and what was staged for it, and takes up the rest.
@@ -150,6 +156,11 @@ func (j *journal) forward(root *sysroot.Root) (warnings []string, err error) {
 			return warnings, err
 		}
 		switch {
+		case e.overtook(is, beside):
+			if err := root.Back(e.Staged); err != nil {
+				return warnings, err
+			}
+			warnings = append(warnings, edited(e))
 		case is == e.New, j.later(i, is):
 		case is == e.Old && beside == e.New:
 			if err := root.Swap(e.Staged, nil); err != nil {
@@ -182,7 +193,7 @@ func (j *journal) restore(root *sysroot.Root) (warnings []string, err error) {
 		}
 		switch {
 		case is == e.Old:
-		case is == e.New && beside == e.Old:
+		case is == e.New && beside == e.Old, i <= j.Moment && e.overtook(is, beside): // later ones may be half staged
 			if err := root.Back(e.Staged); err != nil {
 				return warnings, err
 			}
