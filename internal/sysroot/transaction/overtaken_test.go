@@ -73,6 +73,36 @@ func TestKilledBeforeTheLookAtAnEdit(t *testing.T) {
 	}
 }
 
+// Of a detour that leads back to the same text the last file is in its place before it is written: what a kill left half written beside it
+// is no edit.
+func TestHalfStagedIsNoEdit(t *testing.T) {
+	root := sysroottest.New(t, detourTree())
+	looks := 0
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = host(root).Apply(editor{t.Context(), func() {
+			if looks++; looks == 6 {
+				panic("killed")
+			}
+		}}, detour(root, "detour to the same"))
+	}()
+	var half sysroot.Staged
+	for _, s := range staged(t, root) {
+		if s.Path() == "/etc/main" {
+			half = s // the second of two
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root.Dir(), half.Beside()), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := host(root).Recover(); err != nil || len(r.Warnings) > 0 || r.Forward {
+		t.Errorf("Recover = %+v, %v", r, err)
+	}
+	if got := force(root); got != "old:, old a, old b" {
+		t.Errorf("in force is %q", got)
+	}
+}
+
 func twoFiles(t *testing.T, root *sysroot.Root) *transaction.Transaction {
 	return &transaction.Transaction{Title: "two files", Files: []transaction.File{edit(t, root, "/etc/a", "new a"), edit(t, root, "/etc/b", "new b")}}
 }
@@ -85,8 +115,8 @@ func onDetour(_ *testing.T, root *sysroot.Root) *transaction.Transaction {
 	return detour(root, "detour")
 }
 
-// exchange does the first half of a swap.
-func exchange(t *testing.T, root *sysroot.Root, name string) {
+// staged are the files in the journal.
+func staged(t *testing.T, root *sysroot.Root) []sysroot.Staged {
 	t.Helper()
 	var j struct {
 		Files []sysroot.Staged `json:"files"`
@@ -98,7 +128,13 @@ func exchange(t *testing.T, root *sysroot.Root, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range j.Files {
+	return j.Files
+}
+
+// exchange does the first half of a swap.
+func exchange(t *testing.T, root *sysroot.Root, name string) {
+	t.Helper()
+	for _, s := range staged(t, root) {
 		if s.Path() != name {
 			continue
 		}
