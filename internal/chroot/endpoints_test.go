@@ -133,6 +133,8 @@ func TestOtherEndpoints(t *testing.T) {
 		"a database sees Postfix's account": {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: user, said: "/run/my/s", warned: `sees account "postfix", and the table gives no password for user "mail" (user, /etc/postfix/m.cf:2): write "user = postfix"`},
 		"as the same user":                  {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: "hosts = unix:/run/my/s\nuser = postfix\n", said: "/run/my/s"},
 		"with a password":                   {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: user + "password = x\n", said: "/run/my/s"},
+		"with one in a URI":                 {main: "relay_recipient_maps = pgsql:/etc/postfix/m.cf\n", table: "hosts = postgresql://u:x@%2Frun%2Fpg/d\n", said: "/run/pg/.s.PGSQL.5432"},
+		"with a file of options":            {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: user + "option_file = /etc/my.cnf\n", said: "/run/my/s"},
 		"by a port":                         {main: "relay_recipient_maps = mysql:/etc/postfix/m.cf\n", table: "hosts = inet:127.0.0.1\nuser = mail\n"},
 	} {
 		t.Run(name, func(t *testing.T) {

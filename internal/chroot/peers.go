@@ -23,6 +23,11 @@ func (a *applier) checkPeer(e inventory.Endpoint) {
 	if err != nil {
 		return
 	}
+	hosts, _ := f.Get("hosts")
+	options, _ := f.Get("option_file") // of libmariadb, mysql_table(5)
+	if options != "" || strings.Contains(hosts, "postgresql:") {
+		return // user and password may be there: a URI has both by itself, pgsql_table(5)
+	}
 	user, _ := f.Get("user")
 	password, _ := f.Get("password")
 	if user = strings.TrimSpace(user); e.Parameter != "hosts" || password != "" || user == a.mailOwner {
