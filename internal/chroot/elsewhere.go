@@ -38,15 +38,25 @@ func listening(table string) (names []string) {
 			names = append(names, f[7])
 		}
 	}
-	all := slices.Clone(names)
+	all := map[string]bool{} // anybody may listen at tens of thousands
+	for _, name := range names {
+		all[name] = true
+	}
 	return slices.DeleteFunc(names, func(name string) bool {
-		return slices.ContainsFunc(all, func(other string) bool { return name != other && strings.HasSuffix(name, other) })
+		for at := range len(name) {
+			if at > 0 && name[at] == '/' && all[name[at:]] {
+				return true
+			}
+		}
+		return false
 	})
 }
 
 func nearest(socket string, names []string) string {
 	for _, alike := range []func(name string) bool{
-		func(name string) bool { return typos(socket, name) <= maxTypos },
+		func(name string) bool {
+			return max(len(socket)-len(name), len(name)-len(socket)) <= maxTypos && typos(socket, name) <= maxTypos
+		},
 		func(name string) bool { return path.Base(name) == path.Base(socket) },
 	} {
 		var found []string

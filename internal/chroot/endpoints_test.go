@@ -1,11 +1,13 @@
 package chroot
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestUnreachableSockets(t *testing.T) {
@@ -115,6 +117,26 @@ func TestADistrustedTableIsSaid(t *testing.T) {
 	}
 	if len(r.Unreachable) != 2 {
 		t.Errorf("said %q", r.Unreachable)
+	}
+}
+
+// Whoever listens at many sockets does not hold up who looks for one.
+func TestNearestOfMany(t *testing.T) {
+	t.Parallel()
+	const some = 50_000
+	line := func(name string) string {
+		return "0000000000000000: 00000002 00000000 00010000 0001 01 1 " + name + "\n"
+	}
+	var table strings.Builder
+	for n := range some {
+		table.WriteString(line(fmt.Sprintf("/tmp/anna/a-socket-of-hers-%d", n)))
+	}
+	table.WriteString(line("/run/milter") + line("/var/spool/postfix/run/milter"))
+	start := time.Now()
+	names := listening(table.String())
+	got := nearest("/run/milte", names)
+	if took := time.Since(start); got != "/run/milter" || len(names) != some+1 || took > 10*time.Second {
+		t.Errorf("%q of %d sockets after %v", got, len(names), took)
 	}
 }
 
