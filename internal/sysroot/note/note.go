@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"reflect"
 
 	"postfix-maint/internal/sysroot"
 )
@@ -25,7 +26,8 @@ func (e *DamagedError) Error() string { return fmt.Sprintf("cannot understand %q
 // most is more than any of them needs. JSON of hundreds of megabytes would take minutes.
 const most = 4 << 20
 
-// Load reads a file; there is false where there is none. whole, if given, says what is wrong with what was read.
+// Load reads a file; there is false where there is none. whole, if given, says what is wrong with what was read. Of a damaged file nothing
+// is left in what it is read into.
 func Load(root *sysroot.Root, name string, into any, whole func() error) (there bool, damaged *DamagedError) {
 	data, err := root.ReadAtMost(name, most)
 	if _, none := root.Lstat(name); errors.Is(err, fs.ErrNotExist) && errors.Is(none, fs.ErrNotExist) {
@@ -38,6 +40,7 @@ func Load(root *sysroot.Root, name string, into any, whole func() error) (there 
 		err = whole()
 	}
 	if err != nil {
+		reflect.ValueOf(into).Elem().SetZero() // json stops at what it does not understand, and leaves what it has read
 		return false, &DamagedError{name, err}
 	}
 	return true, nil

@@ -23,6 +23,7 @@ func TestLoad(t *testing.T) {
 		"one by a link":            {tree: map[string]string{"dir/file": "-> ../real", "real": `["a"]`}, there: true},
 		"a link to nothing":        {tree: map[string]string{"dir/file": "-> ../none"}, damaged: "no such file"},
 		"no JSON":                  {tree: map[string]string{"dir/file": `["a"`}, damaged: "unexpected end"},
+		"no string in it":          {tree: map[string]string{"dir/file": `["a", 5]`}, damaged: "cannot unmarshal"},
 		"empty":                    {tree: map[string]string{"dir/file": ""}, damaged: "unexpected end"},
 		"not whole":                {tree: map[string]string{"dir/file": `["a"]`}, whole: errors.New("half"), damaged: "half"},
 		"a directory in its place": {tree: map[string]string{"dir/file/": ""}, damaged: "is a directory"},
@@ -34,6 +35,9 @@ func TestLoad(t *testing.T) {
 			there, damaged := note.Load(sysroottest.New(t, c.tree), "/dir/file", &into, func() error { return c.whole })
 			if there != c.there || there && (len(into) != 1 || into[0] != "a") {
 				t.Errorf("there = %v, and says %q", there, into)
+			}
+			if !there && len(into) > 0 {
+				t.Errorf("none is there, and it says %q", into)
 			}
 			if (damaged != nil) != (c.damaged != "") || damaged != nil && (damaged.Path != "/dir/file" || !strings.Contains(damaged.Error(), c.damaged)) {
 				t.Errorf("damaged: %v, want %q", damaged, c.damaged)
