@@ -93,7 +93,7 @@ func unitsSum(root *sysroot.Root) string {
 		entries, _ := root.ReadDir(dir)
 		for _, e := range entries {
 			name := path.Join(dir, e.Name())
-			if !strings.HasPrefix(e.Name(), "postfix") {
+			if !strings.Contains(e.Name(), "postfix") { // system-postfix.slice.d as well
 				continue
 			}
 			within, _ := root.ReadDir(name) // drop-ins, and what is enabled

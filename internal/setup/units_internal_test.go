@@ -73,8 +73,9 @@ func TestPlanReload(t *testing.T) {
 			return errors.Join(err, readErr, os.WriteFile(name+".new", text, 0o755), os.Chtimes(name+".new", time.Time{}, fi.ModTime()), os.Rename(name+".new", name))
 		}, reload: true},
 		"the administrator's drop-in of an instance": {change: put("/etc/systemd/system/postfix@out.service.d/limit.conf"), reload: true},
-		"an edited one":                {change: put("/etc/systemd/system/postfix@in.service.d/limit.conf"), reload: true},
-		"the administrator's own unit": {change: put("/etc/systemd/system/postfix@.service"), reload: true},
+		"limits of all instances":                    {change: put("/etc/systemd/system/system-postfix.slice.d/limit.conf"), reload: true},
+		"an edited one":                              {change: put("/etc/systemd/system/postfix@in.service.d/limit.conf"), reload: true},
+		"the administrator's own unit":               {change: put("/etc/systemd/system/postfix@.service"), reload: true},
 		"an instance that was enabled": {change: func(_ *Plan, root string) error {
 			return os.Symlink(unit, root+"/etc/systemd/system/multi-user.target.wants/postfix@in.service")
 		}, reload: true},
