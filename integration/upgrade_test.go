@@ -31,5 +31,17 @@ func TestUpgradePrograms(t *testing.T) {
 		if reads() == before {
 			t.Error("systemd has not run a generator that has changed")
 		}
+		sh(ctx, t, h, "mkdir /etc/systemd/system/postfix@later.service.d; printf '[Service]\\nLimitNOFILE=4321\\n' >/etc/systemd/system/postfix@later.service.d/limit.conf")
+		sh(ctx, t, h, "systemctl show -P LimitNOFILE postfix@later; dpkg -i /new/postfix.deb")
+		before = reads()
+		sh(ctx, t, h, "sed -i s/4321/5432/ /etc/systemd/system/postfix@later.service.d/limit.conf; dpkg -i --force-downgrade /old/postfix.deb")
+		if reads() == before {
+			t.Error("systemd has not read a drop-in that has changed")
+		}
+		before = reads()
+		sh(ctx, t, h, "dpkg -i /new/postfix.deb")
+		if reads() != before {
+			t.Error("systemd has read its units again, with a drop-in that has not changed")
+		}
 	})
 }
