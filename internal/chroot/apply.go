@@ -196,6 +196,7 @@ func (a *applier) actOnFiles() {
 			a.k.dropDir(name)
 		}
 	}
+	largeFirst(a.changes)
 	for some := range slices.Chunk(a.changes, atOnce) {
 		a.write(some)
 	}

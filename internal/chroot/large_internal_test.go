@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"testing"
 
+	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -61,5 +62,34 @@ func TestLookingAroundLeavesNothingOpen(t *testing.T) {
 	a.lookFor(".", nil)
 	if len(a.result.Foreign) != 51 || len(a.result.Warnings) > 0 || len(q.dirs) != 2 || q.dirs["etc"] == nil {
 		t.Errorf("%d files, warnings %q, %d directories open", len(a.result.Foreign), a.result.Warnings, len(q.dirs))
+	}
+}
+
+// While one instance waits for the disk others are worked on: none of them may hold the large files that it has written.
+func TestWhoWaitsHoldsNothingLarge(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"queue/dir/x": "", "state/x": ""})
+	q, err := openQueue(filepath.Join(root.Dir(), "queue"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.close()
+	a := &applier{Plan: &Plan{deps: Deps{Root: root, Shared: &Shared{turns: &turns{free: make(chan struct{}, 1)}}, Logf: t.Logf}}, q: q, k: &kept{Files: map[string]*keptFile{}}, touched: map[*dir]bool{}}
+	for n := range atOnce + 5 {
+		a.changes = append(a.changes, change{Entry: Entry{Path: fmt.Sprintf("dir/%d", n)}, data: []byte("small"), attr: sysroot.Attr{Mode: 0o600, UID: os.Getuid(), GID: os.Getgid()}})
+	}
+	for _, n := range []int{atOnce + 1, atOnce + 4} {
+		a.changes[n].data = make([]byte, 2*large)
+	}
+	largeFirst(a.changes)
+	if got := []string{a.changes[0].Path, a.changes[1].Path, a.changes[2].Path}; got[0] != fmt.Sprint("dir/", atOnce+1) || got[1] != fmt.Sprint("dir/", atOnce+4) || got[2] != "dir/0" {
+		t.Errorf("first come %q", got)
+	}
+	a.write(a.changes[:atOnce])
+	held := 0
+	for _, c := range a.changes {
+		held += len(c.data)
+	}
+	if len(a.result.Changed) != atOnce || held != 5*len("small") {
+		t.Errorf("%d are written, %d bytes are held", len(a.result.Changed), held)
 	}
 }

@@ -152,7 +152,8 @@ func (t *texts) read(real string) (*text, error) {
 	now.sum = sum(now.data)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.size += len(now.data); t.size <= maxTexts {
+	if t.size+len(now.data) <= maxTexts {
+		t.size += len(now.data)
 		if t.known == nil {
 			t.known = map[string]*text{}
 		}

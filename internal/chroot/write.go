@@ -1,9 +1,11 @@
 package chroot
 
 import (
+	"cmp"
 	"errors"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -14,12 +16,23 @@ import (
 // atOnce is how many files are written before any of them is put in its place: their way to the disk is one.
 const atOnce = 32
 
+// large is what a file has that is written before the others, in bytes: while an instance waits for the disk the next one reads the same
+// file, so what waits may hold small ones only.
+const large = 1 << 20
+
+// largeFirst puts large files first, and leaves the others in their order.
+func largeFirst(changes []change) {
+	slices.SortStableFunc(changes, func(x, y change) int { return cmp.Compare(len(y.data)/large, len(x.data)/large) })
+}
+
 // write puts files in their places. They are written first, all of them, then synced together with the line of the list that announces
 // them, then renamed; so hundreds of instances wait for a few commits of the file system's journal, not for thousands.
 func (a *applier) write(changes []change) {
 	made, errs := make([]*sysroot.New, len(changes)), make([]error, len(changes))
 	for n, c := range changes {
-		if made[n], errs[n] = a.prepare(c); made[n] != nil {
+		made[n], errs[n] = a.prepare(c)
+		changes[n].data = nil // it is written, and this instance is about to wait
+		if made[n] != nil {
 			defer made[n].Close()
 			a.open = append(a.open, made[n].File())
 		}
