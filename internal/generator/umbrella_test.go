@@ -22,7 +22,8 @@ case "$*" in
 	n=$(($(cat "$0.n" 2>/dev/null || echo 0) + 1))
 	[ -e "$0.states.$n" ] || n=$((n - 1))
 	echo "$n" >"$0.n"
-	echo Id=postfix.service; cat "$0.umbrella"; echo; cat "$0.states.$n" ;;
+	later=umbrella; [ "$n" = 1 ] || later=later
+	echo Id=postfix.service; cat "$0.$later"; echo; cat "$0.states.$n" ;;
 list-jobs*) cat "$0.jobs" ;;
 *) echo "$*" >>"$0.log" ;;
 esac
@@ -56,6 +57,7 @@ func TestUmbrella(t *testing.T) {
 		wants    string
 		states   []string
 		umbrella string
+		later    string // what umbrella becomes after the first look
 		jobs     string
 		code     int
 		stderr   string
@@ -89,7 +91,10 @@ func TestUmbrella(t *testing.T) {
 		"watch: stopped, one had failed before":  {action: "watch", states: []string{dead}, umbrella: off},
 		"watch: nobody says what belongs to it":  {action: "watch", wants: "other.service", states: []string{none}, umbrella: up},
 		"watch: a reload is no end":              {action: "watch", states: []string{reloading}, umbrella: up},
-		"watch: a job will find out":             {action: "watch", states: []string{good}, umbrella: queued},
+		"watch: a job that may have looked already is waited for": {
+			action: "watch", states: []string{good, good}, umbrella: queued, later: down, log: alone + "start postfix.service\n",
+		},
+		"watch: a job that found out": {action: "watch", states: []string{good, good}, umbrella: queued, later: up},
 		"watch: what starts is waited for": {
 			action: "watch", states: []string{busy, busy, bad}, umbrella: up, log: alone + "restart postfix.service\n",
 		},
@@ -103,7 +108,7 @@ func TestUmbrella(t *testing.T) {
 			t.Parallel()
 			fake := filepath.Join(t.TempDir(), "systemctl")
 			files := map[string]string{
-				"": fakeSystemctl, ".wants": cmp.Or(c.wants, "other.service "+a+" "+b) + "\n", ".umbrella": c.umbrella, ".jobs": c.jobs,
+				"": fakeSystemctl, ".wants": cmp.Or(c.wants, "other.service "+a+" "+b) + "\n", ".umbrella": c.umbrella, ".later": cmp.Or(c.later, c.umbrella), ".jobs": c.jobs,
 			}
 			for n, s := range c.states {
 				files[fmt.Sprintf(".states.%d", n+1)] = s
