@@ -8,7 +8,7 @@
 //	configure-instance --relay PATH --user USER
 //	configure-instance --master QUEUE_DIRECTORY|-
 //	configure-instance --strays
-//	configure-instance --start | --reload
+//	configure-instance --start
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
@@ -25,8 +25,7 @@
 // directory only claims; it exits 1 if none runs there. "-" is the queue directory of the instance; it exits 3 if files do not tell that.
 // --strays starts the unit of each instance that runs outside of it.
 //
-// The units run --start and --reload. The one first ends a Postfix that runs outside of its unit, the other goes on as "postfix reload",
-// whatever became of the chroot.
+// The units run --start, which first ends a Postfix that runs outside of its unit.
 //
 // A start and a reload take a socket out of what the syslog daemon is told, where a directory on the way has changed hands.
 //
@@ -82,9 +81,8 @@ func parse(args []string, env func(string) string, stderr io.Writer) (t task, ok
 	flags.DurationVar(&t.within, "within", 0, "end after so long at the latest, with exit status 1")
 	flags.BoolVar(&t.strays, "strays", false, "only start the unit of each instance that runs outside of it")
 	flags.BoolVar(&t.start, "start", false, "for the unit: first end what runs outside of it")
-	flags.BoolVar(&t.reload, "reload", false, "for the unit: go on as \"postfix reload\"")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | --start | --reload | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | --start | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -105,8 +103,8 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	if !ok {
 		return 2
 	}
-	if t.start || t.reload {
-		return t.forUnit(own(stdout, stderr), stdout, stderr)
+	if t.start {
+		return t.forStart(outside(stdout, stderr), stdout, stderr)
 	}
 	return t.run(stdout, stderr)
 }
@@ -277,7 +275,7 @@ type task struct {
 	insts           []instance.Instance // with all, those of the host
 	shared          *chroot.Shared
 
-	dry, all, resolver, binds, again, watch, strays, start, reload bool
+	dry, all, resolver, binds, again, watch, strays, start bool
 }
 
 // instances are those that the task is about.

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What the unit runs at a start and at a reload, and what has to fail it.
-func TestForUnit(t *testing.T) {
+// What the unit runs at a start, and what has to fail it.
+func TestForStart(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args   []string
@@ -23,8 +23,6 @@ func TestForUnit(t *testing.T) {
 		"a start, files do not tell":          {args: []string{"--start"}, env: "/srv/none", code: 1, called: []string{"umbrella takeover"}},
 		"a start, it cannot be ended":         {args: []string{"--start"}, env: "/srv/none", fails: true, code: 1, called: []string{"umbrella takeover"}},
 		"a start with a chroot that does not": {args: []string{"--start"}, env: "/srv/bad", code: 1},
-		"a reload":                            {args: []string{"--reload"}, env: "/srv/out", code: 1, called: []string{"postfix reload"}, queue: "/srv/q"},
-		"a reload goes on with an old chroot": {args: []string{"--reload"}, env: "/srv/bad", code: 1, called: []string{"postfix reload"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +41,7 @@ func TestForUnit(t *testing.T) {
 			if !ok {
 				t.Fatal(&stderr)
 			}
-			code := task.forUnit(programs{run: call, become: call}, &stdout, &stderr)
+			code := task.forStart(call, &stdout, &stderr)
 			if code != c.code || !slices.Equal(called, c.called) {
 				t.Errorf("exit code %d, want %d; called %q, want %q; %s", code, c.code, called, c.called, &stderr)
 			}
