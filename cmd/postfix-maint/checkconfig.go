@@ -143,24 +143,10 @@ func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
 // fixConfig makes the edits of the given names in every instance that has such a note. All is worked out before the first byte is written:
 // a name that is none stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
 func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
-	insts, broken := instance.List(root)
 	known, edited := map[string]bool{}, false
-	var dirs []string
-	for _, i := range insts {
-		if _, _, err := planFix(root, i.ConfigDir, names, known, io.Discard); err != nil {
-			broken = append(broken, err)
-		} else {
-			dirs = append(dirs, i.ConfigDir)
-		}
-	}
-	var unknown []string
-	for _, name := range names {
-		if !known[name] {
-			unknown = append(unknown, fmt.Sprintf("there is no note %q about this configuration", name))
-		}
-	}
-	if len(unknown) > 0 {
-		return errors.Join(errors.New(strings.Join(unknown, "; ")+"; nothing is edited"), errors.Join(broken...))
+	dirs, broken := fixable(root, names, known)
+	if err := allKnown(names, known); err != nil {
+		return errors.Join(err, errors.Join(broken...))
 	}
 	for _, dir := range dirs {
 		_, err := transactions(root).Run(ctx, func() (*transaction.Transaction, error) {
@@ -182,6 +168,32 @@ func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool
 	}
 	if len(broken) > 0 {
 		return fmt.Errorf("not every instance was looked after: %w", errors.Join(broken...))
+	}
+	return nil
+}
+
+// fixable gives the directories of the instances that can be edited, and notes in known which names were found in any.
+func fixable(root *sysroot.Root, names []string, known map[string]bool) (dirs []string, broken []error) {
+	insts, broken := instance.List(root)
+	for _, i := range insts {
+		if _, _, err := planFix(root, i.ConfigDir, names, known, io.Discard); err != nil {
+			broken = append(broken, err)
+		} else {
+			dirs = append(dirs, i.ConfigDir)
+		}
+	}
+	return dirs, broken
+}
+
+func allKnown(names []string, known map[string]bool) error {
+	var unknown []string
+	for _, name := range names {
+		if !known[name] {
+			unknown = append(unknown, fmt.Sprintf("there is no note %q about this configuration", name))
+		}
+	}
+	if len(unknown) > 0 {
+		return errors.New(strings.Join(unknown, "; ") + "; nothing is edited")
 	}
 	return nil
 }

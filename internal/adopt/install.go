@@ -157,20 +157,7 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 	}
 	_, adopted := version.Stock(w.policy.version())
 	if whole, _, _ := w.dpkg(ctx); adopted || !whole && w.policy.version() != "" { // or half unpacked
-		base, next := w.policy.wanted()
-		if base == nil {
-			base = next
-		}
-		if base == nil {
-			return Report{}, errNoDebian
-		}
-		if err := w.held(ctx); err != nil {
-			return Report{}, err
-		}
-		if err := w.returning(base.version); err != nil {
-			return Report{}, err
-		}
-		if err := w.apt(ctx, base.version); err != nil {
+		if err := w.installDebians(ctx); err != nil {
 			return Report{}, err
 		}
 	}
@@ -179,9 +166,38 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 			return Report{}, err
 		}
 	}
+	if err := w.removeFiles(); err != nil {
+		return Report{}, err
+	}
+	if err := w.removeArchive(); err != nil {
+		return Report{}, err
+	}
+	return w.report(ctx)
+}
+
+// installDebians has apt install Debian's version of what is installed.
+func (w *work) installDebians(ctx context.Context) error {
+	base, next := w.policy.wanted()
+	if base == nil {
+		base = next
+	}
+	if base == nil {
+		return errNoDebian
+	}
+	if err := w.held(ctx); err != nil {
+		return err
+	}
+	if err := w.returning(base.version); err != nil {
+		return err
+	}
+	return w.apt(ctx, base.version)
+}
+
+// removeFiles removes the hook, the source, what apt has read of it, and our notes.
+func (w *work) removeFiles() error {
 	lists, err := w.lists()
 	if err != nil {
-		return Report{}, err
+		return err
 	}
 	for _, p := range append([]string{paths.AptConf, paths.AptSource, paths.AptPin, paths.DropInState}, lists...) {
 		_, err := w.Root.Lstat(p)
@@ -189,13 +205,10 @@ func (h Host) Revert(ctx context.Context) (Report, error) {
 			continue
 		}
 		if err := w.step("remove: "+p, func() error { _, err := w.Root.Remove(p); return err }); err != nil {
-			return Report{}, err
+			return err
 		}
 	}
-	if err := w.removeArchive(); err != nil {
-		return Report{}, err
-	}
-	return w.report(ctx)
+	return nil
 }
 
 // lists are the files that apt made of our source.

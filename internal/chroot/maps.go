@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"postfix-maint/internal/dynamicmaps"
 	"postfix-maint/internal/elfdep"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
@@ -114,35 +115,43 @@ func (p *Plan) module(conf *config, typ string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	meta, err := conf.value("meta_directory")
+	files, err := p.registries(conf)
 	if err != nil {
 		return "", err
-	}
-	files := []string{path.Join(meta, path.Base(paths.DynamicMaps))}
-	for _, dir := range []string{path.Join(meta, path.Base(paths.DynamicMapsD)), paths.DynamicMapsD} {
-		names, err := p.deps.Root.ReadDir(dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return "", err
-		}
-		for _, n := range names {
-			files = append(files, path.Join(dir, n.Name()))
-		}
 	}
 	for _, file := range files {
 		data, err := p.deps.Root.ReadTrusted(file)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return "", err
 		}
-		for line := range strings.Lines(string(data)) {
-			if f := strings.Fields(line); len(f) > 1 && f[0] == typ {
-				if path.IsAbs(f[1]) {
-					return f[1], nil
-				}
-				return path.Join(shlib, f[1]), nil
-			}
+		e, _ := dynamicmaps.Find(data, typ)
+		switch {
+		case path.IsAbs(e.Library):
+			return e.Library, nil
+		case e.Library != "":
+			return path.Join(shlib, e.Library), nil
 		}
 	}
 	return "", nil
+}
+
+// registries are the files that tell the libraries of map types, in the order in which Postfix reads them.
+func (p *Plan) registries(conf *config) ([]string, error) {
+	meta, err := conf.value("meta_directory")
+	if err != nil {
+		return nil, err
+	}
+	files := []string{path.Join(meta, path.Base(paths.DynamicMaps))}
+	for _, dir := range []string{path.Join(meta, path.Base(paths.DynamicMapsD)), paths.DynamicMapsD} {
+		names, err := p.deps.Root.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, n := range names {
+			files = append(files, path.Join(dir, n.Name()))
+		}
+	}
+	return files, nil
 }
 
 // suffixes are what the programs that build an indexed table append to its name.

@@ -7,8 +7,9 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
 	"strings"
+
+	"postfix-maint/internal/pattern"
 )
 
 // Head is the first line of a new registry, as Debian's has it.
@@ -17,12 +18,12 @@ const Head = "# dict-type\tso-name (pathname)\tdict-function\tmkmap-function\n"
 // Entry is one line: a map type. Build is "" where tables of the type can't be built.
 type Entry struct{ Type, Library, Open, Build string }
 
-var typeName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var typeName = pattern.New(`^[A-Za-z0-9_-]+$`)
 
 // Debian gives the entry of a map type in Debian's naming; build "" means what Postfix's own types have. The error says that a
 // name is no map type.
 func Debian(typ, build string) (Entry, error) {
-	if !typeName.MatchString(typ) || build != "" && !typeName.MatchString(build) {
+	if !typeName().MatchString(typ) || build != "" && !typeName().MatchString(build) {
 		return Entry{}, fmt.Errorf("%q is no name of a map type", strings.TrimSpace(typ+" "+build))
 	}
 	if build == "" && (typ == "cdb" || typ == "lmdb" || typ == "sdbm") {

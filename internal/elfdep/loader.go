@@ -109,11 +109,6 @@ func (l *Loader) Closure(lib Lib, given ...string) (libs []Lib, missing []string
 	for _, name := range given {
 		known[name] = true
 	}
-	// rpath of the libraries on the way up counts as well, runpath only for the one that has it: ld.so(8).
-	type node struct {
-		lib    Lib
-		parent *node
-	}
 	libs = []Lib{lib}
 	for queue := []*node{{lib: lib}}; len(queue) > 0; queue = queue[1:] {
 		at := queue[0]
@@ -121,13 +116,7 @@ func (l *Loader) Closure(lib Lib, given ...string) (libs []Lib, missing []string
 		if err != nil {
 			return nil, nil, err
 		}
-		var search []runDir
-		for up := at; up != nil && o.runpath == nil; up = up.parent {
-			if po, err := l.object(up.lib.Path); err == nil && po.runpath == nil {
-				search = append(search, l.runDirs(po.rpath, up.lib)...)
-			}
-		}
-		search = append(search, l.runDirs(o.runpath, at.lib)...)
+		search := l.runPath(at, o)
 		for _, name := range o.needed {
 			if known[path.Base(name)] {
 				continue
@@ -146,6 +135,26 @@ func (l *Loader) Closure(lib Lib, given ...string) (libs []Lib, missing []string
 		}
 	}
 	return libs, missing, nil
+}
+
+// node is a library and the one that needs it.
+type node struct {
+	lib    Lib
+	parent *node
+}
+
+// runPath is where a library's own needs are looked for first. rpath of the libraries on the way up counts as well, runpath only for the
+// one that has it: ld.so(8).
+func (l *Loader) runPath(at *node, o *object) (search []runDir) {
+	if o.runpath != nil {
+		return l.runDirs(o.runpath, at.lib)
+	}
+	for up := at; up != nil; up = up.parent {
+		if po, err := l.object(up.lib.Path); err == nil && po.runpath == nil {
+			search = append(search, l.runDirs(po.rpath, up.lib)...)
+		}
+	}
+	return search
 }
 
 // Home is the default directory of the machine's libraries in a root directory, for instance usr/lib/x86_64-linux-gnu

@@ -142,21 +142,27 @@ func confDirs(t Tree, conf string, done map[string]bool) []string {
 	for line := range strings.Lines(string(data)) {
 		line, _, _ = strings.Cut(line, "#")
 		words := strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(" \t\r\n,:", c) })
-		switch {
-		case len(words) == 0 || words[0] == "hwcap":
-		case words[0] == "include":
-			for _, pattern := range words[1:] {
-				for _, name := range glob(t, path.Dir(conf), pattern) {
-					dirs = append(dirs, confDirs(t, name, done)...)
-				}
+		if len(words) == 0 || words[0] == "hwcap" {
+			continue
+		}
+		if words[0] != "include" {
+			dirs = append(dirs, absolute(words)...)
+			continue
+		}
+		for _, pattern := range words[1:] {
+			for _, name := range glob(t, path.Dir(conf), pattern) {
+				dirs = append(dirs, confDirs(t, name, done)...)
 			}
-		default:
-			for _, w := range words {
-				w, _, _ = strings.Cut(w, "=") // an old "=libc6" behind the directory
-				if path.IsAbs(w) {
-					dirs = append(dirs, path.Clean(w))
-				}
-			}
+		}
+	}
+	return dirs
+}
+
+func absolute(words []string) (dirs []string) {
+	for _, w := range words {
+		w, _, _ = strings.Cut(w, "=") // an old "=libc6" behind the directory
+		if path.IsAbs(w) {
+			dirs = append(dirs, path.Clean(w))
 		}
 	}
 	return dirs

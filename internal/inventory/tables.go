@@ -48,8 +48,11 @@ var lists = []string{"proxy_read_maps", "proxy_write_maps"}
 // written are the parameters whose tables behind "proxy:" the service proxywrite opens, and no other does (proxy_write_maps in postconf(5)).
 var written = []string{"address_verify_map", "postscreen_cache_map", "smtp_sasl_auth_cache_name", "lmtp_sasl_auth_cache_name"}
 
-// opens tells whether the service, if it runs proxymap(8), opens the tables of a parameter.
-func (l *lister) opens(parameter string) bool {
+// opens tells whether the service opens the tables of a parameter that a command has: its own, or as proxymap(8) anybody's.
+func (l *lister) opens(parameter, command string) bool {
+	if !l.isProxymap() {
+		return slices.Contains(l.readersOf(parameter), command)
+	}
 	writer := l.value(l.service, "proxywrite_service_name")
 	if writer == "" {
 		writer = "proxywrite"
@@ -57,9 +60,11 @@ func (l *lister) opens(parameter string) bool {
 	return slices.Contains(written, parameter) == (l.service.Name == writer)
 }
 
+func (l *lister) isProxymap() bool { return l.service.Command == "proxymap" }
+
 // tables takes the servers of the tables that the service opens: its own, or as proxymap(8) those behind "proxy:" of all services.
 func (l *lister) tables() {
-	proxymap := l.service.Command == "proxymap"
+	proxymap := l.isProxymap()
 	for _, s := range l.Master.Services() {
 		if !proxymap && s.Line != l.service.Line {
 			continue
@@ -68,16 +73,13 @@ func (l *lister) tables() {
 			if n == 0 || s.Args[n-1] != "-o" {
 				continue
 			}
-			if name, _, _ := strings.Cut(arg, "="); proxymap && l.opens(name) || !proxymap && slices.Contains(l.readersOf(name), s.Command) {
+			if name, _, _ := strings.Cut(arg, "="); l.opens(name, s.Command) {
 				l.tablesOf(l.originOf(s, name), l.value(s, name), proxymap)
 			}
 		}
 	}
 	for _, name := range l.Main.Names() {
-		if _, own := l.service.Option(name); own || slices.Contains(lists, name) {
-			continue
-		}
-		if proxymap && l.opens(name) || !proxymap && slices.Contains(l.readersOf(name), l.service.Command) {
+		if _, own := l.service.Option(name); !own && !slices.Contains(lists, name) && l.opens(name, l.service.Command) {
 			l.tablesOf(l.origin(name), l.value(l.service, name), proxymap)
 		}
 	}

@@ -133,11 +133,15 @@ func (g *logical) hide(physical []string, spans []span) {
 		}
 		physical[r.line] = out.String() + line[done:]
 		if n+1 < len(g.rows) && !g.comment {
-			for i := r.line + 1; i < g.rows[n+1].line; i++ {
-				if body := strings.TrimLeft(physical[i], lines.Blanks); strings.HasPrefix(body, "#") {
-					physical[i] = physical[i][:len(physical[i])-len(body)] + "# " + Stars + body[len(strings.TrimRight(body, "\r\n")):]
-				}
-			}
+			hideComments(physical[r.line+1 : g.rows[n+1].line])
+		}
+	}
+}
+
+func hideComments(physical []string) {
+	for i, line := range physical {
+		if body := strings.TrimLeft(line, lines.Blanks); strings.HasPrefix(body, "#") {
+			physical[i] = line[:len(line)-len(body)] + "# " + Stars + body[len(strings.TrimRight(body, "\r\n")):]
 		}
 	}
 }

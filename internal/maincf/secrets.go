@@ -1,6 +1,7 @@
 package maincf
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -102,22 +103,36 @@ func (s *secrets) follow() {
 		name := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		for _, value := range s.values[name] {
-			inside := len(value) // where a list of tables ends to be one and its content begins
-			if sp := tableSpans(value); len(sp) > 0 {
-				inside = sp[0].from
-			}
-			for _, m := range reference().FindAllStringSubmatchIndex(value, -1) {
-				to := value[m[2]:m[3]]
-				reach := secret
-				if s.kind(name) == tables && m[0] < inside {
-					if reach = tables; !onlyReference().MatchString(wordAt(value, m[0])) {
-						continue // a directory in a path
-					}
-				}
+			for to, reach := range reached(value, s.kind(name)) {
 				if reach > s.kind(to) && !slices.Contains(harmless, to) {
 					s.kinds[to] = reach
 					todo = append(todo, to)
 				}
+			}
+		}
+	}
+}
+
+// reached gives the parameters that the value of one of this kind names, with what that makes of them.
+func reached(value string, of kind) iter.Seq2[string, kind] {
+	list := 0 // up to where the value is a list of tables, before the content of one
+	if of == tables {
+		list = len(value)
+		if sp := tableSpans(value); len(sp) > 0 {
+			list = sp[0].from
+		}
+	}
+	return func(yield func(string, kind) bool) {
+		for _, m := range reference().FindAllStringSubmatchIndex(value, -1) {
+			reach := secret
+			if m[0] < list {
+				reach = tables
+				if !onlyReference().MatchString(wordAt(value, m[0])) {
+					reach = open // a directory in a path
+				}
+			}
+			if !yield(value[m[2]:m[3]], reach) {
+				return
 			}
 		}
 	}
@@ -199,20 +214,8 @@ func trim(text string, s span) span {
 // spans gives the secret parts of a logical line.
 func (s *secrets) spans(g *logical) (hidden []span) {
 	for name, at := range settings(g.text) {
-		value := g.text[at.from:at.to]
-		switch s.kind(name) {
-		case secret:
-			if value != "" && !onlyReference().MatchString(value) {
-				hidden = append(hidden, at)
-			}
-		case tables:
-			for _, sp := range tableSpans(value) {
-				hidden = append(hidden, span{at.from + sp.from, at.from + sp.to})
-			}
-		case open:
-			if m := inPlaceAccount(value); m != nil && !ownTables().MatchString(name) {
-				hidden = append(hidden, span{at.from + m[0] + strings.IndexByte(value[m[0]:], ':') + 1, at.to})
-			}
+		for _, sp := range s.inValue(name, g.text[at.from:at.to]) {
+			hidden = append(hidden, span{at.from + sp.from, at.from + sp.to})
 		}
 	}
 	lower := strings.ToLower(g.text)
@@ -227,11 +230,31 @@ func (s *secrets) spans(g *logical) (hidden []span) {
 	}
 	if g.comment && len(hidden) == 0 {
 		hidden = append(hidden, matches(prose, g.text)...)
-		if m := inPlaceAccount(g.text); m != nil {
-			hidden = append(hidden, span{m[0] + strings.IndexByte(g.text[m[0]:], ':') + 1, len(g.text)})
-		}
+		hidden = append(hidden, accountSpan(g.text)...)
 	}
 	return hidden
+}
+
+// inValue gives the secret parts of a parameter's value.
+func (s *secrets) inValue(name, value string) []span {
+	switch kind := s.kind(name); {
+	case kind == tables:
+		return tableSpans(value)
+	case kind == secret && value != "" && !onlyReference().MatchString(value):
+		return []span{{0, len(value)}}
+	case kind == open && !ownTables().MatchString(name):
+		return accountSpan(value)
+	}
+	return nil
+}
+
+// accountSpan is what follows the type of a table with an account in it.
+func accountSpan(text string) []span {
+	m := inPlaceAccount(text)
+	if m == nil {
+		return nil
+	}
+	return []span{{m[0] + strings.IndexByte(text[m[0]:], ':') + 1, len(text)}}
 }
 
 func inPlaceAccount(text string) []int {

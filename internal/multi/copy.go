@@ -97,26 +97,32 @@ func (h *Host) tables(d *draft) ([]copyFile, error) {
 	for _, rel := range referred(texts) {
 		for _, suffix := range []string{"", ".db", ".cdb", ".lmdb"} { // a table goes before its map, which must not be older
 			f := copyFile{from: path.Join(d.source.ConfigDir, rel+suffix), to: path.Join(d.ConfigDir, rel+suffix)}
-			fi, err := h.Root.Stat(f.from)
-			if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.Mode().IsRegular() {
-				continue
-			}
-			if err == nil {
-				f.data, err = h.Root.ReadFile(f.from)
-			}
+			copied, err := h.readTable(&f)
 			if err != nil {
-				return nil, fmt.Errorf("cannot read a table to be copied: %w", err)
+				return nil, err
 			}
-			if there, err := h.Root.Exists(f.to); err != nil || there {
-				if err != nil {
-					return nil, err
-				}
-				continue // put there for the new instance
+			if copied {
+				files = append(files, f)
 			}
-			files = append(files, f)
 		}
 	}
 	return files, nil
+}
+
+// readTable reads a table that is to be copied. It is not if there is none, or if another one was put there for the new instance.
+func (h *Host) readTable(f *copyFile) (copied bool, err error) {
+	fi, err := h.Root.Stat(f.from)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !fi.Mode().IsRegular() {
+		return false, nil
+	}
+	if err == nil {
+		f.data, err = h.Root.ReadFile(f.from)
+	}
+	if err != nil {
+		return false, fmt.Errorf("cannot read a table to be copied: %w", err)
+	}
+	there, err := h.Root.Exists(f.to)
+	return !there, err
 }
 
 // referred gives what stands behind $config_directory/ in the texts, sorted, once each.

@@ -21,47 +21,54 @@ func (h *Host) mend(j *journal) *plan {
 	name := j.Instance.Name
 	switch {
 	case j.Action == "remove":
-		p.add("finish the interrupted remove of instance "+name, func(ctx context.Context) error {
-			s, err := h.readSite()
-			if err != nil {
-				return err
-			}
-			rest := &plan{failed: func(ctx context.Context, err error) error { return h.stay(ctx, j, err) }}
-			if err := h.planRemoval(ctx, rest, s, j); err != nil {
-				return err
-			}
-			return h.apply(ctx, rest)
-		})
+		p.add("finish the interrupted remove of instance "+name, func(ctx context.Context) error { return h.finishRemove(ctx, j) })
 	case j.Complete:
-		p.add("finish the interrupted create of instance "+name+": all but its start was done", func(ctx context.Context) error {
-			if flag := quickStart(j.Instance.QueueDir); j.made(flag) { // nobody knows what became of the queue since
-				_, err := h.Root.Remove(flag)
-				if err = errors.Join(err, h.sweep(flag)); err != nil {
-					return err
-				}
-			}
-			if err := h.dropJournal(); err != nil || j.Disabled {
-				return err
-			}
-			rest, err := h.planEnable(ctx, j.Instance.ConfigDir)
-			if err != nil {
-				return err
-			}
-			return h.apply(ctx, rest)
-		})
+		p.add("finish the interrupted create of instance "+name+": all but its start was done",
+			func(ctx context.Context) error { return h.finishCreate(ctx, j) })
 	default:
-		p.add("take back the interrupted create of instance "+name, func(ctx context.Context) error {
-			if err := h.untouched(ctx, j); err != nil {
-				return err
-			}
-			err := h.takeBack(ctx, j)
-			if errors.Is(err, errMail) {
-				err = fmt.Errorf("%w; \"instance remove %s --purge-queue\" deletes it", err, name)
-			}
-			return err
-		})
+		p.add("take back the interrupted create of instance "+name, func(ctx context.Context) error { return h.undoCreate(ctx, j) })
 	}
 	return p
+}
+
+func (h *Host) finishRemove(ctx context.Context, j *journal) error {
+	s, err := h.readSite()
+	if err != nil {
+		return err
+	}
+	rest := &plan{failed: func(ctx context.Context, err error) error { return h.stay(ctx, j, err) }}
+	if err := h.planRemoval(ctx, rest, s, j); err != nil {
+		return err
+	}
+	return h.apply(ctx, rest)
+}
+
+func (h *Host) finishCreate(ctx context.Context, j *journal) error {
+	if flag := quickStart(j.Instance.QueueDir); j.made(flag) { // nobody knows what became of the queue since
+		_, err := h.Root.Remove(flag)
+		if err = errors.Join(err, h.sweep(flag)); err != nil {
+			return err
+		}
+	}
+	if err := h.dropJournal(); err != nil || j.Disabled {
+		return err
+	}
+	rest, err := h.planEnable(ctx, j.Instance.ConfigDir)
+	if err != nil {
+		return err
+	}
+	return h.apply(ctx, rest)
+}
+
+func (h *Host) undoCreate(ctx context.Context, j *journal) error {
+	if err := h.untouched(ctx, j); err != nil {
+		return err
+	}
+	err := h.takeBack(ctx, j)
+	if errors.Is(err, errMail) {
+		return fmt.Errorf("%w; \"instance remove %s --purge-queue\" deletes it", err, j.Instance.Name)
+	}
+	return err
 }
 
 // errEdited says that somebody edited what an interrupted create made.

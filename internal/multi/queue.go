@@ -124,6 +124,18 @@ func (w *walker) walk(ctx context.Context, in *os.Root, sub string) error {
 	return err
 }
 
+// batch reads the next entries of a directory, as long as there is time and there are not too many.
+func (w *walker) batch(ctx context.Context, dir *os.File) ([]os.DirEntry, error) {
+	entries, err := dir.ReadDir(queueBatch)
+	if err != nil {
+		return nil, err
+	}
+	if w.seen += len(entries); w.seen > queueEntries {
+		return nil, fmt.Errorf("there are more than %d files", queueEntries)
+	}
+	return entries, ctx.Err()
+}
+
 // enter walks through the directory name of in. It is opened in its parent: a path from the top would cost as much again at each level.
 func (w *walker) enter(ctx context.Context, in *os.Root, name, sub string, depth int) error {
 	if depth == 0 {
@@ -143,30 +155,29 @@ func (w *walker) enter(ctx context.Context, in *os.Root, name, sub string, depth
 	}
 	defer f.Close()
 	for {
-		entries, err := f.ReadDir(queueBatch)
+		entries, err := w.batch(ctx, f)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if w.seen += len(entries); w.seen > queueEntries {
-			return fmt.Errorf("there are more than %d files", queueEntries)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
 		for _, e := range entries {
-			if e.IsDir() {
-				if err := w.enter(ctx, dir, e.Name(), sub, depth-1); err != nil {
-					return err
-				}
-			}
-			if err := w.visit(sub, dir, e); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := w.entry(ctx, dir, e, sub, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
 	}
+}
+
+// entry visits what is in a directory before the directory itself.
+func (w *walker) entry(ctx context.Context, dir *os.Root, e os.DirEntry, sub string, depth int) error {
+	if e.IsDir() {
+		if err := w.enter(ctx, dir, e.Name(), sub, depth-1); err != nil {
+			return err
+		}
+	}
+	return w.visit(sub, dir, e)
 }
 
 // errMail says that there is mail which nobody said may go.

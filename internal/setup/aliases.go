@@ -149,17 +149,12 @@ func (p *Plan) aliasDatabase(context.Context) error {
 		if !ok {
 			continue
 		}
-		pkg, err := missingModule(p.d.Root, t[0])
+		hindrance, err := p.aliasHindrance(t)
 		if err != nil {
 			return err
 		}
-		if pkg != "" {
-			p.warn("alias database: %s:%s can't be made, and mail that needs it waits: install the package %s", t[0], t[1], pkg)
-			missing = append(missing, t)
-			continue
-		}
-		if fi, err := p.d.Root.Stat(t[1]); err == nil && !fi.Mode().IsRegular() { // newaliases(1) would wait for whoever writes into a named pipe
-			p.warn("alias database: %s:%s can't be made: the source is no regular file", t[0], t[1])
+		if hindrance != "" {
+			p.warn("alias database: %s:%s can't be made%s", t[0], t[1], hindrance)
 			missing = append(missing, t)
 			continue
 		}
@@ -174,6 +169,27 @@ func (p *Plan) aliasDatabase(context.Context) error {
 			p.dropLeftover(t[1] + suffix)
 		}
 	}
+	p.indexAliases(due, missing, owed)
+	return nil
+}
+
+// aliasHindrance says why a table cannot be indexed, if it can't.
+func (p *Plan) aliasHindrance(table [2]string) (string, error) {
+	pkg, err := missingModule(p.d.Root, table[0])
+	if err != nil {
+		return "", err
+	}
+	if pkg != "" {
+		return ", and mail that needs it waits: install the package " + pkg, nil
+	}
+	if fi, err := p.d.Root.Stat(table[1]); err == nil && !fi.Mode().IsRegular() { // newaliases(1) would wait for whoever writes into a named pipe
+		return ": the source is no regular file", nil
+	}
+	return "", nil
+}
+
+// indexAliases plans the program that indexes the tables that are due.
+func (p *Plan) indexAliases(due, missing [][2]string, owed bool) {
 	p.aliasesDue = owed && len(due) > 0
 	if len(due) > 0 && p.d.Root.IsHost() {
 		tool := aliasTool(due, missing)
@@ -183,7 +199,6 @@ func (p *Plan) aliasDatabase(context.Context) error {
 			return err
 		}})
 	}
-	return nil
 }
 
 // aliasTool gives the command that makes the tables that are due. newaliases(1) ends at the first one of a type that is missing,

@@ -206,17 +206,18 @@ func (p *Plan) syncUpdates(_ context.Context, queue string) error {
 			continue // a link: chattr would follow it
 		}
 		have, err := isSync(p.d.Root, path)
-		if err == nil && have != want || errors.Is(err, fs.ErrNotExist) && want {
-			if err := p.d.Root.Trusted(queue); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				p.warn("the attribute S of the queue's directories is left as it is (chattr): %v", err)
-				return nil
-			}
-			real, err := p.d.Root.Resolve(path)
-			if err != nil {
-				return err
-			}
-			p.exec("set attribute "+sign+" of "+path, true, "chattr", sign, real)
+		if unknown := err != nil && !errors.Is(err, fs.ErrNotExist); unknown || have == want { // what is not there yet has no attribute
+			continue
 		}
+		if err := p.d.Root.Trusted(queue); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			p.warn("the attribute S of the queue's directories is left as it is (chattr): %v", err)
+			return nil
+		}
+		real, err := p.d.Root.Resolve(path)
+		if err != nil {
+			return err
+		}
+		p.exec("set attribute "+sign+" of "+path, true, "chattr", sign, real)
 	}
 	return nil
 }

@@ -172,23 +172,12 @@ func (p *Plan) build(ctx context.Context, t *transaction.Transaction) error {
 		if f.new == nil {
 			continue
 		}
-		if _, err := h.d.Root.WriteFile(f.stage, f.new, sysroot.Attr{Mode: f.mode, Force: true}); err != nil {
+		index, err := p.draft(ctx, f)
+		if err != nil {
 			return err
 		}
-		if f.pattern != "" {
-			if err := p.checkPatterns(ctx, f); err != nil {
-				return err
-			}
-		}
-		if f.typ == "" {
-			continue
-		}
-		if _, err := h.tool(ctx, f.program, f.typ+":"+f.stage); err != nil {
-			return fmt.Errorf("cannot index %q: %w", f.path, err)
-		}
-		var err error
-		if indexes[f.index(f.path)], err = h.d.Root.ReadFile(f.index(f.stage)); err != nil {
-			return err
+		if f.typ != "" {
+			indexes[f.index(f.path)] = index
 		}
 	}
 	for _, files := range [][]transaction.File{t.Files, t.Live, t.Later} {
@@ -199,6 +188,25 @@ func (p *Plan) build(ctx context.Context, t *transaction.Transaction) error {
 		}
 	}
 	return nil
+}
+
+// draft writes the draft of one table and gives its index, if it has one.
+func (p *Plan) draft(ctx context.Context, f file) (index []byte, err error) {
+	if _, err := p.h.d.Root.WriteFile(f.stage, f.new, sysroot.Attr{Mode: f.mode, Force: true}); err != nil {
+		return nil, err
+	}
+	if f.pattern != "" {
+		if err := p.checkPatterns(ctx, f); err != nil {
+			return nil, err
+		}
+	}
+	if f.typ == "" {
+		return nil, nil
+	}
+	if _, err := p.h.tool(ctx, f.program, f.typ+":"+f.stage); err != nil {
+		return nil, fmt.Errorf("cannot index %q: %w", f.path, err)
+	}
+	return p.h.d.Root.ReadFile(f.index(f.stage))
 }
 
 // checkPatterns lets Postfix compile our patterns. Inside the "if" none of them matches, so what it says is a complaint.

@@ -30,25 +30,30 @@ func (h *host) checkAliasLoop(f *aliases.File, root string) error {
 	}
 	own := hostDomains("", "", h.effective["mydestination"])
 	for _, to := range maincf.SplitList(root) {
-		seen := []string{to}
-		for i := 0; i < len(seen); i++ {
-			user, domain, at := strings.Cut(seen[i], "@")
-			if !slices.Contains(own, strings.ToLower(cmp.Or(domain, origin))) {
-				continue
-			}
-			if strings.EqualFold(user, "root") {
-				if i > 0 || at { // "root: root" is the user's own mailbox
-					return fmt.Errorf("cannot send root's mail to %q: that leads back to root", to)
-				}
-				continue
-			}
-			next, _ := f.Lookup(user)
-			for _, n := range next {
-				if !slices.Contains(seen, n) {
-					seen = append(seen, n)
-				}
-			}
+		if leadsToRoot(f, to, func(domain string) bool { return slices.Contains(own, strings.ToLower(cmp.Or(domain, origin))) }) {
+			return fmt.Errorf("cannot send root's mail to %q: that leads back to root", to)
 		}
 	}
 	return nil
+}
+
+// leadsToRoot follows the aliases of an address as far as they are of domains of our own.
+func leadsToRoot(f *aliases.File, to string, own func(domain string) bool) bool {
+	seen := []string{to}
+	for i := 0; i < len(seen); i++ {
+		user, domain, at := strings.Cut(seen[i], "@")
+		if !own(domain) || seen[i] == to && !at && strings.EqualFold(user, "root") { // "root: root" is the user's own mailbox
+			continue
+		}
+		if strings.EqualFold(user, "root") {
+			return true
+		}
+		next, _ := f.Lookup(user)
+		for _, n := range next {
+			if !slices.Contains(seen, n) {
+				seen = append(seen, n)
+			}
+		}
+	}
+	return false
 }
