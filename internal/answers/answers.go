@@ -32,12 +32,6 @@ const (
 	Protocols      Question = "postfix/protocols"
 )
 
-// Questions returns all questions in the order in which they are asked.
-func Questions() []Question {
-	all := append([]Question{MailerType, Mailname, RelayHost}, RelayQuestions()...)
-	return append(all, RootAddress, Destinations, Chattr, MyNetworks, Procmail, MailboxLimit, RecipientDelim, Protocols)
-}
-
 // The questions and flags beside the answers.
 const (
 	// Insist is Debian's question whether to keep a mail name that breaks RFC 1035.
@@ -140,13 +134,7 @@ func Load(g Getter) (Answers, error) {
 // noAnswer tells values that say nothing, whoever preseeded them: a blank where Postfix needs a value, and the default of Debian's
 // template for the mail name, which debconf-get-selections(1) writes from another host.
 func noAnswer(q Question, value string) bool {
-	switch q {
-	case Mailname:
-		return value == "" || value == paths.Mailname
-	case MailboxLimit, Protocols:
-		return value == ""
-	}
-	return false
+	return value == "" && row(q).needed || q == Mailname && value == paths.Mailname
 }
 
 // loadInsist asks for Insist only where it matters.
@@ -165,29 +153,31 @@ func loadInsist(g Getter, a Answers) error {
 }
 
 // Clean gives a value the form in which everything else takes it: no spaces or quotes around it, a type in Debian's own
-// spelling, both protocols as "all", a list on one line. A value that cannot be understood stays as it is, for Check to name.
+// spelling, both protocols as "all", a list on one line; but an account, a pattern or a password may have quotes of its own. A value that cannot be understood stays as it is, for Check to name.
 func Clean(q Question, value string) string {
-	switch q {
-	case RelayPassword:
-		return value // blanks and quotes are part of it
-	case RelayAccount, SenderMap:
-		return strings.TrimSpace(value) // an account or a pattern may have quotes of its own
+	if clean := row(q).clean; clean != nil {
+		return clean(value)
 	}
+	return unquote(value)
+}
+
+func cleanType(value string) string {
+	if t, ok := ParseType(value); ok {
+		return string(t)
+	}
+	return unquote(value)
+}
+
+func cleanProtocols(value string) string {
 	value = unquote(value)
-	switch q {
-	case MailerType:
-		if t, ok := ParseType(value); ok {
-			return string(t)
-		}
-	case Protocols:
-		if set, ok := protocols(value); ok {
-			return set
-		}
-	case Destinations, MyNetworks, RootAddress:
-		return strings.Join(strings.Fields(value), " ") // main.cf's continuation lines would spoil the screen
+	if set, ok := protocols(value); ok {
+		return set
 	}
 	return value
 }
+
+// oneLine has no continuation lines of main.cf, which would spoil the screen.
+func oneLine(value string) string { return strings.Join(strings.Fields(unquote(value)), " ") }
 
 // Resolve is what a value means on this host: the mail name ==default== is the host's full name.
 func Resolve(q Question, value string, f Facts) string {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -54,64 +53,25 @@ func Check(q Question, value string, a Answers) error {
 	if err := checkMacros(q, value, a); err != nil {
 		return err
 	}
-	switch q {
-	case MailerType:
-		if _, ok := ParseType(value); !ok {
-			return fmt.Errorf("%q is none of the types: %s", value, typeNames())
-		}
-	case Mailname:
-		err := checkMailname(value)
-		if kept := a[Mailname]; kept.Insisted && kept.Value == value && errors.Is(err, ErrRFC1035) {
-			return nil
-		}
-		return err
-	case RelayHost:
-		return checkRelay(value)
-	case RootAddress:
-		return each(addresses(value), checkRecipient)
-	case Destinations:
-		return each(splitList(value), checkDestination)
-	case MyNetworks:
-		return each(splitList(value), checkNetwork)
-	case Chattr, Procmail:
-		if value != "" && value != "true" && value != "false" {
-			return fmt.Errorf("%q is neither true nor false", value)
-		}
-	case MailboxLimit:
-		if _, err := strconv.ParseUint(value, 10, 63); err != nil {
-			return fmt.Errorf("%q is not a number of bytes (0 for no limit)", value)
-		}
-	case RecipientDelim:
-		return checkDelimiter(value)
-	case Protocols:
-		if _, ok := protocols(value); !ok {
-			return fmt.Errorf("%q is none of all, ipv4, ipv6", value)
-		}
-	default:
-		return checkAboutRelay(q, value, a)
+	if check := row(q).check; check != nil {
+		return check(value, a)
 	}
 	return nil
-}
-
-// parameters are those of main.cf that an answer is written into as it is.
-var parameters = map[Question]string{
-	Destinations: "mydestination", RelayHost: "relayhost", MyNetworks: "mynetworks", MailboxLimit: "mailbox_size_limit",
-	RecipientDelim: "recipient_delimiter", Protocols: "inet_protocols",
 }
 
 // checkMacros refuses a value that Postfix could not expand: a broken macro, or one that leads back to the value. Each of its
 // programs ends at once with such a main.cf ("macro processing error"). What the other parameters hold is for Postfix to judge.
 func checkMacros(q Question, value string, a Answers) error {
-	own, ok := parameters[q]
-	if !ok || !strings.Contains(value, "$") {
+	own := row(q).Param
+	if own == "" || !strings.Contains(value, "$") {
 		return nil
 	}
 	_, err := maincf.Expand(value, func(name string) (string, bool) {
 		if name == own {
 			return value, true
 		}
-		for other, param := range parameters {
-			if answer, ok := a[other]; ok && param == name {
+		for _, r := range Rows() {
+			if answer, ok := a[r.Question]; ok && r.Param == name {
 				return answer.Value, true
 			}
 		}
@@ -121,24 +81,6 @@ func checkMacros(q Question, value string, a Answers) error {
 		return fmt.Errorf("%w; a dollar of its own is written $$", err)
 	}
 	return nil
-}
-
-// each finds the first member of a list that cannot be used.
-func each(list []string, check func(string) error) error {
-	for _, item := range list {
-		if err := check(item); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func typeNames() string {
-	var names []string
-	for _, t := range Types() {
-		names = append(names, string(t))
-	}
-	return strings.Join(names, ", ")
 }
 
 // reserved names are other people's: mail from here must not carry them.

@@ -3,6 +3,7 @@ package answers
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -30,49 +31,37 @@ const (
 
 // Default is the guess for a host that has no configuration yet. Destinations depend on the answers given so far.
 func Default(q Question, f Facts, a Answers) string {
-	switch q {
-	case MailerType:
-		if f.HasMainCF { // somebody else's work: not ours to change
-			return string(NoConfiguration)
-		}
-		return string(InternetSite)
-	case Mailname:
-		return f.mailName()
-	case RelayTLS:
-		return ByPort
-	case RelayPort:
-		return smtpPort
-	case Rewriting:
-		return NoRewriting
-	case SenderAddress:
-		if account := a[RelayAccount].Value; CheckAddress(account) == nil {
-			return account
-		}
-		return ""
-	case RootAddress:
-		return f.FirstUser
-	case Destinations:
-		return strings.Join(destinations(f, a), ", ")
-	case Chattr:
-		return "false"
-	case MyNetworks:
-		return loopback
-	case Procmail:
-		if f.Procmail {
-			return "true"
-		}
-		return "false"
-	case MailboxLimit:
-		return "0"
-	case RecipientDelim:
-		return "+"
-	case Protocols:
-		if set, ok := protocols(f.Protocols); ok {
-			return set
-		}
-		return "all" // an empty value would switch all networking off: an image built without /proc
+	if guess := row(q).guess; guess != nil {
+		return guess(f, a)
 	}
-	return "" // no relay host is ever invented
+	return ""
+}
+
+func guessType(f Facts, _ Answers) string {
+	if f.HasMainCF { // somebody else's work: not ours to change
+		return string(NoConfiguration)
+	}
+	return string(InternetSite)
+}
+
+func guessMailname(f Facts, _ Answers) string { return f.mailName() }
+
+func guessSender(_ Facts, a Answers) string {
+	if account := a[RelayAccount].Value; CheckAddress(account) == nil {
+		return account
+	}
+	return ""
+}
+
+func guessDestinations(f Facts, a Answers) string { return strings.Join(destinations(f, a), ", ") }
+
+func guessProcmail(f Facts, _ Answers) string { return strconv.FormatBool(f.Procmail) }
+
+func guessProtocols(f Facts, _ Answers) string {
+	if set, ok := protocols(f.Protocols); ok {
+		return set
+	}
+	return "all" // an empty value would switch all networking off: an image built without /proc
 }
 
 // hostName is the host's full name if it is one that Postfix would take, else blank. A plain name stays plain, and is written

@@ -1,7 +1,6 @@
 package answers
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 )
@@ -10,26 +9,19 @@ import (
 // type in other letters.
 func Equal(q Question, a, b string) bool {
 	a, b = Clean(q, a), Clean(q, b)
-	switch q {
-	case MailerType, Mailname, RelayHost:
-		return strings.EqualFold(a, b)
-	case Destinations, MyNetworks:
-		return slices.EqualFunc(splitList(a), splitList(b), sameMember)
-	case RootAddress:
-		return slices.Equal(addresses(a), addresses(b))
-	case Chattr, Procmail:
-		return (a == "true") == (b == "true")
-	case MailboxLimit:
-		return trimZeros(a) == trimZeros(b)
-	case RelayPort:
-		return cmp.Or(a, smtpPort) == cmp.Or(b, smtpPort)
-	case RelayTLS:
-		return cmp.Or(a, ByPort) == cmp.Or(b, ByPort)
-	case Rewriting:
-		return cmp.Or(a, NoRewriting) == cmp.Or(b, NoRewriting)
+	if same := row(q).same; same != nil {
+		return same(a, b)
 	}
 	return a == b
 }
+
+func sameList(a, b string) bool { return slices.EqualFunc(splitList(a), splitList(b), sameMember) }
+
+func sameAddresses(a, b string) bool { return slices.Equal(addresses(a), addresses(b)) }
+
+func sameBool(a, b string) bool { return (a == "true") == (b == "true") }
+
+func sameNumber(a, b string) bool { return trimZeros(a) == trimZeros(b) }
 
 // sameMember compares two members of a match list: Postfix folds the case of domains, but not of files and tables.
 func sameMember(a, b string) bool {

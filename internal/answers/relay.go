@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/mail"
-	"slices"
 	"strings"
 	"unicode"
 )
@@ -22,11 +21,6 @@ const (
 	// takes it out of there.
 	RelayPassword Question = "postfix/maint_relay_password"
 )
-
-// RelayQuestions returns the questions about the relay, without the password, in the order in which they are asked.
-func RelayQuestions() []Question {
-	return []Question{RelayPort, RelayTLS, RelayAccount, Rewriting, SenderAddress, SenderMap}
-}
 
 // The values of RelayTLS: what the port usually means, STARTTLS or TLS from the first byte with a checked certificate, STARTTLS
 // with any certificate, TLS where the relay offers it, none.
@@ -59,38 +53,9 @@ func Rewritings() []string {
 	return []string{NoRewriting, GenericMap, UserMap, RegexpMap, PCREMap}
 }
 
-// checkAboutRelay is Check for the questions of RelayQuestions. The rules of SenderMap are for smarthost to read.
-func checkAboutRelay(q Question, value string, a Answers) error {
-	switch q {
-	case RelayPort:
-		return checkRelayPort(value, a[RelayHost].Value)
-	case RelayTLS:
-		return among(value, TLSWays())
-	case RelayAccount:
-		return CheckAccount(value)
-	case Rewriting:
-		return among(value, Rewritings())
-	case SenderAddress:
-		if value != "" || a[Rewriting].Value == GenericMap {
-			return CheckAddress(value)
-		}
-	case SenderMap:
-		if way := a[Rewriting].Value; value == "" && slices.Contains([]string{UserMap, RegexpMap, PCREMap}, way) {
-			return errors.New("there is no sender to rewrite")
-		}
-	}
-	return nil
-}
-
-func among(value string, choices []string) error {
-	if value != "" && !slices.Contains(choices, value) {
-		return fmt.Errorf("%q is none of %s", value, strings.Join(choices, ", "))
-	}
-	return nil
-}
-
 // checkRelayPort takes a port beside a relay host without one.
-func checkRelayPort(port, relay string) error {
+func checkRelayPort(port string, a Answers) error {
+	relay := a[RelayHost].Value
 	if port == "" {
 		return nil
 	}

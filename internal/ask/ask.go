@@ -95,7 +95,7 @@ type walk struct {
 	first answers.Answers             // the database before
 	now   answers.Answers             // the database now
 	shown map[answers.Question]string // what a person was shown and has answered in this run
-	path  []int                       // the steps asked on the way here, for going back
+	path  []int                       // the rows asked on the way here, for going back
 }
 
 // respell gives a type in quotes or other letters Debian's spelling, before debconf sees it: a select replaces what is none
@@ -112,15 +112,15 @@ func (w *walk) respell() error {
 	return w.f.Set(string(answers.MailerType), a.Value)
 }
 
-// steps walks the table, forth and back.
+// steps walks the table of questions, forth and back.
 func (w *walk) steps() error {
 	const patience = 20 // a terminal that has gone answers every screen with "back"
 	refused := 0
-	for i := 0; i < len(table); {
+	for i, rows := 0, answers.Rows(); i < len(rows); {
 		if i > 0 && w.untouched() {
 			return nil
 		}
-		result, err := w.visit(table[i])
+		result, err := w.visit(rows[i])
 		switch {
 		case err != nil:
 			return err
@@ -150,11 +150,11 @@ func (w *walk) untouched() bool {
 func (w *walk) finish() error {
 	passed := make(map[answers.Question]bool)
 	for _, i := range w.path {
-		passed[table[i].q] = true
+		passed[answers.Rows()[i].Question] = true
 	}
-	for _, s := range table {
-		if _, ok := w.shown[s.q]; ok && !passed[s.q] {
-			if err := w.takeBack(s.q); err != nil {
+	for _, r := range answers.Rows() {
+		if _, ok := w.shown[r.Question]; ok && !passed[r.Question] {
+			if err := w.takeBack(r.Question); err != nil {
 				return err
 			}
 		}
@@ -167,13 +167,13 @@ func (w *walk) finish() error {
 			return err
 		}
 	}
-	for _, s := range table {
-		a, ok := w.now[s.q]
-		wish := ok && w.wish(s.q)
-		if s.q == answers.RelayPassword || !ok || wish == a.Changed { // a flag that outlived its wish goes, else it would come back over a later hand edit
+	for _, r := range answers.Rows() {
+		a, ok := w.now[r.Question]
+		wish := ok && w.wish(r.Question)
+		if r.Question == answers.RelayPassword || !ok || wish == a.Changed { // a flag that outlived its wish goes, else it would come back over a later hand edit
 			continue
 		}
-		if err := w.f.SetFlag(string(s.q), answers.ChangedFlag, wish); err != nil {
+		if err := w.f.SetFlag(string(r.Question), answers.ChangedFlag, wish); err != nil {
 			return err
 		}
 	}

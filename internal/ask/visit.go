@@ -20,39 +20,39 @@ const (
 )
 
 // visit brings a question's value up to date and asks it.
-func (w *walk) visit(s step) (outcome, error) {
-	if _, known := w.now[s.q]; !known {
+func (w *walk) visit(r answers.Row) (outcome, error) {
+	if _, known := w.now[r.Question]; !known {
 		return skipped, nil // not in this release's package
 	}
-	start := w.proposal(s.q)
-	if err := w.put(s.q, start); err != nil {
+	start := w.proposal(r.Question)
+	if err := w.put(r.Question, start); err != nil {
 		return skipped, err
 	}
-	if s.when != nil && !s.when(w) {
+	if !w.asks(r) {
 		return skipped, nil
 	}
-	shown, ok := w.showable(s.q, start)
+	shown, ok := w.showable(r.Question, start)
 	if !ok {
 		return skipped, nil
 	}
-	if err := w.put(s.q, shown); err != nil {
+	if err := w.put(r.Question, shown); err != nil {
 		return skipped, err
 	}
-	retry := w.refused(s.q)
+	retry := w.refused(r.Question)
 	if retry != nil {
-		if ok, err := w.askAgain(s, retry); !ok || err != nil {
+		if ok, err := w.askAgain(r, retry); !ok || err != nil {
 			return skipped, err
 		}
 	}
-	result, err := w.ask(s)
+	result, err := w.ask(r)
 	if err != nil {
 		return result, err
 	}
 	if result == answered {
-		w.shown[s.q] = shown
+		w.shown[r.Question] = shown
 		return result, nil
 	}
-	return result, w.unanswered(s.q, start, result == back || retry != nil)
+	return result, w.unanswered(r.Question, start, result == back || retry != nil)
 }
 
 // unanswered leaves a question as if it had not been shown. debconf may hold a wrong answer of a moment ago, and then it
@@ -109,14 +109,14 @@ func (w *walk) problem(q answers.Question) error {
 
 // askAgain makes debconf show a question that it holds to be answered, and says what is wrong with the answer. It is false
 // where debconf shows nothing: the answer is left as it is then, for postinst to report.
-func (w *walk) askAgain(s step, problem error) (bool, error) {
-	name := string(s.q)
+func (w *walk) askAgain(r answers.Row, problem error) (bool, error) {
+	name := string(r.Question)
 	if !w.in.Reconfigure {
 		if err := w.f.SetFlag(name, answers.SeenFlag, false); err != nil {
 			return false, err
 		}
 	}
-	visible, err := w.f.Input(w.priority(s), name)
+	visible, err := w.f.Input(w.priority(r), name)
 	if err != nil {
 		return false, err
 	}
@@ -129,17 +129,17 @@ func (w *walk) askAgain(s step, problem error) (bool, error) {
 		}
 		return false, w.f.SetFlag(name, answers.SeenFlag, true)
 	}
-	_, err = w.complain(s.q, problem)
+	_, err = w.complain(r.Question, problem)
 	return true, err
 }
 
 // ask shows one question until its answer can be used. Somebody who gives the same wrong answer again, after having been
 // told, is let through: postinst refuses what must not be written, and nobody has to kill the terminal.
-func (w *walk) ask(s step) (outcome, error) {
-	name := string(s.q)
+func (w *walk) ask(r answers.Row) (outcome, error) {
+	name := string(r.Question)
 	told := false
 	for wrong := ""; ; told = true {
-		visible, err := w.f.Input(w.priority(s), name)
+		visible, err := w.f.Input(w.priority(r), name)
 		if err != nil {
 			return skipped, err
 		}
@@ -153,18 +153,18 @@ func (w *walk) ask(s step) (outcome, error) {
 		if err != nil {
 			return skipped, err
 		}
-		if err := w.take(s.q); err != nil {
+		if err := w.take(r.Question); err != nil {
 			return skipped, err
 		}
-		problem := w.problem(s.q)
-		if problem == nil || told && w.now[s.q].Value == wrong {
+		problem := w.problem(r.Question)
+		if problem == nil || told && w.now[r.Question].Value == wrong {
 			return answered, nil
 		}
-		keep, err := w.complain(s.q, problem)
+		keep, err := w.complain(r.Question, problem)
 		if err != nil || keep {
 			return answered, err
 		}
-		wrong = w.now[s.q].Value
+		wrong = w.now[r.Question].Value
 	}
 }
 

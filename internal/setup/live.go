@@ -10,21 +10,6 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// simple are the questions that stand for one parameter each. unset is the answer that means "not in main.cf": for
-// mynetworks a blank (#160493), for the rest Postfix's own default (postconf(5)).
-var simple = []struct {
-	q     answers.Question
-	param string
-	unset string
-}{
-	{answers.Destinations, "mydestination", "$myhostname, localhost.$mydomain, localhost"},
-	{answers.RelayHost, "relayhost", ""},
-	{answers.MyNetworks, "mynetworks", ""},
-	{answers.MailboxLimit, "mailbox_size_limit", "51200000"},
-	{answers.RecipientDelim, "recipient_delimiter", ""},
-	{answers.Protocols, "inet_protocols", "all"},
-}
-
 const procmailCommand = `procmail -a "$EXTENSION"`
 
 // Live gives, per question, what the running configuration says; nil where there is no main.cf.
@@ -47,8 +32,10 @@ func liveAnswers(f *maincf.File, mailname string, a *aliases.File, sync string) 
 		answers.Procmail:   "false",
 		answers.Chattr:     sync,
 	}
-	for _, s := range simple {
-		live[s.q] = value(f, s.param, s.unset)
+	for _, r := range answers.Rows() {
+		if r.Param != "" {
+			live[r.Question] = value(f, r.Param, r.Unset)
+		}
 	}
 	if strings.Contains(value(f, "mailbox_command", ""), "procmail") {
 		live[answers.Procmail] = "true"

@@ -214,18 +214,18 @@ func (p *Plan) edits() []maincf.Edit {
 	if p.origin {
 		edits = append(edits, maincf.Set("myorigin", paths.Mailname))
 	}
-	for _, s := range simple {
-		v, write := p.wish(s.q)
+	for _, r := range answers.Rows() {
+		v, write := p.wish(r.Question)
 		switch {
-		case !write:
-		case s.q == answers.RelayHost && p.fresh && !p.mailerType().Relays() && !p.effected[s.q].Answered:
-			edits = append(edits, maincf.Set(s.param, ""))
-		case s.q == answers.MyNetworks && len(maincf.SplitList(v)) == 0:
-			edits = append(edits, maincf.Unset(s.param))
-		case s.q == answers.Destinations:
-			edits = append(edits, maincf.Set(s.param, p.reachable(v)))
+		case r.Param == "" || !write:
+		case r.Question == answers.RelayHost && p.fresh && !p.mailerType().Relays() && !p.effected[r.Question].Answered:
+			edits = append(edits, maincf.Set(r.Param, ""))
+		case r.BlankUnsets && len(maincf.SplitList(v)) == 0:
+			edits = append(edits, maincf.Unset(r.Param))
+		case r.Question == answers.Destinations:
+			edits = append(edits, maincf.Set(r.Param, p.reachable(v)))
 		default:
-			edits = append(edits, maincf.Set(s.param, v))
+			edits = append(edits, maincf.Set(r.Param, v))
 		}
 	}
 	edits = append(edits, p.renameEdit()...)
