@@ -140,7 +140,7 @@ func message(ctx context.Context, t *testing.T, h *hosts.Host, step string, port
 	out, err := h.Sh(ctx, fmt.Sprintf(`: > /var/mail/anna; grey=$(journalctl -q --no-pager -t postgrey | grep -c 'action=pass' || true)
 		swaks --server 127.0.0.1:%d --from anna@localhost --to anna@localhost --auth PLAIN --au anna --ap secret > /tmp/swaks || { tail -n 9 /tmp/swaks; tail -n 30 /var/log/mail.log; exit 1; }
 		qid=$(sed -n 's/.*queued as //p' /tmp/swaks | tr -dc A-Za-z0-9)
-		for n in $(seq 100); do if [ -s /var/mail/anna ]; then break; fi; sleep .1; done
+		for n in $(seq 600); do if [ -s /var/mail/anna ]; then break; fi; sleep .1; done
 		[ -s /var/mail/anna ] || { postqueue -p; tail -n 30 /var/log/mail.log; exit 1; }
 		sleep .1
 		%s`, port, asks.String()))

@@ -24,7 +24,7 @@ const words = `
 	refuse() { if "$@" >/dev/null 2>&1; then echo "succeeds: $*"; return 1; fi; }
 	up() { for unit; do systemctl is-active -q "$unit" || { echo "$unit does not run"; return 1; }; done; }
 	down() { # neither running nor failed
-		for try in $(seq 100); do [ "$(systemctl is-active "$@" | sort -u)" != inactive ] || return 0; sleep 0.1; done
+		for try in $(seq 600); do [ "$(systemctl is-active "$@" | sort -u)" != inactive ] || return 0; sleep 0.1; done
 		systemctl is-active "$@"; return 1
 	}
 	healthy() { failed=$(systemctl --failed --no-legend --plain); [ -z "$failed" ] || { echo "$failed"; return 1; }; }
@@ -54,7 +54,7 @@ func TestInstanceByHand(t *testing.T) {
 		up()
 		sh(ctx, t, h, `before=$(journalctl -q -t postfix-out/master -t postfix-out/postfix-script | grep -c reload || true)
 			systemctl reload postfix
-			for try in $(seq 50); do
+			for try in $(seq 300); do
 				after=$(journalctl -q -t postfix-out/master -t postfix-out/postfix-script | grep -c reload || true)
 				[ "$after" = "$before" ] || exit 0; sleep 0.1
 			done; echo "the reload of postfix.service did not reach it"; exit 1`)
@@ -263,6 +263,7 @@ func TestManyInstances(t *testing.T) {
 		await(ctx, t, h, "the killed one", "systemctl is-active postfix@postfix-n3")
 		// No matter how many there are to watch. postfix.service has failed while the killed one waits for its restart; then a stop does not
 		// wait for the instances.
-		sh(ctx, t, h, words+"systemctl stop postfix; for try in $(seq 100); do pgrep -x master > /dev/null || break; sleep 0.1; done; refuse pgrep -x master; up postfix-takeover.path")
+		sh(ctx, t, h, "systemctl stop postfix")
+		await(ctx, t, h, "the end of all", words+"refuse pgrep -x master && up postfix-takeover.path || { systemctl list-jobs; systemctl list-units -a 'postfix*' | grep -v inactive; exit 1; }")
 	})
 }

@@ -44,7 +44,7 @@ master() { tr -d ' ' < /var/spool/postfix/pid/master.pid; }
 same_master() { [ "$(master)" = "$(cat /tmp/master)" ]; }
 greets() { timeout 5 bash -c 'read -r l < /dev/tcp/127.0.0.1/25 && case $l in 220*) ;; *) exit 1; esac' 2>/dev/null; }
 out_greets() { timeout 5 bash -c 'read -r l < /dev/tcp/127.0.0.1/2525 && case $l in 220*) ;; *) exit 1; esac' 2>/dev/null; }
-await() { end=$((SECONDS + 30)); while [ $SECONDS -lt $end ]; do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.1; done; echo "in vain: $*"; return 1; }
+await() { end=$((SECONDS + 60)); while [ $SECONDS -lt $end ]; do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.1; done; echo "in vain: $*"; return 1; }
 # delivered [USER]: a message to USER comes
 delivered() {
 	word=life-$RANDOM$RANDOM

@@ -241,16 +241,35 @@ func (h *Host) end(sig unix.Signal) error {
 		_ = h.nspawn.Process.Kill()
 	}
 	var err error
-	select {
-	case <-h.done:
-	case <-time.After(30 * time.Second):
-		err = fmt.Errorf("cannot stop %s cleanly: %s", h.Name, h.Console())
-		_ = unix.Kill(h.leader, unix.SIGKILL)
-		_ = h.nspawn.Process.Kill()
-		<-h.done
+	if late := h.late(); late != "" {
+		select {
+		case <-h.done:
+			fmt.Printf("  the stop of %s took long; after a quarter of a minute there were\n%s\n", h.Name, late)
+		case <-time.After(75 * time.Second): // the longest that systemd waits for a unit of ours is 30 s
+			err = fmt.Errorf("cannot stop %s cleanly: %s\n%s", h.Name, h.Console(), late)
+			_ = unix.Kill(h.leader, unix.SIGKILL)
+			_ = h.nspawn.Process.Kill()
+			<-h.done
+		}
 	}
 	h.nspawn, h.leader = nil, 0
 	return err
+}
+
+// late waits for the end, and after a quarter of a minute gives what still runs, and which signals it does not take.
+func (h *Host) late() string {
+	select {
+	case <-h.done:
+		return ""
+	case <-time.After(15 * time.Second):
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	said, err := h.Run(ctx, "ps", "-ww", "-eo", "pid,ppid,stat,wchan:20,pending,blocked,ignored,cgroup:60,args")
+	if err != nil {
+		return err.Error()
+	}
+	return said
 }
 
 // Remove ends the host and deletes it.

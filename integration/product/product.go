@@ -128,16 +128,21 @@ func Install(ctx context.Context, h *hosts.Host, l Layer) (string, error) {
 
 // Await runs a shell condition in a host until it holds; when the time is over it fails with what is meant and the mail log.
 func Await(ctx context.Context, h *hosts.Host, meaning, condition string) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute) // eight hosts share two cores
 	defer cancel()
+	var said string
 	for ctx.Err() == nil {
-		if _, err := h.Sh(ctx, condition); err == nil {
+		out, err := h.Sh(ctx, condition)
+		if err == nil {
 			return nil
+		}
+		if ctx.Err() == nil {
+			said = out
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	log, _ := h.Sh(context.WithoutCancel(ctx), "postqueue -p; journalctl -q --no-pager -n 40 -t 'postfix/*' || true; tail -n 40 /var/log/mail.log")
-	return fmt.Errorf("%s: not seen: %s\n%s", h.Name, meaning, log)
+	return fmt.Errorf("%s: not seen: %s\n%s%s", h.Name, meaning, said, log)
 }
 
 // Installed gives a host on which a layer's packages were installed while it ran, as "Internet Site" and with nothing else
