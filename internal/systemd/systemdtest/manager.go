@@ -32,6 +32,7 @@ type Unit struct {
 	NeedReload                        bool
 	Result                            string
 	Hang                              bool
+	Since                             uint64 // microseconds: from when on it has its state
 }
 
 // Manager is the fake. It is safe for use by several goroutines.
@@ -282,6 +283,22 @@ func (m *Manager) unitMethods() map[string]any {
 				"UnitFileState": dbus.MakeVariant(u.File), "FragmentPath": dbus.MakeVariant(u.Fragment),
 				"NeedDaemonReload": dbus.MakeVariant(u.NeedReload),
 			}, nil
+		},
+		"Get": func(msg dbus.Message, iface, name string) (dbus.Variant, *dbus.Error) {
+			object, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			u := m.units["nothing.service"]
+			for unit, known := range m.units {
+				if path+"/unit/"+dbus.ObjectPath(sddbus.PathBusEscape(unit)) == object {
+					u = known
+				}
+			}
+			enter := map[string]string{"active": "ActiveEnterTimestamp", "failed": "InactiveEnterTimestamp", "activating": "InactiveExitTimestamp"}[u.Active]
+			if iface != unitIf || name != enter {
+				return dbus.MakeVariant(uint64(0)), nil
+			}
+			return dbus.MakeVariant(u.Since), nil
 		},
 	}
 }
