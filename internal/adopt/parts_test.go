@@ -114,6 +114,23 @@ func TestWhichVersionIsWanted(t *testing.T) {
 	}
 }
 
+func TestWhichVersionIsPending(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ table, want string }{
+		"nothing newer":             {" *** 1-1 500\n     1-0 500", ""},
+		"a newer one":               {"     1-2 500\n *** 1-1 500", "1-2"},
+		"two newer ones":            {"     1-3 500\n     1-2 500\n *** 1-1 100", "1-3"},
+		"a preferred one":           {"     1-3 500\n     1-2 990\n *** 1-1 500", "1-2"},
+		"not from a lower priority": {"     2-1 100\n *** 1-1 500", ""},
+		"not installed":             {"     1-2 500", ""},
+		"apt knows nothing":         {"", ""},
+	} {
+		if got := parsePolicy("postfix:\n  Version table:\n" + tc.table + "\n").pending(); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
 // aptFake plays apt-cache and apt-get; every other program runs.
 type aptFake struct {
 	deb  string

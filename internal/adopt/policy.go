@@ -31,6 +31,30 @@ func askPolicy(ctx context.Context, r Runner) (policy, error) {
 	return parsePolicy(string(text)), nil
 }
 
+// Pending is the version that apt would bring to this host, "" where it would bring none. It only asks apt.
+func Pending(ctx context.Context, r Runner) (string, error) {
+	p, err := askPolicy(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	return p.pending(), nil
+}
+
+// pending is the version that apt would go to: of those above the installed one that with the highest priority, which must be that of the
+// installed one at least; of several the highest version (apt_preferences(5)).
+func (p policy) pending() string {
+	if p.installed == len(p.offers) {
+		return ""
+	}
+	best, least := "", p.offers[p.installed].priority
+	for _, o := range p.offers[:p.installed] {
+		if o.priority > least || o.priority == least && best == "" {
+			best, least = o.version, o.priority
+		}
+	}
+	return best
+}
+
 // parsePolicy reads the version table: a line " *** VERSION PRIORITY" or "     VERSION PRIORITY" each, followed by lines
 // "        PRIORITY SOURCE", further in.
 func parsePolicy(text string) policy {
