@@ -30,8 +30,10 @@ type Host struct {
 	// as an address in inet_interfaces that is not up.
 	Runs   func(instance.Instance) bool
 	DryRun bool
-	Show   func(Change) // hears of each change before it is made
-	Warn   func(string)
+	// Until, where it is set, is for a caller who has no time: List looks into no chroot after that, and counts no messages.
+	Until time.Time
+	Show  func(Change) // hears of each change before it is made
+	Warn  func(string)
 }
 
 // manager is systemd.

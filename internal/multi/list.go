@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"postfix-maint/internal/chroot"
 )
@@ -87,9 +88,11 @@ func (h *Host) status(ctx context.Context, s *site, c *config, units map[string]
 		problem(err)
 		st.Problems = append(st.Problems, meets...)
 	}
-	st.Queue, err = countQueue(ctx, h.Root, c.QueueDir, queueDirs)
-	problem(err)
-	st.Chroot, err = chrootState(d, c)
+	if h.Until.IsZero() {
+		st.Queue, err = countQueue(ctx, h.Root, c.QueueDir, queueDirs)
+		problem(err)
+	}
+	st.Chroot, err = chrootState(d, c, h.Until)
 	problem(err)
 	problem(s.own(c.Instance))
 	return st
@@ -106,7 +109,8 @@ func (h *Host) state(c *config, unit string, units map[string]string) string {
 	return "stopped"
 }
 
-func chrootState(d chroot.Deps, c *config) (Chroot, error) {
+// chrootState compares a chroot with the host, unless it is later than until.
+func chrootState(d chroot.Deps, c *config, until time.Time) (Chroot, error) {
 	st := Chroot{State: "unknown"}
 	level := c.value("compatibility_level")
 	for _, service := range c.master.Services() {
@@ -117,6 +121,9 @@ func chrootState(d chroot.Deps, c *config) (Chroot, error) {
 	}
 	if st.Services == 0 {
 		st.State = "off"
+		return st, nil
+	}
+	if !until.IsZero() && time.Now().After(until) {
 		return st, nil
 	}
 	p, err := chroot.NewPlan(d, c.Instance)

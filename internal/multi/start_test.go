@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -105,6 +106,11 @@ func TestUnlistedInstance(t *testing.T) {
 	}
 	if _, err := f.survive(create(Request{Name: "x", Set: []string{"master_service_disable=", "inet_interfaces=10.0.0.9"}})); err == nil {
 		t.Error("its address is given away")
+	}
+	h := f.host()
+	h.Until = time.Unix(1, 0)
+	if all, errs = h.List(context.Background()); len(errs) > 0 || all[0].Chroot.State != "unknown" || all[0].Chroot.Services == 0 {
+		t.Errorf("without time List gives %+v, %v", all, errs)
 	}
 	f.active["postfix@out.service"] = true
 	f.active["postfix@-.service"] = true
