@@ -12,4 +12,7 @@ func TestAPersonMayThink(t *testing.T) {
 			t.Errorf("%q may take longer than an hour: %v, want %v", r.words, got, want)
 		}
 	}
+	if limit([]string{"postfix-maint", "status", "-", "--watch"}) < time.Hour {
+		t.Error("a screen that is renewed ends by itself")
+	}
 }

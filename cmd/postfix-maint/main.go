@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -21,7 +22,7 @@ var version = "unreleased"
 // limit bounds every run: a maintainer script must not hang for ever. A restart of many instances takes its time; and config asks a person
 // questions, who may leave the screen for as long as they like: what it waits for besides has limits of its own.
 func limit(args []string) time.Duration {
-	if len(args) > 1 && args[1] == "config" {
+	if len(args) > 1 && (args[1] == "config" || args[1] == "status" && slices.Contains(args, "--watch")) {
 		return 31 * 24 * time.Hour
 	}
 	return 15 * time.Minute

@@ -53,6 +53,7 @@ var (
 	mapKeepers   = who{tree: true, inScripts: true}
 	onHost       = who{tree: true, host: "cannot adopt below DPKG_ROOT: apt works on the running system"}
 	packagers    = who{tree: true, host: onHost.host, root: "cannot change this host's packages"}
+	lookers      = who{tree: true, host: "cannot look at the mail system in %q: that system does not run"}
 	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
 	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
 )

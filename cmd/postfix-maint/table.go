@@ -9,7 +9,7 @@ import (
 // option in its words stands for the command above it when that option is given.
 func table() []row {
 	dry, json, inst := dryRunFlag(), jsonFlag(), instanceFlag()
-	return []row{
+	return append(looks(), []row{
 		{words: "config", operands: "configure|reconfigure [VERSION]", who: scripts, do: script(config), usage: "ask the questions"},
 		{words: "postinst", operands: "configure|triggered|abort-upgrade|abort-remove|abort-deconfigure [ARGUMENT...]", who: scripts,
 			do: script(postinst), usage: "configure the package"},
@@ -65,5 +65,13 @@ func table() []row {
 		{words: "dynamicmap remove", operands: "TYPE", who: mapKeepers, locks: true, do: onMaps(removeMap),
 			usage: "take out a map type of Debian's; another library's stays"},
 		{words: "shelter", who: startScript, do: shelter, usage: "keep a Postfix that is started by hand from ending with what starts it"},
+	}...)
+}
+
+// looks are the commands that only look at the mail system.
+func looks() []row {
+	return []row{
+		{words: "status", operands: "[INSTANCE]", flags: flags{jsonFlag(), watchFlag()}, who: lookers, first: watchOptions,
+			do: showStatus, usage: "show the whole mail system on one screen"},
 	}
 }

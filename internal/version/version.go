@@ -27,6 +27,15 @@ func Stock(version string) (stock string, adopted bool) {
 	return m[1], true
 }
 
+// Layer is the version of the layer in an adopted version, "" where it does not say.
+func Layer(version string) string {
+	m := marked.FindStringSubmatch(version)
+	if m == nil {
+		return ""
+	}
+	return strings.TrimPrefix(m[3], Mark)
+}
+
 // Adopted is the version that a layer gives to Debian's. Where installed is what the first layer made of the same one, the result is
 // higher than that: apt goes no way down by itself.
 func Adopted(stock, layer, installed string) string {

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+func TestStatusCommand(t *testing.T) {
+	walk(t, twoInstances(t), []step{
+		{"status", 0, "...primary instance, unit postfix@-.service\n  state    stopped\n", ""},
+		{"status", 0, "...\ninstance postfix-out, unit postfix@postfix-out.service\n  state    stopped, not enabled\n", ""},
+		{"status out --json", 0, "...\"name\": \"postfix-out\"", ""},
+		{"status none", 1, "", `cannot find instance "none"`},
+		{"status --watch --json", 2, "", "--watch does not go with --json"},
+	})
+	if _, out, _ := runOn(t, twoInstances(t), "status out"); strings.Contains(out, "primary instance") {
+		t.Errorf("of one instance: %s", out)
+	}
+	walk(t, sysroottest.New(t, map[string]string{"etc/postfix/": ""}), []step{{"status", 0, "...there is no instance of Postfix that can be read", ""}})
+}
+
+// A watched screen is renewed until it is interrupted, which is no failure.
+func TestWatchedStatus(t *testing.T) {
+	needsRoot(t)
+	t.Setenv("DPKG_ROOT", twoInstances(t).Dir())
+	rows := table()
+	for i := range rows {
+		rows[i].who.host = ""
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	enough := writer(func(data []byte) (int, error) {
+		if strings.Count(stdout.String(), "primary instance") > 1 {
+			cancel()
+		}
+		return stdout.Write(data)
+	})
+	time.AfterFunc(time.Minute, cancel)
+	if code := executeRows(ctx, rows, []string{"postfix-maint", "status", "--watch"}, enough, &stderr); code != 0 || stderr.Len() > 0 {
+		t.Errorf("exit status %d: %s", code, stderr.String())
+	}
+	if n := strings.Count(stdout.String(), "primary instance"); n < 2 || strings.Contains(stdout.String(), "\x1b") {
+		t.Errorf("shown %d times, or with colours: %q", n, stdout.String())
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(data []byte) (int, error) { return w(data) }

@@ -1,0 +1,289 @@
+package status
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"postfix-maint/internal/sysroot"
+)
+
+// Queue is what waits in an instance's queues (QSHAPE_README).
+type Queue struct {
+	Maildrop int  `json:"maildrop"`
+	Incoming int  `json:"incoming"`
+	Active   int  `json:"active"`
+	Deferred int  `json:"deferred"`
+	Hold     int  `json:"hold"`
+	Corrupt  int  `json:"corrupt"`
+	Unseen   bool `json:"not_seen"` // all or some of it: another account's
+	// Partly tells that there may be more than was counted in the time for it.
+	Partly bool `json:"partly"`
+	// Oldest is when the oldest message came in, of the Looked ones that were looked into.
+	Oldest time.Time `json:"oldest,omitzero"`
+	Looked int       `json:"looked_into"`
+	// Reason is why most of those that are deferred are, with host names taken out, and Reasons how many of Deferrals have it.
+	Reason    string `json:"reason"`
+	Reasons   int    `json:"reasons"`
+	Deferrals int    `json:"deferrals"`
+}
+
+// Total is the number of all messages that were counted.
+func (q Queue) Total() int {
+	return q.Maildrop + q.Incoming + q.Active + q.Deferred + q.Hold + q.Corrupt
+}
+
+// queues are the directories with messages, in the order of a message's way.
+var queues = []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"}
+
+func (q *Queue) of(name string) *int {
+	return map[string]*int{
+		"maildrop": &q.Maildrop, "incoming": &q.Incoming, "active": &q.Active, "deferred": &q.Deferred, "hold": &q.Hold, "corrupt": &q.Corrupt,
+	}[name]
+}
+
+// Bounds of what is read. What lies in a queue is made by Postfix's account, and in maildrop by whoever sends mail: it may be anything.
+const (
+	queueDepth   = 20
+	queueBatch   = 1000
+	queueEntries = 2_000_000
+	headBytes    = 512      // of a message: the records with its size and time come first
+	reasonBytes  = 16 << 10 // of what bounce(8) wrote about one
+)
+
+// counter counts one instance's messages, and keeps a sample of their names, each as likely as any other.
+type counter struct {
+	q      Queue
+	seen   int
+	names  []string // sample, below the queue directory
+	most   int
+	chance *rand.Rand
+	of     int // of how many messages the sample is
+}
+
+// countQueue counts an instance's messages as far as it gets until then, and looks into a sample of them.
+func countQueue(ctx context.Context, root *sysroot.Root, dir string, sample int, until time.Time) (Queue, error) {
+	real, err := root.Resolve(dir)
+	if err != nil {
+		return Queue{}, err
+	}
+	in, err := sysroot.OpenDir(real)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Queue{}, nil
+	}
+	if err != nil {
+		return Queue{Unseen: errors.Is(err, fs.ErrPermission)}, err
+	}
+	defer in.Close()
+	counting, cancel := context.WithDeadline(ctx, later(until, time.Now().Add(queueLeast)))
+	defer cancel()
+	c := counter{most: sample, chance: rand.New(rand.NewPCG(1, 2))}
+	var failed error
+	for _, sub := range queues {
+		err := c.enter(counting, in, sub, sub, queueDepth)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case errors.Is(err, errEnough) || counting.Err() != nil:
+			c.q.Partly = true
+		case err != nil:
+			c.q.Unseen, failed = true, errors.Join(failed, err)
+		}
+	}
+	looking, cancel := context.WithDeadline(ctx, later(until.Add(lookTime), time.Now().Add(queueLeast)))
+	defer cancel()
+	c.lookInto(looking, in)
+	return c.q, failed
+}
+
+var errEnough = errors.New("there is more than is looked at")
+
+// enter counts what is in one directory, and in those in it. No link is followed.
+func (c *counter) enter(ctx context.Context, in *os.Root, name, at string, depth int) error {
+	if depth == 0 {
+		return errEnough
+	}
+	if fi, err := in.Lstat(name); err != nil || !fi.IsDir() {
+		return cmp.Or(err, fs.ErrNotExist)
+	}
+	dir, err := sysroot.OpenDirIn(in, name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	queue, _, _ := strings.Cut(at, "/")
+	count := c.q.of(queue)
+	for {
+		entries, err := f.ReadDir(queueBatch)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if c.seen += len(entries); c.seen > queueEntries || ctx.Err() != nil {
+			return errEnough
+		}
+		for _, e := range entries {
+			switch {
+			case e.IsDir():
+				if err := c.enter(ctx, dir, e.Name(), at+"/"+e.Name(), depth-1); err != nil && !errors.Is(err, fs.ErrNotExist) {
+					return err
+				}
+			case e.Type().IsRegular():
+				*count++
+				if queue != "corrupt" {
+					c.maybe(at, e.Name())
+				}
+			}
+		}
+	}
+}
+
+// maybe takes a message into the sample (Vitter's algorithm R).
+func (c *counter) maybe(at, name string) {
+	c.of++
+	if len(c.names) < c.most {
+		c.names = append(c.names, at+"/"+name)
+	} else if n := c.chance.IntN(c.of); n < c.most {
+		c.names[n] = at + "/" + name
+	}
+}
+
+// lookInto reads the sample.
+func (c *counter) lookInto(ctx context.Context, in *os.Root) {
+	reasons := map[string]int{}
+	for _, name := range c.names {
+		if ctx.Err() != nil {
+			break
+		}
+		head, err := readHead(in, name, headBytes)
+		if err != nil { // delivered meanwhile
+			continue
+		}
+		if came := arrival(head); !came.IsZero() {
+			c.q.Looked++
+			if c.q.Oldest.IsZero() || came.Before(c.q.Oldest) {
+				c.q.Oldest = came
+			}
+		}
+		if rest, ok := strings.CutPrefix(name, "deferred/"); ok {
+			if text, err := readHead(in, "defer/"+rest, reasonBytes); err == nil {
+				if why := reason(text); why != "" {
+					reasons[why]++
+					c.q.Deferrals++
+				}
+			}
+		}
+	}
+	for _, why := range slices.Sorted(maps.Keys(reasons)) {
+		if reasons[why] > c.q.Reasons {
+			c.q.Reason, c.q.Reasons = why, reasons[why]
+		}
+	}
+}
+
+// readHead reads the beginning of a regular file.
+func readHead(in *os.Root, name string, most int64) ([]byte, error) {
+	f, err := in.OpenFile(path.Clean(name), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
+		return nil, cmp.Or(err, fs.ErrInvalid)
+	}
+	return io.ReadAll(io.LimitReader(f, most))
+}
+
+// arrival is when a message came in, by the record T in its file (rec_type.h): a letter, the length in groups of seven bits with the lowest
+// first, and the text, which is seconds, or seconds and microseconds. The zero time is for what is no such file.
+func arrival(head []byte) time.Time {
+	for len(head) > 2 {
+		kind := head[0]
+		length, n := 0, 1
+		for shift := 0; n < len(head) && n < 5; n++ {
+			length |= int(head[n]&0x7f) << shift
+			shift += 7
+			if head[n]&0x80 == 0 {
+				n++
+				break
+			}
+		}
+		if length > len(head)-n {
+			return time.Time{}
+		}
+		if kind == 'T' {
+			first, _, _ := strings.Cut(string(head[n:n+length]), " ")
+			if sec, err := strconv.ParseInt(first, 10, 64); err == nil && sec > 0 {
+				return time.Unix(sec, 0)
+			}
+			return time.Time{}
+		}
+		head = head[n+length:]
+	}
+	return time.Time{}
+}
+
+// reason is the first one that bounce(8) noted, with host names and addresses taken out, so that the same trouble with several hosts counts
+// as one. It is what a remote server said: nothing but printable ASCII of it gets onto a screen.
+func reason(text []byte) string {
+	_, rest, found := bytes.Cut(append([]byte("\n"), text...), []byte("\nreason="))
+	if !found {
+		return ""
+	}
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	return shorten(general(plain(string(line))), 300)
+}
+
+// general takes out what differs from message to message.
+func general(text string) string {
+	text = strings.TrimPrefix(text, "delivery temporarily suspended: ")
+	words := strings.Fields(text)
+	for i, w := range words {
+		bare := strings.TrimRight(w, ":,;.")
+		switch open := strings.IndexByte(bare, '['); {
+		case open > 0 && strings.Contains(bare[open:], "]"):
+			words[i] = "HOST" + w[len(bare):]
+		case strings.HasPrefix(bare, "name="):
+			words[i] = "name=HOST" + w[len(bare):]
+		case strings.HasPrefix(bare, "<") && strings.Contains(bare, "@"):
+			words[i] = "<ADDRESS>" + w[len(bare):]
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// plain is text with everything that is no printable ASCII replaced.
+func plain(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// shorten cuts text, and shows that.
+func shorten(text string, most int) string {
+	if len(text) <= most || most < 4 {
+		return text
+	}
+	return strings.TrimSpace(text[:most-3]) + "..."
+}
