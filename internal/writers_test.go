@@ -96,6 +96,7 @@ var writers = map[string]string{
 	"internal/smarthost/state.go:save":           ours,
 	"internal/smarthost/state.go:setAside":       ours,
 	"internal/syslogd/syslogd.go:Apply":          dirs,
+	"internal/syslogd/syslogd.go:apply":          "a note that a daemon has to be restarted, until it was",
 	"internal/syslogd/syslogd.go:restoreLink":    "the link of systemd-journald's socket",
 	"internal/syslogd/syslogd.go:Leave":          "a socket of the syslog daemon's, in a chroot that is about to go",
 }

@@ -235,6 +235,10 @@ const LockFile = "/run/postfix-maint.lock"
 // ProbeDir is where a main.cf is put to Postfix before it comes into force: root's alone, there only meanwhile.
 const ProbeDir = "/run/postfix-maint.probe"
 
+// SyslogDue and the name of a syslog daemon is a file that is there from before a change of its configuration until its restart. A boot
+// does the same.
+const SyslogDue = "/run/postfix-maint.restart-"
+
 // ChrootLocks has one lock an instance, held by a run that works on its chroot. Only root may look into it: whoever may open a file may
 // lock it.
 const ChrootLocks = "/run/postfix-maint"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -46,6 +47,7 @@ type Change struct {
 	daemon daemon
 	old    []byte // nil where there is none
 	new    []byte // nil removes it
+	again  bool   // the file is as it should be, but the daemon was not restarted after its change
 }
 
 // NewPlan works out what has to be done for the chroots in the queue directories, the most important one first. It reads only. What cannot be done for one daemon is a
@@ -135,10 +137,14 @@ func (p *Plan) add(d daemon, sockets []string) error {
 			d.service, err, strings.Join(sockets, " -a "), d.variable, c.Path)
 		return nil
 	}
-	if string(c.new) != string(c.old) {
+	if c.again = string(c.new) == string(c.old); c.again {
+		if due, err := p.host.Root.Exists(c.due()); err != nil || !due || p.host.Restart == nil {
+			return err
+		}
+	} else {
 		c.Diff = maincf.Diff(c.Path, c.old, c.new)
-		p.Changes = append(p.Changes, c)
 	}
+	p.Changes = append(p.Changes, c)
 	return nil
 }
 
@@ -186,29 +192,51 @@ func (p *Plan) Apply(ctx context.Context) error {
 }
 
 func (p *Plan) apply(ctx context.Context, c Change) error {
+	if p.host.Restart == nil {
+		_, err := p.write(ctx, &c)
+		return err
+	}
+	// Whoever comes after a process that was killed between the change and the restart finds nothing to change.
+	if _, err := p.host.Root.WriteFile(c.due(), nil, sysroot.Attr{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
+		return err
+	}
+	changed, err := p.write(ctx, &c)
+	if changed && c.daemon.busybox {
+		err = errors.Join(err, p.restoreLink())
+	}
+	if changed && err == nil {
+		err = p.host.Restart(ctx, c.daemon.service)
+	}
+	if ctx.Err() == nil { // else the restart was not tried, or not to its end
+		_, e := p.host.Root.Remove(c.due())
+		err = errors.Join(err, e)
+	}
+	return err
+}
+
+// due is there from before a change until the daemon has been restarted for it, or could not be, which was said then.
+func (c Change) due() string { return paths.SyslogDue + c.daemon.service }
+
+// write brings the file; changed is for a daemon that has to be restarted.
+func (p *Plan) write(ctx context.Context, c *Change) (changed bool, err error) {
 	var f *transaction.File
 	if err := transaction.One(p.host.Root, func() (_ *transaction.File, err error) {
-		f, err = p.latest(&c)
+		f, err = p.latest(c)
 		return f, err
-	}); err != nil || f == nil {
-		return err
+	}); err != nil || f == nil && !c.again {
+		return false, err
 	}
 	// A file that syslog-ng refuses would keep it from starting; rsyslogd leaves out what it does not understand.
 	if c.daemon.service == "syslog-ng" && c.new != nil && p.host.Run != nil {
 		if err := p.host.Run(ctx, c.daemon.program, "--syntax-only"); err != nil {
+			if c.again {
+				c.old = nil // what it was before is not known any more
+			}
 			back := transaction.One(p.host.Root, func() (*transaction.File, error) { return c.file(c.new, c.old), nil })
-			return errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), back)
+			return false, errors.Join(fmt.Errorf("cannot make syslog-ng listen in the chroots: it refuses the file: %w", err), back)
 		}
 	}
-	if p.host.Restart == nil {
-		return nil
-	}
-	if c.daemon.busybox {
-		if err := p.restoreLink(); err != nil {
-			return err
-		}
-	}
-	return p.host.Restart(ctx, c.daemon.service)
+	return true, nil
 }
 
 // latest works a change out anew from what the file says now: options are people's to edit. nil is for nothing left to do.
@@ -218,7 +246,9 @@ func (p *Plan) latest(c *Change) (_ *transaction.File, err error) {
 		return nil, err
 	}
 	if len(now.Changes) > 0 {
-		*c = now.Changes[0]
+		if *c = now.Changes[0]; c.again {
+			return nil, nil
+		}
 		return c.file(c.old, c.new), nil
 	}
 	for _, w := range now.Warnings {

@@ -43,7 +43,7 @@ var (
 func lay(t *testing.T, files map[string]string) *sysroot.Root {
 	t.Helper()
 	files = maps.Clone(files)
-	files["etc/"], files["var/spool/postfix/"], files["var/spool/postfix-out/"] = "", "", ""
+	files["etc/"], files["run/"], files["var/spool/postfix/"], files["var/spool/postfix-out/"] = "", "", "", ""
 	return sysroottest.New(t, files)
 }
 
@@ -317,6 +317,43 @@ func TestChangeOfDaemon(t *testing.T) {
 	}
 	if ok, _ := root.Exists("/" + ours); !ok {
 		t.Error("rsyslog was not told")
+	}
+}
+
+// What was killed between the change and the restart, or whose time was up then, is made good by whoever comes next, once.
+func TestRestartIsMadeGood(t *testing.T) {
+	for name, files := range map[string]map[string]string{"rsyslog": withRsyslog, "syslog-ng": withSyslogNG, "inetutils": withInetutils} {
+		t.Run(name, func(t *testing.T) {
+			root := lay(t, files)
+			ctx, cancel := context.WithCancel(t.Context())
+			var ended []string
+			h := Host{Root: root, Restart: func(ctx context.Context, service string) error {
+				ended = []string{service}
+				cancel()
+				return ctx.Err()
+			}}
+			p, err := h.NewPlan([]string{queue})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.Apply(ctx); err == nil || ended == nil {
+				t.Fatalf("restarted %q, error %v", ended, err)
+			}
+			after := sysroottest.Dump(t, root.Dir(), false)
+			if p, err := (Host{Root: root}).NewPlan([]string{queue}); err != nil || len(p.Changes) > 0 {
+				t.Errorf("where nothing can be restarted: %v to do, error %v", p.Changes, err)
+			}
+			if restarted, _ := sync(t, root, queue); !cmp.Equal(restarted, ended) {
+				t.Errorf("restarted %q, want %q", restarted, ended)
+			}
+			delete(after, "run/postfix-maint.restart-"+ended[0])
+			if diff := cmp.Diff(after, sysroottest.Dump(t, root.Dir(), false)); diff != "" {
+				t.Errorf("more than a restart (-before +after):\n%s", diff)
+			}
+			if restarted, _ := sync(t, root, queue); restarted != nil {
+				t.Errorf("once more: restarted %q", restarted)
+			}
+		})
 	}
 }
 
