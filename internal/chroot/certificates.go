@@ -20,7 +20,7 @@ func certificates(data []byte) []byte {
 	label := ""
 	for line := range bytes.Lines(data) {
 		text := bytes.TrimRight(line, " \t\r\n")
-		m := certificateLabel().FindSubmatch(text)
+		m := certificateLabel.Regexp().FindSubmatch(text)
 		switch {
 		case m != nil && string(m[1]) == "BEGIN":
 			label, block = string(m[2]), bytes.Clone(line)

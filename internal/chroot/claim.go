@@ -39,7 +39,7 @@ func (a *applier) claimCADir(to, host string) {
 	foreign := 0
 	for _, name := range names {
 		p := path.Join(to, name)
-		if !hashed().MatchString(name) || a.wanted[p] || a.k.Files[p] != nil {
+		if !hashed.Regexp().MatchString(name) || a.wanted[p] || a.k.Files[p] != nil {
 			continue
 		}
 		if target, err := d.root.Readlink(name); err == nil && equal[target] {

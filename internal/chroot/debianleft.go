@@ -59,7 +59,7 @@ func (a *applier) claimLibraries() {
 	for _, dir := range append([]string{""}, a.below(lib)...) {
 		for _, base := range a.below(path.Join(lib, dir)) {
 			name := path.Join(lib, dir, base)
-			if !debianLib().MatchString(base) {
+			if !debianLib.Regexp().MatchString(base) {
 				continue
 			}
 			if target, ok := a.linkTo(name); ok {

@@ -31,7 +31,7 @@ func (p *Plan) addLateFiles(named []inventory.Endpoint) {
 // keyBlock is a private key in a PEM file.
 var keyBlock = pattern.New(`(?s)-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----\n?|$)`)
 
-func withoutKeys(data []byte) []byte { return keyBlock().ReplaceAll(data, nil) }
+func withoutKeys(data []byte) []byte { return keyBlock.Regexp().ReplaceAll(data, nil) }
 
 // tryFile looks for a file that is opened late: on the host, and for a chrooted service in its chroot.
 func (a *applier) tryFile(conf *config, e inventory.Endpoint, distrusted error) (state State, why string) {

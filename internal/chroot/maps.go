@@ -37,7 +37,7 @@ func (c *config) tables() []table {
 		if expanded, err := instance.Expand(c.main, c.inst.ConfigDir, value); err == nil {
 			value = expanded // else a macro in it is unknown: the tables beside it still count
 		}
-		for _, m := range tableName().FindAllStringSubmatch(value, -1) {
+		for _, m := range tableName.Regexp().FindAllStringSubmatch(value, -1) {
 			if t := (table{typ: m[2], name: m[3], proxied: m[1] != ""}); !slices.Contains(found, t) {
 				found = append(found, t)
 			}

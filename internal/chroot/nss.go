@@ -32,8 +32,8 @@ func lookups(nsswitch []byte) []lookup {
 		if !ok {
 			continue
 		}
-		for _, name := range strings.Fields(action().ReplaceAllString(services, " ")) {
-			if !builtin[name] && moduleName().MatchString(name) {
+		for _, name := range strings.Fields(action.Regexp().ReplaceAllString(services, " ")) {
+			if !builtin[name] && moduleName.Regexp().MatchString(name) {
 				found = append(found, lookup{strings.TrimSpace(database), name})
 			}
 		}

@@ -65,7 +65,7 @@ func (s *Shared) certificates(root *sysroot.Root, dir string) ([]string, error) 
 	return s.certs.once(dir, func() (names []string, err error) {
 		entries, err := root.ReadDir(dir)
 		for _, e := range entries {
-			if hashed().MatchString(e.Name()) {
+			if hashed.Regexp().MatchString(e.Name()) {
 				names = append(names, e.Name())
 			}
 		}

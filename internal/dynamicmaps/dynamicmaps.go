@@ -23,7 +23,7 @@ var typeName = pattern.New(`^[A-Za-z0-9_-]+$`)
 // Debian gives the entry of a map type in Debian's naming; build "" means what Postfix's own types have. The error says that a
 // name is no map type.
 func Debian(typ, build string) (Entry, error) {
-	if !typeName().MatchString(typ) || build != "" && !typeName().MatchString(build) {
+	if !typeName.Regexp().MatchString(typ) || build != "" && !typeName.Regexp().MatchString(build) {
 		return Entry{}, fmt.Errorf("%q is no name of a map type", strings.TrimSpace(typ+" "+build))
 	}
 	if build == "" && (typ == "cdb" || typ == "lmdb" || typ == "sdbm") {

@@ -83,9 +83,9 @@ func (s *secrets) add(groups []*logical) {
 func (s *secrets) kind(name string) kind {
 	switch {
 	case !hasAny(strings.ToLower(name), "pass", "pw", "secret", "key", "token", "credential", "bearer"): // a quick look before the slow ones
-	case passwordTables().MatchString(name):
+	case passwordTables.Regexp().MatchString(name):
 		return max(tables, s.kinds[name])
-	case password().MatchString(name):
+	case password.Regexp().MatchString(name):
 		return secret
 	}
 	return s.kinds[name]
@@ -123,11 +123,11 @@ func reached(value string, of kind) iter.Seq2[string, kind] {
 		}
 	}
 	return func(yield func(string, kind) bool) {
-		for _, m := range reference().FindAllStringSubmatchIndex(value, -1) {
+		for _, m := range reference.Regexp().FindAllStringSubmatchIndex(value, -1) {
 			reach := secret
 			if m[0] < list {
 				reach = tables
-				if !onlyReference().MatchString(wordAt(value, m[0])) {
+				if !onlyReference.Regexp().MatchString(wordAt(value, m[0])) {
 					reach = open // a directory in a path
 				}
 			}
@@ -183,7 +183,7 @@ func words(text string, in span, separators string, yield func(string, span) boo
 		word := text[w.from:w.to]
 		var m []int
 		if strings.IndexByte(word, '=') >= 0 {
-			m = setting().FindStringSubmatchIndex(word)
+			m = setting.Regexp().FindStringSubmatchIndex(word)
 		}
 		if m != nil {
 			name, value := word[m[6]:m[7]], trim(text, span{w.from + m[1], w.to})
@@ -225,7 +225,7 @@ func (s *secrets) spans(g *logical) (hidden []span) {
 	if hasAny(lower, "argv", "_command") {
 		hidden = append(hidden, arguments(g.text)...)
 	}
-	if hasAny(lower, "bl", "wl") && lists().MatchString(g.text) {
+	if hasAny(lower, "bl", "wl") && lists.Regexp().MatchString(g.text) {
 		hidden = append(hidden, matches(listKey, g.text)...)
 	}
 	if g.comment && len(hidden) == 0 {
@@ -240,9 +240,9 @@ func (s *secrets) inValue(name, value string) []span {
 	switch kind := s.kind(name); {
 	case kind == tables:
 		return tableSpans(value)
-	case kind == secret && value != "" && !onlyReference().MatchString(value):
+	case kind == secret && value != "" && !onlyReference.Regexp().MatchString(value):
 		return []span{{0, len(value)}}
-	case kind == open && !ownTables().MatchString(name):
+	case kind == open && !ownTables.Regexp().MatchString(name):
 		return accountSpan(value)
 	}
 	return nil
@@ -261,7 +261,7 @@ func inPlaceAccount(text string) []int {
 	if !hasAny(text, "static:", "inline:") {
 		return nil
 	}
-	return account().FindStringIndex(text)
+	return account.Regexp().FindStringIndex(text)
 }
 
 func hasAny(text string, words ...string) bool {
@@ -272,17 +272,17 @@ func hasAny(text string, words ...string) bool {
 func tableSpans(value string) []span {
 	for _, f := range fields(value, ", \t\r\n") {
 		word := value[f.from:f.to]
-		if elsewhere().MatchString(word) || onlyReference().MatchString(word) {
+		if elsewhere.Regexp().MatchString(word) || onlyReference.Regexp().MatchString(word) {
 			continue
 		}
-		return []span{{f.from + len(inPlace().FindString(word)), len(value)}}
+		return []span{{f.from + len(inPlace.Regexp().FindString(word)), len(value)}}
 	}
 	return nil
 }
 
 // arguments gives the passwords among the arguments of a line's command.
 func arguments(text string) (found []span) {
-	at := command().FindStringIndex(text)
+	at := command.Regexp().FindStringIndex(text)
 	if at == nil {
 		return nil
 	}
@@ -291,7 +291,7 @@ func arguments(text string) (found []span) {
 		if text[sp.from] != '{' {
 			sp.to = sp.from + len(strings.TrimRight(text[sp.from:sp.to], "}")) // the end of what the command is in
 		}
-		if sp.from < sp.to && !noPassword().MatchString(text[sp.from:sp.to]) {
+		if sp.from < sp.to && !noPassword.Regexp().MatchString(text[sp.from:sp.to]) {
 			found = append(found, sp)
 		}
 	}
@@ -299,10 +299,10 @@ func arguments(text string) (found []span) {
 }
 
 // matches gives the parts that an expression has in parentheses.
-func matches(p pattern.Pattern, text string) (found []span) {
-	for _, m := range p().FindAllStringSubmatchIndex(text, -1) {
+func matches(p *pattern.Pattern, text string) (found []span) {
+	for _, m := range p.Regexp().FindAllStringSubmatchIndex(text, -1) {
 		for i := 2; i < len(m); i += 2 {
-			if m[i] >= 0 && !onlyReference().MatchString(strings.TrimRight(text[m[i]:m[i+1]], lines.Blanks)) {
+			if m[i] >= 0 && !onlyReference.Regexp().MatchString(strings.TrimRight(text[m[i]:m[i+1]], lines.Blanks)) {
 				found = append(found, span{m[i], m[i+1]})
 			}
 		}

@@ -5,10 +5,10 @@ import "testing"
 func TestPattern(t *testing.T) {
 	t.Parallel()
 	word := New(`^[a-z]+$`)
-	if !word().MatchString("abc") || word().MatchString("1") {
+	if !word.Regexp().MatchString("abc") || word.Regexp().MatchString("1") {
 		t.Error("it is another expression")
 	}
-	if first, again := word(), word(); first != again {
+	if first, again := word.Regexp(), word.Regexp(); first != again {
 		t.Error("it is compiled twice")
 	}
 	defer func() {
@@ -17,5 +17,5 @@ func TestPattern(t *testing.T) {
 		}
 	}()
 	wrong := New(`(`) // not here
-	wrong()
+	wrong.Regexp()
 }
