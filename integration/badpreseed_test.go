@@ -21,7 +21,7 @@ var badPreseeds = map[string]struct {
 	want    string // what main.cf says instead
 }{
 	"a mail name with a blank": {product.Answers{"mailname": "bad name!"}, `postfix/mailname`, "bad name!", "myorigin /etc/mailname"},
-	"one of two relay hosts is none": {
+	"one of two relay hosts is wrong": {
 		product.Answers{"main_mailer_type": "Internet with smarthost", "relayhost": "one.example, two.example:"}, `postfix/relayhost`, "one.example",
 		"default_transport ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}",
 	},

@@ -141,7 +141,7 @@ func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
 }
 
 // fixConfig makes the edits of the given names in every instance that has such a note. All is worked out before the first byte is written:
-// a name that is none stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
+// an unknown name stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
 func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
 	known, edited := map[string]bool{}, false
 	dirs, broken := fixable(root, names, known)

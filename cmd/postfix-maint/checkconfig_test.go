@@ -68,7 +68,7 @@ func TestCheckConfigTellsOldNames(t *testing.T) {
 	}
 }
 
-// One instance that cannot be read, or a name that is none, leaves nothing half done and nothing unsaid.
+// One instance that cannot be read, or an unknown name, leaves nothing half done and nothing unsaid.
 func TestFixWithABrokenNeighbour(t *testing.T) {
 	const good, fixed = "compatibility_level = 3.6\nalias_maps =\nmilter_protocol = 2\n", "compatibility_level = 3.6\nalias_maps =\n"
 	for name, c := range map[string]struct {
@@ -76,9 +76,9 @@ func TestFixWithABrokenNeighbour(t *testing.T) {
 		edited        bool
 		says          string
 	}{
-		"a neighbour that is no configuration": {"this is none\n", "milter-protocol", true, "/etc/postfix-bad"},
+		"a neighbour that is no configuration": {"not a setting\n", "milter-protocol", true, "/etc/postfix-bad"},
 		"a neighbour with a broken master.cf":  {"multi_instance_name = bad\n", "milter-protocol", true, "/etc/postfix-bad/master.cf"},
-		"a name that is none":                  {"multi_instance_name = bad\n", "milter-protocol milter-protocoll", false, "milter-protocoll"},
+		"an unknown name":                      {"multi_instance_name = bad\n", "milter-protocol milter-protocoll", false, "milter-protocoll"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := sysroottest.New(t, map[string]string{

@@ -109,7 +109,7 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 			name := f.Names()[0]
 			bad["--"+name+" with a letter too many"] = good + " --" + name + "x"
 			if _, boolean := f.(*cli.BoolFlag); boolean {
-				bad["--"+name+" with a value that is none"] = good + " --" + name + "=perhaps"
+				bad["--"+name+" with a wrong value"] = good + " --" + name + "=perhaps"
 			} else {
 				bad["--"+name+" without its value"] = good + " --" + name
 			}
@@ -136,7 +136,7 @@ func TestWhatWasMeant(t *testing.T) {
 		"letters swapped":                      {"apply --dry-rnu", "--dry-run"},
 		"an underscore":                        {"apply --dry_run", "--dry-run"},
 		"half an option":                       {"apply --dry", "--dry-run"},
-		"an operand that is none":              {"apply primary --dry-run", ""},
+		"an operand too many":                  {"apply primary --dry-run", ""},
 		"a second name for an option":          {"check-config --fix a b --dry-run", ""},
 		"a command with a letter missing":      {"aply", "apply"},
 		"a command in capitals":                {"APPLY", "apply"},

@@ -152,7 +152,7 @@ func TestReconfigureSettles(t *testing.T) {
 		"its port is an answer of its own":     {answers.RelayHost: "[r.example]", answers.RelayPort: "587"},
 		"25, and TLS by the port is an answer": {answers.RelayHost: "[r.example]:25", answers.RelayTLS: answers.ByPort},
 		"587, and what that port means is chosen": {answers.RelayHost: "[r.example]:587", answers.RelayTLS: answers.StartTLS},
-		"answers about a relay that is none":      {answers.MailerType: "Internet Site", answers.RelayAccount: "anna"},
+		"answers about a relay without one":       {answers.MailerType: "Internet Site", answers.RelayAccount: "anna"},
 	} {
 		for _, main := range []string{"", "smtp_tls_security_level=may\n"} {
 			for with, more := range map[string]given{"": {}, " with a login": login} {

@@ -66,7 +66,7 @@ var help = []string{"--help"}
 // divide tells options, with their values, and operands apart, in whatever order they stand. Maintainer scripts have no options.
 func divide(c *cli.Command, args []string) (options, operands []string, err error) {
 	takesValue := valuesOf(c)
-	asked := false
+	wantsHelp := false
 	for ; len(args) > 0; args = args[1:] {
 		if args[0] == "--" && !c.SkipFlagParsing {
 			operands = append(operands, args[1:]...)
@@ -81,7 +81,7 @@ func divide(c *cli.Command, args []string) (options, operands []string, err erro
 		if !known {
 			return nil, nil, fmt.Errorf("there is no option %s%s", args[0], meant(name, "--", flagNames(c)))
 		}
-		asked = asked || name == "help" || name == "h"
+		wantsHelp = wantsHelp || name == "help" || name == "h"
 		options = append(options, args[0])
 		if needed && !given {
 			if len(args) == 1 {
@@ -94,7 +94,7 @@ func divide(c *cli.Command, args []string) (options, operands []string, err erro
 			return nil, nil, fmt.Errorf("option --%s needs a value that is not empty", name)
 		}
 	}
-	if asked {
+	if wantsHelp {
 		return help, nil, nil
 	}
 	return options, operands, nil

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// checkRelay takes what postconf(5) describes for relayhost: one or more destinations. A blank is none, as Debian's question says.
+// checkRelay takes what postconf(5) describes for relayhost: one or more destinations. A blank is no relay, as Debian's question says.
 func checkRelay(value string) error {
 	if value == "" {
 		return nil

@@ -17,7 +17,7 @@ type Frontend interface {
 	Version(version string) error
 	Capb(capabilities ...string) ([]string, error)
 	Title(title string) error
-	Input(priority, question string) (asked bool, err error)
+	Input(priority, question string) (visible bool, err error)
 	Go() error
 	Clear() error
 	Get(question string) (string, error)
@@ -98,7 +98,7 @@ type walk struct {
 	path  []int                       // the rows asked on the way here, for going back
 }
 
-// respell gives a type in quotes or other letters Debian's spelling, before debconf sees it: a select replaces what is none
+// respell gives a type in quotes or other letters Debian's spelling, before debconf sees it: a select replaces what is not one
 // of its choices by the first one, "No configuration".
 func (w *walk) respell() error {
 	a, ok := w.now[answers.MailerType]
@@ -203,7 +203,7 @@ func (w *walk) forget(q answers.Question, value string) {
 // wish tells whether somebody asks for the value in the database while another one is in force.
 func (w *walk) wish(q answers.Question) bool {
 	c := w.merge(q)
-	if _, asked := w.shown[q]; asked {
+	if _, shown := w.shown[q]; shown {
 		c.Changed = true // by a person, a moment ago
 	}
 	return c.Wish()

@@ -83,8 +83,8 @@ func (w *walk) showable(q answers.Question, value string) (shown string, ok bool
 
 // refused is why somebody's earlier answer cannot be used.
 func (w *walk) refused(q answers.Question) error {
-	_, asked := w.shown[q]
-	if asked || q == answers.RelayPassword || !w.now[q].Answered || !w.wish(q) {
+	_, shown := w.shown[q]
+	if shown || q == answers.RelayPassword || !w.now[q].Answered || !w.wish(q) {
 		return nil
 	}
 	return w.problem(q)
@@ -134,11 +134,11 @@ func (w *walk) askAgain(r answers.Row, problem error) (bool, error) {
 }
 
 // ask shows one question until its answer can be used. Somebody who gives the same wrong answer again, after having been
-// told, is let through: postinst refuses what must not be written, and nobody has to kill the terminal.
+// told that it is, is let through: postinst refuses what must not be written, and nobody has to kill the terminal.
 func (w *walk) ask(r answers.Row) (outcome, error) {
 	name := string(r.Question)
-	told := false
-	for wrong := ""; ; told = true {
+	complained := false
+	for wrong := ""; ; complained = true {
 		visible, err := w.f.Input(w.priority(r), name)
 		if err != nil {
 			return skipped, err
@@ -157,7 +157,7 @@ func (w *walk) ask(r answers.Row) (outcome, error) {
 			return skipped, err
 		}
 		problem := w.problem(r.Question)
-		if problem == nil || told && w.now[r.Question].Value == wrong {
+		if problem == nil || complained && w.now[r.Question].Value == wrong {
 			return answered, nil
 		}
 		keep, err := w.complain(r.Question, problem)

@@ -206,7 +206,7 @@ func TestWrongInput(t *testing.T) {
 		"no relay host, as the question allows": {
 			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost="}, want: values{answers.RelayHost: ""},
 		},
-		"one of two relay hosts is none": {
+		"one of two relay hosts is wrong": {
 			user: []string{"main_mailer_type=Satellite system", "mailname", "relayhost=a.example, 587", "maint_invalid_answer", "relayhost=a.example, b.example:587"},
 			want: values{answers.RelayHost: "a.example, b.example:587"},
 		},

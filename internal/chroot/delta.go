@@ -75,7 +75,7 @@ func (k *kept) amend(root *sysroot.Root, inst instance.Instance) error {
 	return nil
 }
 
-// put notes a file of ours, or with nil that it is none any more.
+// put notes a file of ours, or with nil that it no longer is.
 func (k *kept) put(name string, f *keptFile) {
 	for _, was := range []*map[string]*keptFile{&k.before, &k.since} {
 		if *was == nil {

@@ -194,7 +194,7 @@ func TestListThatIsNoUse(t *testing.T) {
 		"a path out of the directory":    `{"queue_directory":"/var/spool/postfix","files":{"../../../etc/hosts":"x 1:1:1:1 1:1:1:1"}}`,
 		"an absolute path":               `{"queue_directory":"/var/spool/postfix","files":{},"directories":["/etc"]}`,
 		"nothing in the place of a file": `{"queue_directory":"/var/spool/postfix","files":{"etc/hosts":null}}`,
-		"an entry that is none":          `{"queue_directory":"/var/spool/postfix","files":{"etc/hosts":"x 1:1:1 1:1:1:1"}}`,
+		"a broken entry":                 `{"queue_directory":"/var/spool/postfix","files":{"etc/hosts":"x 1:1:1 1:1:1:1"}}`,
 		"of another queue directory":     `{"queue_directory":"/srv/q","files":{"etc/own":"x 1:1:1:1 1:1:1:1"}}`,
 	} {
 		t.Run(name, func(t *testing.T) {

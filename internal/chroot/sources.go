@@ -100,7 +100,7 @@ func (p *Plan) addCADir(dir, why string) error {
 	}
 	p.caDir[to] = dir
 	for _, name := range names {
-		if err := p.addFile(path.Join(dir, name), path.Join(to, name), why, nil); err == nil { // a dangling link is none: #1089836
+		if err := p.addFile(path.Join(dir, name), path.Join(to, name), why, nil); err == nil { // a dangling link is no certificate: #1089836
 			p.certsOnly(path.Join(to, name))
 		}
 	}

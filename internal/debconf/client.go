@@ -61,7 +61,7 @@ func (c *Client) Settitle(question string) error {
 
 // Input puts a question on the next screen. It is false if the frontend is not going to show it: too low a priority, seen
 // before, nobody there.
-func (c *Client) Input(priority, question string) (asked bool, err error) {
+func (c *Client) Input(priority, question string) (visible bool, err error) {
 	_, err = c.do("INPUT", priority, question)
 	if err == nil {
 		c.known = nil // it will be shown

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	maxFile  = 1 << 20         // a main.cf beyond this is none
+	maxFile  = 1 << 20         // beyond this it is no main.cf
 	patience = 2 * time.Second // for a single file that does not answer; a disk may have to start turning
 	maxHung  = 5               // so many, and the rest is not tried
 	enough   = time.Minute     // for all files together: systemd kills a generator after 90 seconds

@@ -63,14 +63,14 @@ func TestUmbrella(t *testing.T) {
 		stderr   string
 		log      string
 	}{
-		"start: all run":                            {action: "start", states: []string{good}},
-		"start: one has failed":                     {action: "start", states: []string{bad}, code: 1, stderr: b + " does not run"},
-		"start: one waits for its next try":         {action: "start", states: []string{retry}, code: 1, stderr: a + " does not run"},
-		"start: one is stopped, that is no failure": {action: "start", states: []string{stopped}},
-		"start: an old refusal to reload is none":   {action: "start", states: []string{stale}},
-		"reload: all did":                           {action: "reload", states: []string{good}},
-		"reload: one refused":                       {action: "reload", states: []string{stale}, code: 1, stderr: a + " kept its old configuration"},
-		"reload: one has failed":                    {action: "reload", states: []string{bad}, code: 1, stderr: b + " does not run"},
+		"start: all run":                                 {action: "start", states: []string{good}},
+		"start: one has failed":                          {action: "start", states: []string{bad}, code: 1, stderr: b + " does not run"},
+		"start: one waits for its next try":              {action: "start", states: []string{retry}, code: 1, stderr: a + " does not run"},
+		"start: one is stopped, that is no failure":      {action: "start", states: []string{stopped}},
+		"start: an old refusal to reload does not count": {action: "start", states: []string{stale}},
+		"reload: all did":                                {action: "reload", states: []string{good}},
+		"reload: one refused":                            {action: "reload", states: []string{stale}, code: 1, stderr: a + " kept its old configuration"},
+		"reload: one has failed":                         {action: "reload", states: []string{bad}, code: 1, stderr: b + " does not run"},
 		"stop stops all and waits": {
 			action: "stop", jobs: "12 postfix@-.service stop waiting\n", log: "--job-mode=ignore-dependencies stop postfix@*.service\n",
 		},

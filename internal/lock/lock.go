@@ -75,7 +75,7 @@ func Brief(path string, limit time.Duration) (*Lock, error) {
 	}
 }
 
-// Release gives the lock back. The file stays: removing it would let two others hold a lock each. A nil lock is none.
+// Release gives the lock back. The file stays: removing it would let two others hold a lock each. With a nil lock it does nothing.
 func (l *Lock) Release() {
 	if l == nil {
 		return

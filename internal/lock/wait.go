@@ -18,7 +18,7 @@ const pause = 100 * time.Millisecond
 func Wait(ctx context.Context, path, command string, limit time.Duration, tell func(*BusyError)) (*Lock, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	told := false
+	shown := false
 	for {
 		l, err := Take(path, command)
 		busy := (*BusyError)(nil)
@@ -28,9 +28,9 @@ func Wait(ctx context.Context, path, command string, limit time.Duration, tell f
 		if busy.startedUs() {
 			return nil, nil
 		}
-		if !told {
+		if !shown {
 			tell(busy)
-			told = true
+			shown = true
 		}
 		select {
 		case <-ctx.Done():

@@ -225,7 +225,7 @@ func TestPostconfExpand(t *testing.T) {
 	})
 }
 
-// generatedMacros puts pieces of macros together, mostly into something that is none.
+// generatedMacros puts pieces of macros together, mostly into something else.
 func generatedMacros(n int) []string {
 	piece := rapid.SampledFrom([]string{"$", "${", "$(", "{", "}", "}", "}", ")", "?", ":", "one", "text", "empty", "ten", "$one",
 		"${text?", "${empty:", "}:{", "${{", "} == {", "} < {", " <=level {", "}?{", " ", "$$", "3.6", "$ref", "x"})

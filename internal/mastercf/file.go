@@ -35,7 +35,7 @@ type entry struct {
 }
 
 // Parse reads a master.cf. It refuses what postconf -M refuses: a service with less than eight fields, or with a type, y/n field,
-// wake-up time or process limit that is none. The error names the line.
+// wake-up time or process limit that is no number. The error names the line.
 func Parse(data []byte) (*File, error) {
 	physical, err := lines.Split(data)
 	if err != nil {

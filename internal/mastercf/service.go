@@ -26,7 +26,7 @@ func (s Service) Chrooted(compat string) bool {
 }
 
 // Option returns the value that the service gives a parameter with -o name=value. As in the daemons the last one wins and
-// options end at the first argument that is none.
+// options end at the first argument that is no option.
 func (s Service) Option(name string) (value string, ok bool) {
 	for i := 0; i < len(s.Args); i++ {
 		arg := s.Args[i]

@@ -27,7 +27,7 @@ type Rename struct {
 	Mailname string // what /etc/mailname says
 }
 
-// Doubtful tells that the new name is none to go by: a name service that is down gives no name, or one without its domain.
+// Doubtful tells that the new name proves nothing: a name service that is down gives no name, or one without its domain.
 func (r Rename) Doubtful() bool {
 	short, _, _ := strings.Cut(r.Old, ".")
 	return r.New == "" || strings.EqualFold(r.New, short)

@@ -18,7 +18,7 @@ import (
 
 // mapRegistry plans dynamicmaps.cf where the release keeps one there (Debian 14 moves it below /usr/share/postfix): the
 // official line of each map type whose module is installed. Lines of others are never touched, and a file without a word, as the removal of
-// Debian 13's package leaves behind, is none.
+// Debian 13's package leaves behind, counts as missing.
 func (p *Plan) mapRegistry(context.Context) error {
 	if moved, err := p.d.Root.Exists(paths.DynamicMapsD); moved || err != nil {
 		return err
@@ -141,8 +141,8 @@ func (p *Plan) mailname(context.Context) error {
 		return nil
 	}
 	v = answers.Resolve(answers.Mailname, v, p.req.Facts)
-	asked := p.effected[answers.Mailname].Answered || p.effected[answers.Mailname].Changed
-	if p.h.mailname != "" && !asked { // a person's, whatever we think of it
+	given := p.effected[answers.Mailname].Answered || p.effected[answers.Mailname].Changed
+	if p.h.mailname != "" && !given { // a person's, whatever we think of it
 		v = p.h.mailname
 	}
 	if err := answers.CheckOrigin(v); err != nil {

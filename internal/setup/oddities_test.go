@@ -143,7 +143,7 @@ func TestOnlyAnAnswersRelayGoesWithItsType(t *testing.T) {
 	}
 }
 
-// Networks that are none mean what a blank means.
+// Networks without a network mean what a blank means.
 func TestNetworksWithoutAny(t *testing.T) {
 	root := host(t, nil)
 	apply(t, root, map[answers.Question]string{answers.MailerType: "Internet Site", answers.MyNetworks: ","})

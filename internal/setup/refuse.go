@@ -92,7 +92,7 @@ func (p *Plan) askPostfix(ctx context.Context) error {
 		return nil
 	}
 	said, former := slices.Clone(p.Warnings), maps.Clone(p.former)
-	ask := func() (error, error) {
+	judge := func() (error, error) {
 		defer func() { p.Warnings, p.former = slices.Clone(said), maps.Clone(former) }()
 		text, err := p.candidate()
 		if err != nil || text == nil {
@@ -100,24 +100,24 @@ func (p *Plan) askPostfix(ctx context.Context) error {
 		}
 		return p.d.Probe(ctx, text), nil
 	}
-	if bad, err := ask(); bad == nil || err != nil {
+	if bad, err := judge(); bad == nil || err != nil {
 		return err
 	}
 	all := maps.Clone(p.effected)
-	var asked []answers.Question
+	var wished []answers.Question
 	for _, q := range answers.Questions() {
 		if _, write := p.wish(q); write && (all[q].Answered || all[q].Changed) {
-			asked = append(asked, q)
+			wished = append(wished, q)
 			p.effected[q] = p.fallback(q)
 		}
 	}
-	if bad, err := ask(); bad != nil || err != nil {
+	if bad, err := judge(); bad != nil || err != nil {
 		p.effected = all
 		return err
 	}
-	for _, q := range asked {
+	for _, q := range wished {
 		p.effected[q] = all[q]
-		bad, err := ask()
+		bad, err := judge()
 		if err != nil {
 			return err
 		}

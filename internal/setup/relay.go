@@ -77,12 +77,12 @@ func (p *Plan) chooseRelay() relayAction {
 		_, write := p.wish(q)
 		return write && (p.effected[q].Answered || p.effected[q].Changed)
 	}
-	switch asked := r.Given() || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
+	switch more := r.Given() || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
 	case !t.Relays():
 		if p.relayOurs && (p.resumed && p.journal.Relaying || wished(answers.MailerType)) {
 			return unsetRelay
 		}
-	case p.relayOurs && (asked || wished(answers.RelayHost)), asked && !r.Plain(p.relayAnswers()):
+	case p.relayOurs && (more || wished(answers.RelayHost)), more && !r.Plain(p.relayAnswers()):
 		return setRelay
 	}
 	return leaveRelay

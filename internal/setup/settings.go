@@ -23,9 +23,9 @@ func (p *Plan) mainCF(ctx context.Context) error {
 	if err := p.otherInstances(); err != nil {
 		return err
 	}
-	asked := p.mailerType() != answers.NoConfiguration && !p.Held
+	configures := p.mailerType() != answers.NoConfiguration && !p.Held
 	due := p.migrationEdits(p.h.main)
-	if !asked && len(due) == 0 {
+	if !configures && len(due) == 0 {
 		return nil
 	}
 	if err := p.sayKeyPair(); err != nil {
@@ -52,7 +52,7 @@ func (p *Plan) mainCF(ctx context.Context) error {
 		}
 	}
 	edits := due
-	if asked {
+	if configures {
 		edits = append(edits, p.holdRelay(p.edits())...)
 	}
 	if p.written {

@@ -145,7 +145,7 @@ func TestFirstInstallation(t *testing.T) {
 			given: q{answers.MailerType: "Satellite system", answers.RelayHost: "r.example", answers.Destinations: `"a.example`},
 			want:  []string{"relayhost = r.example", "mydestination = $myhostname, box.example.test, localhost.example.test, localhost"}, warns: "postfix/destinations",
 		},
-		"a mail name that is none": {
+		"a wrong mail name": {
 			given: q{answers.MailerType: "Internet Site", answers.Mailname: "bad name!", answers.MailboxLimit: "20000000"},
 			want: []string{"inet_interfaces = all", "mailbox_size_limit = 20000000", "myorigin = /etc/mailname",
 				"mydestination = $myhostname, box.example.test, localhost.example.test, localhost"}, warns: "postfix/mailname",
@@ -154,7 +154,7 @@ func TestFirstInstallation(t *testing.T) {
 			given: q{answers.MailerType: "Internet Site", answers.Mailname: "my_host.example"}, warns: "my_host.example",
 			want: []string{"mydestination = $myhostname, my_host.example, box.example.test, localhost.example.test, localhost", "myorigin = /etc/mailname"},
 		},
-		"a relay host that is none: what is sent waits": {
+		"a wrong relay host: what is sent waits": {
 			given: q{answers.MailerType: "Satellite system", answers.RelayHost: "$relayhost", answers.RootAddress: "carol"}, warns: "postfix/relayhost",
 			want: []string{"relayhost =", "default_transport = ${relayhost?{smtp}:{retry:4.3.0 no relay host is set}}"},
 		},

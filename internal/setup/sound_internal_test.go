@@ -49,22 +49,22 @@ func TestPostfixsCheckIsAskedOnlyWhereItsAnswerIsOpen(t *testing.T) {
 		calls []string
 		bad   bool
 	}{
-		"all in order":                       {calls: []string{known}},
-		"the queue or main.cf is not":        {fails: []string{known}, calls: []string{known, "postfix check-fatal"}},
-		"nothing is":                         {fails: []string{known, "postfix check-fatal", "postfix check"}, calls: []string{known, "postfix check-fatal", "postfix check"}, bad: true},
-		"a directory to be made":             {over: map[string]string{"var/spool/postfix/hold/": "-"}},
-		"a directory to be made of a module": {over: map[string]string{"var/spool/postfix/more/": "-"}},
-		"a file in its place":                {over: map[string]string{"var/spool/postfix/hold/": "-", "var/spool/postfix/hold": "x"}},
-		"no list of them":                    {over: map[string]string{"etc/postfix/postfix-files": "-"}},
-		"no master.cf":                       {over: map[string]string{"etc/postfix/master.cf": "-"}},
-		"no master":                          {over: map[string]string{"usr/lib/postfix/sbin/master": "-", "usr/lib/postfix/sbin/": ""}},
-		"no main.cf":                         {over: map[string]string{"etc/postfix/main.cf": "-"}},
-		"a path that is none":                {over: map[string]string{"etc/postfix/main.cf": "mailq_path = mailq\n"}},
-		"a blank path":                       {over: map[string]string{"etc/postfix/main.cf": "html_directory =\n"}},
-		"no manual pages":                    {over: map[string]string{"etc/postfix/main.cf": "manpage_directory = no\n"}},
-		"no such directory":                  {over: map[string]string{"etc/postfix/main.cf": "meta_directory = /srv\n"}},
-		"a log of its own":                   {over: map[string]string{"etc/postfix/main.cf": "maillog_file = /var/log/mail\n"}},
-		"somebody else's domain":             {over: map[string]string{"etc/postfix/main.cf": "myorigin = debian.org\n"}},
+		"all in order":                            {calls: []string{known}},
+		"the queue or main.cf is not":             {fails: []string{known}, calls: []string{known, "postfix check-fatal"}},
+		"nothing is":                              {fails: []string{known, "postfix check-fatal", "postfix check"}, calls: []string{known, "postfix check-fatal", "postfix check"}, bad: true},
+		"a directory to be made":                  {over: map[string]string{"var/spool/postfix/hold/": "-"}},
+		"a directory to be made of a module":      {over: map[string]string{"var/spool/postfix/more/": "-"}},
+		"a file in its place":                     {over: map[string]string{"var/spool/postfix/hold/": "-", "var/spool/postfix/hold": "x"}},
+		"no list of them":                         {over: map[string]string{"etc/postfix/postfix-files": "-"}},
+		"no master.cf":                            {over: map[string]string{"etc/postfix/master.cf": "-"}},
+		"no master":                               {over: map[string]string{"usr/lib/postfix/sbin/master": "-", "usr/lib/postfix/sbin/": ""}},
+		"no main.cf":                              {over: map[string]string{"etc/postfix/main.cf": "-"}},
+		"a path that does not begin with a slash": {over: map[string]string{"etc/postfix/main.cf": "mailq_path = mailq\n"}},
+		"a blank path":                            {over: map[string]string{"etc/postfix/main.cf": "html_directory =\n"}},
+		"no manual pages":                         {over: map[string]string{"etc/postfix/main.cf": "manpage_directory = no\n"}},
+		"no such directory":                       {over: map[string]string{"etc/postfix/main.cf": "meta_directory = /srv\n"}},
+		"a log of its own":                        {over: map[string]string{"etc/postfix/main.cf": "maillog_file = /var/log/mail\n"}},
+		"somebody else's domain":                  {over: map[string]string{"etc/postfix/main.cf": "myorigin = debian.org\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -71,7 +71,7 @@ func (p *Plan) sameUnits(now string) bool {
 
 // unitsSum tells one state of what systemd reads for Postfix from another: the unit files, the package's and the administrator's, with
 // their time stamps, by which systemd goes; and for what the generator makes its program and the instances' configuration. An edit that is
-// taken back is none to a sum of contents, but systemd may have read between the two: so the time stamp of main.cf counts as well, and
+// taken back leaves a sum of contents as it was, but systemd may have read between the two: so the time stamp of main.cf counts as well, and
 // of the program when its file came to be, for each unpacking gives it the same time stamp.
 func unitsSum(root *sysroot.Root) string {
 	var seen strings.Builder

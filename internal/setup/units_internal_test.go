@@ -24,7 +24,7 @@ func (r reads) ReloadDue(_ context.Context, unpacked bool) (bool, error) {
 }
 func (r reads) Reload(context.Context) error { return r.fails }
 
-// An upgrade that brings the same units is none to systemd. Whatever else there was since the last configuration makes it read again.
+// An upgrade that brings the same units does not have systemd read them. Whatever else there was since the last configuration makes it read again.
 func TestPlanReload(t *testing.T) {
 	t.Parallel()
 	touch := func(name string) func(*Plan, string) error {

@@ -38,7 +38,7 @@ func TestSettings(t *testing.T) {
 		"an IPv6 address":                             {"", func(o *smarthost.Options) { o.Relay = "[IPv6:2001:db8::1]:587" }, map[string]string{"relayhost": "[2001:db8::1]:587"}},
 		"blanks around the relay":                     {"", func(o *smarthost.Options) { o.Relay = " [relay.example.net]:587 " }, map[string]string{"relayhost": "[relay.example.net]:587"}},
 		"a CA file of the administrator's stays":      {"smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt\n", func(*smarthost.Options) {}, map[string]string{"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt"}},
-		"a directory of CAs is none in the chroot, a file is (T07)": {"smtp_tls_CApath = /etc/ssl/certs\n", func(*smarthost.Options) {}, map[string]string{
+		"a directory of CAs does not count in the chroot, a file does (T07)": {"smtp_tls_CApath = /etc/ssl/certs\n", func(*smarthost.Options) {}, map[string]string{
 			"smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt", "smtp_tls_CApath": "/etc/ssl/certs",
 		}},
 		"weak SASL options are tightened (T03)": {"smtp_sasl_security_options =\n", func(*smarthost.Options) {}, map[string]string{
@@ -211,7 +211,7 @@ func TestTheTypeOfTheTables(t *testing.T) {
 	}
 }
 
-// A level that nobody chose is none for a later set to keep: with a login another one is usual.
+// A level that nobody chose is not kept by a later set: with a login another one is usual.
 func TestALoginComesLater(t *testing.T) {
 	d, _ := lay(t, nil)
 	set(t, d, smarthost.Options{Relay: "[relay.example.net]:25"})

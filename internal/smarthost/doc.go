@@ -3,7 +3,7 @@
 // it so as one transaction, of which main.cf is the moment. What a killed run left is Recover's: whoever is to change something calls it
 // first.
 //
-// The files by rooms: a wish (options, relay, rules, questions, asked, wish.go) says what is to be; plan*.go decide what that changes and
+// The files by rooms: a wish (options, relay, rules, questions, answered, wish.go) says what is to be; plan*.go decide what that changes and
 // refuse what could not work; commit.go makes it; trial*.go send a test message and give advice. host.go, tables.go and state.go read for
 // all of them.
 //

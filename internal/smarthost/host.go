@@ -64,8 +64,8 @@ type host struct {
 	types     []string
 }
 
-// asked are the parameters whose effective value decides something.
-var asked = []string{
+// deciding are the parameters whose effective value decides something.
+var deciding = []string{
 	"default_database_type", "myhostname", "mydestination", "myorigin", "alias_maps", "alias_database", "default_transport", "relayhost",
 	"smtp_tls_CAfile", "smtp_tls_CApath", "smtp_tls_policy_maps", "smtp_tls_per_site", "smtp_tls_security_level", "smtp_tls_wrappermode",
 	"smtp_sasl_auth_enable", "smtp_sasl_password_maps", "smtp_sasl_security_options", "smtp_sasl_tls_security_options",
@@ -138,10 +138,10 @@ func (h *host) ask(ctx context.Context, other ...string) error {
 	for _, o := range other {
 		args = append(args, "-o", o)
 	}
-	out, err := h.d.Run.Output(ctx, paths.Postconf, append(args, asked...)...)
+	out, err := h.d.Run.Output(ctx, paths.Postconf, append(args, deciding...)...)
 	if errors.As(err, new(*run.ExitError)) { // see tool; no parameter that is asked for depends on these addresses
 		args = append(args, "-o", "inet_interfaces=loopback-only", "-o", "proxy_interfaces=")
-		if again, againErr := h.d.Run.Output(ctx, paths.Postconf, append(args, asked...)...); againErr == nil {
+		if again, againErr := h.d.Run.Output(ctx, paths.Postconf, append(args, deciding...)...); againErr == nil {
 			out, err = again, nil
 		}
 	}

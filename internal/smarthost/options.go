@@ -15,7 +15,7 @@ import (
 // levels are the values of smtp_tls_security_level that can be chosen, each stricter than the one before.
 var levels = []string{"none", "may", "encrypt", "verify", "secure"}
 
-// strength is the place of a level of smtp_tls_security_level or of a policy among levels, -1 for one that is none.
+// strength is the place of a level of smtp_tls_security_level or of a policy among levels, -1 for another word.
 func strength(level string) int {
 	switch level = strings.ToLower(level); level {
 	case "dane": // may, where the DNS says nothing

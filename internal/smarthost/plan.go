@@ -40,7 +40,7 @@ type Plan struct {
 // Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
 // to the state that Unset comes back to, and get into force at the same moment.
 func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others ...maincf.Edit) (*Plan, error) {
-	asked := o
+	wished := o
 	level := o.TLS // one that nobody chose is chosen anew by the next set: a login may have come
 	o, r, err := o.resolve()
 	if err != nil {
@@ -50,7 +50,7 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Set(ctx, d, inst, asked, others...) }}
+	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Set(ctx, d, inst, wished, others...) }}
 	base, err := p.base("is replaced", others)
 	if err != nil {
 		return nil, err

@@ -122,8 +122,8 @@ func (o Options) setWay(way string) Options {
 	return o
 }
 
-// asked are the options that the answers ask for. What no question is about, or no answer changes, stays as it is in force.
-func (h *host) asked(a answers.Answers) (Options, error) {
+// wished are the options that the answers ask for. What no question is about, or no answer changes, stays as it is in force.
+func (h *host) wished(a answers.Answers) (Options, error) {
 	was, err := h.inForce()
 	if err != nil {
 		return Options{}, err
@@ -194,7 +194,7 @@ func SetAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers.A
 	if err != nil {
 		return nil, err
 	}
-	o, err := h.asked(a)
+	o, err := h.wished(a)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func CheckAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers
 	if err != nil {
 		return problem(answers.RelayHost, err)
 	}
-	o, err := h.asked(a)
+	o, err := h.wished(a)
 	if err != nil {
 		return problem(answers.SenderMap, err)
 	}

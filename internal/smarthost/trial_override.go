@@ -65,7 +65,7 @@ func (h *host) override() (shown []string, err error) {
 
 // clientParams are the parameters that smtp(8) itself reads.
 func clientParams() []string {
-	return slices.DeleteFunc(slices.Clone(asked), func(param string) bool {
+	return slices.DeleteFunc(slices.Clone(deciding), func(param string) bool {
 		return !strings.HasPrefix(param, "smtp_") && param != "inet_protocols" && param != "tls_append_default_CA"
 	})
 }

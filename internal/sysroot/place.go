@@ -14,7 +14,7 @@ import (
 // mount point of that name is the one that root made. It need not be there. Only then may root hand the name to another program, which
 // looks at it at a time of its own (systemd calls bind(2), and chown(2) after it). The error is an *UntrustedError, or of the system.
 func (r *Root) TrustedPlace(p string) error {
-	place := place{root: r, asked: p, self: os.Geteuid()}
+	place := place{root: r, path: p, self: os.Geteuid()}
 	return place.check(p)
 }
 
@@ -22,7 +22,7 @@ func (r *Root) TrustedPlace(p string) error {
 // has no more rights than that account can be led nowhere that the account could not go by itself. The error is an *UntrustedError
 // where others decide as well, and of the system where the directory of p is not there: nobody knows then whose it will be.
 func (r *Root) PlaceOwner(p string) (uid int, err error) {
-	look := place{root: r, asked: p, self: os.Geteuid(), there: true}
+	look := place{root: r, path: p, self: os.Geteuid(), there: true}
 	err = look.check(p)
 	untrusted := (*UntrustedError)(nil)
 	if !errors.As(err, &untrusted) {
@@ -41,7 +41,7 @@ func (r *Root) PlaceOwner(p string) (uid int, err error) {
 
 type place struct {
 	root  *Root
-	asked string
+	path  string
 	self  int  // whose names are as good as root's
 	there bool // the directory must be
 	links int
@@ -50,12 +50,12 @@ type place struct {
 // check looks at the directory of the name p, and where a link of that name leads. Nothing is folded ("link/.." is no ".").
 func (w *place) check(p string) error {
 	if w.links++; w.links > maxLinks {
-		return &fs.PathError{Op: "look at", Path: w.asked, Err: unix.ELOOP}
+		return &fs.PathError{Op: "look at", Path: w.path, Err: unix.ELOOP}
 	}
 	p = strings.TrimRight(p, "/")
 	dir := p[:strings.LastIndexByte(p, '/')+1]
 	if dir == "" { // the root directory, or no absolute path: Trusted says so
-		return w.root.trusted(w.asked, w.self)
+		return w.root.trusted(w.path, w.self)
 	}
 	if err := w.dir(dir); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (w *place) dir(dir string) error {
 		return w.check(dir) // who could make it?
 	}
 	if untrusted := (*UntrustedError)(nil); errors.As(err, &untrusted) {
-		return &UntrustedError{Path: w.asked, At: untrusted.At, Why: untrusted.Why}
+		return &UntrustedError{Path: w.path, At: untrusted.At, Why: untrusted.Why}
 	}
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (w *place) dir(dir string) error {
 	_, gid := Owner(fi)
 	shared := func() bool { return gid != 0 || w.root.others(dir) != "" }
 	if mode := fi.Mode().Perm(); mode&0o002 != 0 || mode&0o020 != 0 && shared() { // with the sticky bit, or it were not trusted
-		return &UntrustedError{Path: w.asked, At: path.Clean(dir), Why: "is for files of everybody (choose another directory)"}
+		return &UntrustedError{Path: w.path, At: path.Clean(dir), Why: "is for files of everybody (choose another directory)"}
 	}
 	return nil
 }

@@ -20,14 +20,14 @@ func TestWhatSomebodyWroteMeanwhileWins(t *testing.T) {
 		want    string
 		changed bool
 	}{
-		"nothing happened":                {at: "old", now: "old", want: "new"},
-		"there was none and is none":      {want: "new"},
-		"it was edited":                   {at: "old", now: "edited", want: "edited", changed: true},
-		"edited, of the same size":        {at: "old", now: "odl", want: "odl", changed: true},
-		"it was made":                     {now: "made", want: "made", changed: true},
-		"made, and it says what we would": {now: "new", want: "new", changed: true},
-		"it was removed":                  {at: "old", changed: true},
-		"it is a directory now":           {at: "old", now: "/", want: "/", changed: true},
+		"nothing happened":                 {at: "old", now: "old", want: "new"},
+		"there was no file and is no file": {want: "new"},
+		"it was edited":                    {at: "old", now: "edited", want: "edited", changed: true},
+		"edited, of the same size":         {at: "old", now: "odl", want: "odl", changed: true},
+		"it was made":                      {now: "made", want: "made", changed: true},
+		"made, and it says what we would":  {now: "new", want: "new", changed: true},
+		"it was removed":                   {at: "old", changed: true},
+		"it is a directory now":            {at: "old", now: "/", want: "/", changed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := sysroottest.New(t, map[string]string{"etc/": ""})

@@ -67,7 +67,7 @@ func (r *Root) walk(p string, self int) (int, error) {
 	if err != nil {
 		return -1, &fs.PathError{Op: "open", Path: r.dir, Err: err}
 	}
-	w := walker{asked: p, self: self, fds: []int{top}, names: []string{"/"}}
+	w := walker{path: p, self: self, fds: []int{top}, names: []string{"/"}}
 	defer w.close()
 	if err := w.check(top); err != nil {
 		return -1, err
@@ -78,7 +78,7 @@ func (r *Root) walk(p string, self int) (int, error) {
 
 // walker is a walk through a tree: the directories that are open, from the top down to where it is.
 type walker struct {
-	asked string
+	path  string
 	self  int
 	fds   []int
 	names []string
@@ -92,7 +92,7 @@ func (w *walker) close() {
 }
 
 func (w *walker) fail(err error) (int, error) {
-	return -1, &fs.PathError{Op: "open", Path: w.asked, Err: err}
+	return -1, &fs.PathError{Op: "open", Path: w.path, Err: err}
 }
 
 // follow walks on by names, links among them, and gives the descriptor of the last one.
@@ -164,7 +164,7 @@ func (w *walker) check(fd int) error {
 		why = listed(fd, st)
 	}
 	if why != "" {
-		return &UntrustedError{Path: w.asked, At: w.names[len(w.names)-1], Why: why}
+		return &UntrustedError{Path: w.path, At: w.names[len(w.names)-1], Why: why}
 	}
 	return nil
 }

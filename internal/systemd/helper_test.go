@@ -70,7 +70,7 @@ func TestHelperAgainstTheRealOne(t *testing.T) {
 			"var/lib/systemd/deb-systemd-helper-enabled/x.target.requires/postfix.service":  "",
 		}), true},
 		"the mark is gone":                    {merge(plain(), map[string]string{record: "/" + link + "\n", link: "-> /x"}), true},
-		"a recorded link that is none":        {merge(plain(), map[string]string{record: "/" + link + "\n", mark: "", link: "a file"}), false},
+		"a recorded link that is a file":      {merge(plain(), map[string]string{record: "/" + link + "\n", mark: "", link: "a file"}), false},
 		"disabled, the record has old lines":  {merge(plain(), disabled, map[string]string{record: "/" + link + "\n/etc/systemd/system/old.target.wants/postfix.service\n"}), true},
 		"the unit is in /usr/lib":             {merge(enabled, map[string]string{"usr/bin/systemctl": "", "usr/lib/systemd/system/postfix.service": plain()["lib/systemd/system/postfix.service"]}), false},
 		"an alias is left to the real helper": {merge(plain(), map[string]string{"lib/systemd/system/postfix.service": "[Install]\nAlias=mta.service\n"}), true},

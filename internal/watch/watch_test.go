@@ -93,7 +93,7 @@ func all(steps ...step) step {
 
 const long = time.Minute // no test waits for it but one that fails
 
-// Every way is noticed, the second time as well, by events alone; and what is none of the name's business is not.
+// Every way is noticed, the second time as well, by events alone; and what happens beside the name is not.
 func TestWays(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {

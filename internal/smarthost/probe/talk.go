@@ -67,10 +67,10 @@ func (s *session) read(code int) (got int, text string, err error) {
 // reply reads one reply of the relay, as it may be shown; one with another code is an error with its text.
 func (s *session) reply(code int) (string, error) {
 	got, text, err := s.read(code)
-	return s.told(got, text, err), s.conceal(err)
+	return s.said(got, text, err), s.conceal(err)
 }
 
-func (s *session) told(got int, text string, err error) string {
+func (s *session) said(got int, text string, err error) string {
 	if p := (*textproto.Error)(nil); errors.As(err, &p) {
 		got, text = p.Code, p.Msg
 	} else if err != nil {
@@ -238,11 +238,11 @@ func (s *session) challenge(t Target) (string, error) {
 	}
 	got, challenge, err := s.read(334)
 	if err != nil {
-		return s.told(got, challenge, err), err
+		return s.said(got, challenge, err), err
 	}
 	text, err := base64.StdEncoding.DecodeString(strings.TrimSpace(challenge))
 	if err != nil {
-		return s.told(got, challenge, nil), err
+		return s.said(got, challenge, nil), err
 	}
 	sum := hmac.New(md5.New, []byte(t.Secret))
 	sum.Write(text)

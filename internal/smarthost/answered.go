@@ -12,20 +12,20 @@ import (
 	"postfix-maint/internal/sysroot/transaction"
 )
 
-// Asked is the smarthost as the packages' questions ask for it: the set-up brings its answers into force through it.
-type Asked struct {
+// Answered is the smarthost as the packages' questions ask for it: the set-up brings its answers into force through it.
+type Answered struct {
 	d        Deps
 	inst     instance.Instance
 	password Secret
 }
 
 // ForAnswers gives the smarthost of an instance for answers; password is the one that came with them, "" for none.
-func ForAnswers(d Deps, inst instance.Instance, password Secret) *Asked {
-	return &Asked{d: d, inst: inst, password: password}
+func ForAnswers(d Deps, inst instance.Instance, password Secret) *Answered {
+	return &Answered{d: d, inst: inst, password: password}
 }
 
 // InForce is Live, nil where there is no main.cf.
-func (r *Asked) InForce() (live map[answers.Question]string, ours bool, err error) {
+func (r *Answered) InForce() (live map[answers.Question]string, ours bool, err error) {
 	if there, err := r.there(); !there || err != nil {
 		return nil, false, err
 	}
@@ -35,16 +35,18 @@ func (r *Asked) InForce() (live map[answers.Question]string, ours bool, err erro
 	return live, ours, err
 }
 
-func (r *Asked) there() (bool, error) { return r.d.Root.Exists(path.Join(r.inst.ConfigDir, "main.cf")) }
+func (r *Answered) there() (bool, error) {
+	return r.d.Root.Exists(path.Join(r.inst.ConfigDir, "main.cf"))
+}
 
 // Given tells whether a password came with the answers.
-func (r *Asked) Given() bool { return r.password != "" }
+func (r *Answered) Given() bool { return r.password != "" }
 
 // Plain is the function Plain.
-func (r *Asked) Plain(a answers.Answers) bool { return Plain(a) }
+func (r *Answered) Plain(a answers.Answers) bool { return Plain(a) }
 
 // Check tells which answers can't be brought into force, or what is in force beside them and stands in the way.
-func (r *Asked) Check(ctx context.Context, a answers.Answers) []answers.Problem {
+func (r *Answered) Check(ctx context.Context, a answers.Answers) []answers.Problem {
 	problems := CheckAnswers(ctx, r.d, r.inst, a, r.password, true)
 	if there, err := r.there(); len(problems) > 0 || err == nil && !there {
 		return problems
@@ -56,7 +58,7 @@ func (r *Asked) Check(ctx context.Context, a answers.Answers) []answers.Problem 
 }
 
 // plan is that of a set, without answers of an unset.
-func (r *Asked) plan(ctx context.Context, a answers.Answers, others []maincf.Edit) (*Plan, error) {
+func (r *Answered) plan(ctx context.Context, a answers.Answers, others []maincf.Edit) (*Plan, error) {
 	if a == nil {
 		return Unset(ctx, r.d, r.inst, others...)
 	}
@@ -64,7 +66,7 @@ func (r *Asked) plan(ctx context.Context, a answers.Answers, others []maincf.Edi
 }
 
 // Diff is what Apply would change.
-func (r *Asked) Diff(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error) {
+func (r *Answered) Diff(ctx context.Context, a answers.Answers, others []maincf.Edit) (diff string, due bool, err error) {
 	p, err := r.plan(ctx, a, others)
 	if err != nil {
 		return "", false, err
@@ -77,7 +79,7 @@ func (r *Asked) Diff(ctx context.Context, a answers.Answers, others []maincf.Edi
 }
 
 // Apply brings the answers into force with the other edits of main.cf; without answers it takes back what earlier ones did. note is Plan.Note.
-func (r *Asked) Apply(
+func (r *Answered) Apply(
 	ctx context.Context, a answers.Answers, others []maincf.Edit, note func(mainCF []byte) error, show func(transaction.Change),
 ) ([]string, error) {
 	p, err := r.plan(ctx, a, others)
