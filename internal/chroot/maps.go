@@ -33,8 +33,9 @@ var elsewhere = strings.Fields("alias_database virtual_uid_maps virtual_gid_maps
 // tables lists the tables of main.cf and of the options of chrooted services, each once.
 func (c *config) tables() []table {
 	var found []table
+	left := 100_000 // a hundred times what the longest main.cf of a real host looks up
 	take := func(value string) {
-		if expanded, err := instance.Expand(c.main, c.inst.ConfigDir, value); err == nil {
+		if expanded, err := instance.ExpandWithin(c.main, c.inst.ConfigDir, value, &left); err == nil {
 			value = expanded // else a macro in it is unknown: the tables beside it still count
 		}
 		for _, m := range tableName.Regexp().FindAllStringSubmatch(value, -1) {

@@ -1,6 +1,7 @@
 package chroot
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -41,6 +42,15 @@ func tables() map[string]string {
 	}
 }
 
+// chain is a main.cf in which each parameter leads to the next.
+func chain(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "a%d = $a%d x\n", i, i+1)
+	}
+	return b.String()
+}
+
 func TestMaps(t *testing.T) {
 	t.Parallel()
 	const pcre = "etc/postfix/t.pcre " + multi + "libpcre.so.3 usr/lib/postfix/postfix-pcre.so"
@@ -56,6 +66,9 @@ func TestMaps(t *testing.T) {
 		},
 		"in pipemap's braces, and behind a macro": {
 			main: "d = $config_directory\nvirtual_alias_maps = pipemap:{proxy:pcre:$d/t.pcre, inline:{a=b}}\n", master: proxymapped, want: pcre,
+		},
+		"behind thousands of macros that lead to macros": {
+			main: chain(2000) + "virtual_alias_maps = proxy:pcre:/etc/postfix/t.pcre\n", master: proxymapped, want: pcre,
 		},
 		"in an option of a service": {
 			master: proxymapped + "x inet n - y - - smtpd -o { virtual_alias_maps = static:x proxy:pcre:/etc/postfix/t.pcre }\n", want: pcre,

@@ -1,7 +1,9 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
@@ -65,15 +67,29 @@ func Value(f *maincf.File, dir, name string) (string, error) {
 // Expand expands text as a parameter's value in main.cf of dir. What depends on something Postfix computes by itself (a host
 // name that is not set) is an error, never half a value.
 func Expand(f *maincf.File, dir, text string) (string, error) {
-	lookup, unknown := Lookup(f, dir), ""
+	one := math.MaxInt // bounded by itself
+	return ExpandWithin(f, dir, text, &one)
+}
+
+// ExpandWithin is Expand for who expands many texts: left says how many macros may be looked up in all of them. With a hundred levels to
+// each of the parameters of a long file there is no end to it.
+func ExpandWithin(f *maincf.File, dir, text string, left *int) (string, error) {
+	lookup, unknown, over := Lookup(f, dir), "", false
 	text, err := maincf.Expand(text, func(n string) (string, bool) {
+		if *left--; *left < 0 {
+			over = true
+			return "", false
+		}
 		v, ok := lookup(n)
 		if !ok && computed[n] {
 			unknown = n
 		}
 		return v, ok
 	})
-	if err == nil && unknown != "" {
+	switch {
+	case err == nil && over:
+		err = errors.New("too many macros")
+	case err == nil && unknown != "":
 		err = fmt.Errorf("$%s is not set", unknown)
 	}
 	return text, err
