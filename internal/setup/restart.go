@@ -25,11 +25,6 @@ type target struct {
 func targets(units []string, root instance.Reader, old bool) []target {
 	all, broken := instance.List(root)
 	dirs := map[string]string{PrimaryUnit: paths.ConfigDir}
-	for n := len(all) - 1; n >= 0; n-- { // of two with one other name the first has it, as for the generator
-		for _, alias := range all[n].Aliases() {
-			dirs[alias] = all[n].ConfigDir
-		}
-	}
 	own := map[string]bool{PrimaryUnit: true}
 	for _, inst := range all {
 		dirs[inst.Unit()], own[inst.Unit()] = inst.ConfigDir, true
@@ -43,7 +38,7 @@ func targets(units []string, root instance.Reader, old bool) []target {
 	slices.SortFunc(units, func(a, b string) int { return cmp.Or(cmp.Compare(btoi(own[b]), btoi(own[a])), cmp.Compare(a, b)) })
 	for _, unit := range units {
 		t := target{unit: unit, dir: dirs[unit]}
-		if t.dir == "" {
+		if t.dir == "" { // another name of one, of two the first's, as for the generator; or one that is in no list
 			inst, err := instance.Find(root, strings.TrimSuffix(strings.TrimPrefix(unit, "postfix@"), ".service"))
 			if t.dir = inst.ConfigDir; err != nil {
 				t.err = errors.Join(append(broken, errUnknown)...)
