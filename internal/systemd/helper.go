@@ -129,17 +129,15 @@ func (h Helper) wasEnabled(unit string) (bool, error) {
 	return true, nil
 }
 
-var (
-	wantedBy = regexp.MustCompile(`^\s*(WantedBy|RequiredBy)=([^"']+)$`)
-	install  = regexp.MustCompile(`(?i)^\s*(WantedBy|RequiredBy|Also|Alias|DefaultInstance)\s*=`)
-)
-
 // links are the paths that enabling the unit makes, in deb-systemd-helper's order.
 func (h Helper) links(unit string) ([]string, error) {
 	data, err := h.unitFile(unit)
 	if err != nil {
 		return nil, err
 	}
+	// not variables of the package: the lean programs would compile them at each start
+	wantedBy := regexp.MustCompile(`^\s*(WantedBy|RequiredBy)=([^"']+)$`)
+	install := regexp.MustCompile(`(?i)^\s*(WantedBy|RequiredBy|Also|Alias|DefaultInstance)\s*=`)
 	var links []string
 	for _, line := range strings.Split(string(data), "\n") {
 		if !install.MatchString(line) {

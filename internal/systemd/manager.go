@@ -150,24 +150,17 @@ func (m *Manager) Reload(ctx context.Context) error {
 
 // Start starts a unit and waits for the result.
 func (m *Manager) Start(ctx context.Context, unit string) error {
-	return m.job(ctx, "start", unit, m.conn.StartUnitContext)
+	return m.job(ctx, "start", unit, jobMode, m.conn.StartUnitContext)
 }
 
 // Stop stops a unit and waits for the result.
 func (m *Manager) Stop(ctx context.Context, unit string) error {
-	return m.job(ctx, "stop", unit, m.conn.StopUnitContext)
+	return m.job(ctx, "stop", unit, jobMode, m.conn.StopUnitContext)
 }
 
 // Restart stops and starts a unit and waits for the result. A stopped unit is started.
 func (m *Manager) Restart(ctx context.Context, unit string) error {
-	return m.job(ctx, "restart", unit, m.conn.RestartUnitContext)
-}
-
-// RestartAlone is Restart without a job for any other unit, whatever the dependencies say.
-func (m *Manager) RestartAlone(ctx context.Context, unit string) error {
-	return m.job(ctx, "restart", unit, func(ctx context.Context, name, _ string, ch chan<- string) (int, error) {
-		return m.conn.RestartUnitContext(ctx, name, "ignore-dependencies", ch)
-	})
+	return m.job(ctx, "restart", unit, jobMode, m.conn.RestartUnitContext)
 }
 
 // Scope moves processes into a new scope of their own (systemd.scope(5)) and waits until they are there. It is forgotten with the last
@@ -181,7 +174,7 @@ func (m *Manager) Scope(ctx context.Context, name, description string, pids []in
 		sddbus.PropDescription(description), sddbus.PropPids(all...),
 		{Name: "CollectMode", Value: dbus.MakeVariant("inactive-or-failed")},
 	}
-	return m.job(ctx, "make", name, func(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
+	return m.job(ctx, "make", name, jobMode, func(ctx context.Context, name, mode string, ch chan<- string) (int, error) {
 		return m.conn.StartTransientUnitContext(ctx, name, mode, props, ch)
 	})
 }
@@ -189,7 +182,7 @@ func (m *Manager) Scope(ctx context.Context, name, description string, pids []in
 // ReloadOrRestart makes a running unit read its configuration, by a restart if it has no other way, and waits for the
 // result. A stopped unit stays stopped.
 func (m *Manager) ReloadOrRestart(ctx context.Context, unit string) error {
-	return m.job(ctx, "reload", unit, m.conn.ReloadOrTryRestartUnitContext)
+	return m.job(ctx, "reload", unit, jobMode, m.conn.ReloadOrTryRestartUnitContext)
 }
 
 // Enable makes the links that the unit's section [Install] asks for, as "systemctl --no-reload enable" does.
@@ -222,12 +215,12 @@ func (m *Manager) call(ctx context.Context, verb, unit string, do func(ctx conte
 
 // job queues a job and waits for its end. The channel has room for the result because go-systemd sends it while it holds
 // the lock that every other job needs.
-func (m *Manager) job(ctx context.Context, verb, unit string,
+func (m *Manager) job(ctx context.Context, verb, unit, mode string,
 	queue func(ctx context.Context, name, mode string, ch chan<- string) (int, error),
 ) error {
 	ch := make(chan string, 1)
 	err := m.ask(ctx, m.limit, func(ctx context.Context) error {
-		_, err := queue(ctx, unit, jobMode, ch)
+		_, err := queue(ctx, unit, mode, ch)
 		return err
 	})
 	pulse := time.NewTicker(m.limit)

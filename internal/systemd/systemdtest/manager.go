@@ -4,11 +4,13 @@ package systemdtest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +25,7 @@ const (
 	path      = dbus.ObjectPath("/org/freedesktop/systemd1")
 	managerIf = "org.freedesktop.systemd1.Manager"
 	unitIf    = "org.freedesktop.systemd1.Unit"
+	serviceIf = "org.freedesktop.systemd1.Service"
 )
 
 // Unit is what the fake knows of a unit. Jobs change Active as systemd would; Result is what each job of the unit ends
@@ -33,6 +36,9 @@ type Unit struct {
 	Result                            string
 	Hang                              bool
 	Since                             uint64 // microseconds: from when on it has its state
+	Job                               string // the type of a job that somebody else has queued
+	Wants                             []string
+	ReloadResult                      string
 }
 
 // Manager is the fake. It is safe for use by several goroutines.
@@ -44,6 +50,7 @@ type Manager struct {
 	units map[string]Unit
 	calls []string
 	jobs  int
+	state string   // of the whole system, "" for "running"
 	hung  []func() // the ends of the jobs that hang
 }
 
@@ -81,6 +88,9 @@ func New(t testing.TB, units map[string]Unit) *Manager {
 	}
 	if err := conn.ExportMethodTable(m.managerMethods(), path, managerIf); err != nil {
 		t.Fatalf("cannot export the manager: %v", err)
+	}
+	if err := conn.ExportMethodTable(map[string]any{"Get": m.system}, path, "org.freedesktop.DBus.Properties"); err != nil {
+		t.Fatalf("cannot export the manager's properties: %v", err)
 	}
 	if _, err := conn.RequestName(busName, 0); err != nil {
 		t.Fatalf("cannot take the name %s: %v", busName, err)
@@ -141,6 +151,13 @@ func (m *Manager) Set(name string, u Unit) {
 	m.units[name] = u
 }
 
+// Become sets the state of the whole system: "running", "degraded", "stopping".
+func (m *Manager) Become(state string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = state
+}
+
 // Finish ends the jobs that hang.
 func (m *Manager) Finish() {
 	m.mu.Lock()
@@ -177,7 +194,8 @@ func (m *Manager) managerMethods() map[string]any {
 			}
 			return nil
 		},
-		"ListUnits": m.list,
+		"ListUnits":           func() ([]sddbus.UnitStatus, *dbus.Error) { return m.list(nil, []string{"*"}) },
+		"ListUnitsByPatterns": m.list,
 		"EnableUnitFiles": func(units []string, _, _ bool) (bool, []sddbus.EnableUnitFileChange, *dbus.Error) {
 			return true, []sddbus.EnableUnitFileChange{}, m.mark("EnableUnitFiles", units, "enabled")
 		},
@@ -250,34 +268,40 @@ func (m *Manager) job(method, active, name, mode string) (dbus.ObjectPath, *dbus
 	return job, nil
 }
 
-func (m *Manager) list() ([]sddbus.UnitStatus, *dbus.Error) {
+func (m *Manager) list(_, patterns []string) ([]sddbus.UnitStatus, *dbus.Error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := []sddbus.UnitStatus{}
 	for name, u := range m.units {
+		if !slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, name); return ok }) {
+			continue
+		}
 		all = append(all, sddbus.UnitStatus{
-			Name: name, LoadState: u.Load, ActiveState: u.Active, SubState: u.Sub, Path: path, JobPath: path,
+			Name: name, LoadState: u.Load, ActiveState: u.Active, SubState: u.Sub, Path: path, JobPath: path, JobType: u.Job,
 		})
 	}
+	slices.SortFunc(all, func(a, b sddbus.UnitStatus) int { return strings.Compare(a.Name, b.Name) })
 	return all, nil
+}
+
+// system serves the one property of the manager that somebody asks for.
+func (m *Manager) system(_, name string) (dbus.Variant, *dbus.Error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if name != "SystemState" {
+		return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", nil)
+	}
+	return dbus.MakeVariant(cmp.Or(m.state, "running")), nil
 }
 
 // unitMethods serves the properties of every unit; one that was never set is "not-found", as systemd says.
 func (m *Manager) unitMethods() map[string]any {
 	return map[string]any{
 		"GetAll": func(msg dbus.Message, iface string) (map[string]dbus.Variant, *dbus.Error) {
-			object, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			u := Unit{Load: "not-found", Active: "inactive", Sub: "dead"}
-			for name, known := range m.units {
-				if path+"/unit/"+dbus.ObjectPath(sddbus.PathBusEscape(name)) == object {
-					u = known
-				}
-			}
 			if iface != unitIf {
 				return nil, dbus.NewError("org.freedesktop.DBus.Error.UnknownInterface", nil)
 			}
+			u := m.at(msg)
 			return map[string]dbus.Variant{
 				"LoadState": dbus.MakeVariant(u.Load), "ActiveState": dbus.MakeVariant(u.Active), "SubState": dbus.MakeVariant(u.Sub),
 				"UnitFileState": dbus.MakeVariant(u.File), "FragmentPath": dbus.MakeVariant(u.Fragment),
@@ -285,20 +309,32 @@ func (m *Manager) unitMethods() map[string]any {
 			}, nil
 		},
 		"Get": func(msg dbus.Message, iface, name string) (dbus.Variant, *dbus.Error) {
-			object, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
-			m.mu.Lock()
-			defer m.mu.Unlock()
-			u := m.units["nothing.service"]
-			for unit, known := range m.units {
-				if path+"/unit/"+dbus.ObjectPath(sddbus.PathBusEscape(unit)) == object {
-					u = known
-				}
-			}
+			u := m.at(msg)
 			enter := map[string]string{"active": "ActiveEnterTimestamp", "failed": "InactiveEnterTimestamp", "activating": "InactiveExitTimestamp"}[u.Active]
-			if iface != unitIf || name != enter {
+			switch {
+			case iface == unitIf && name == enter:
+				return dbus.MakeVariant(u.Since), nil
+			case iface == unitIf && strings.HasSuffix(name, "Timestamp"):
 				return dbus.MakeVariant(uint64(0)), nil
+			case iface == unitIf && name == "Wants":
+				return dbus.MakeVariant(append([]string{}, u.Wants...)), nil
+			case iface == serviceIf && name == "ReloadResult":
+				return dbus.MakeVariant(cmp.Or(u.ReloadResult, "success")), nil
 			}
-			return dbus.MakeVariant(u.Since), nil
+			return dbus.Variant{}, dbus.NewError("org.freedesktop.DBus.Error.UnknownProperty", nil)
 		},
 	}
+}
+
+// at is the unit that a question is about.
+func (m *Manager) at(msg dbus.Message) Unit {
+	object, _ := msg.Headers[dbus.FieldPath].Value().(dbus.ObjectPath)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, known := range m.units {
+		if path+"/unit/"+dbus.ObjectPath(sddbus.PathBusEscape(name)) == object {
+			return known
+		}
+	}
+	return Unit{Load: "not-found", Active: "inactive", Sub: "dead"}
 }
