@@ -6,9 +6,9 @@
 //	configure-instance --binds [INSTANCE]
 //	configure-instance --place PATH
 //	configure-instance --relay PATH --user USER
-//	configure-instance --master QUEUE_DIRECTORY|-
-//	configure-instance --strays
+//	configure-instance --master QUEUE_DIRECTORY|- | --end | --enabled
 //	configure-instance --start
+//	configure-instance --umbrella start|reload|stop|watch | --strays
 //
 // INSTANCE is the name in the unit postfix@INSTANCE.service, "-" or "" the primary one: so Debian 12's units and init
 // script call it. Without one, the variable MAIL_CONFIG names the configuration directory, as it does where Debian 13's
@@ -21,9 +21,11 @@
 // systemd runs --place before it makes a socket: it exits 1 and says why if anybody but root decides what that name means.
 // It starts a relay to one of the host's sockets as --relay, which becomes systemd-socket-proxyd(8) with the rights of root, of the account that
 // owns the directory of PATH, or of USER if there are more accounts that decide what PATH means.
-// The scripts that stop, take over or look for a Postfix ask --master for the number of the master process, which a file of the queue
-// directory only claims; it exits 1 if none runs there. "-" is the queue directory of the instance; it exits 3 if files do not tell that.
-// --strays starts the unit of each instance that runs outside of it.
+// The init script asks --master for the number of the master process, which a file of the queue directory only claims; it exits 1 if none runs
+// there. "-" is the queue directory of the instance; it exits 3 if nobody can tell that. --end ends that process. --enabled exits 1 if
+// multi_instance_enable does not let the instance run.
+// --umbrella is what postfix.service does to stand for its instances, --strays starts the unit of each instance that runs outside of it: see
+// package umbrella.
 //
 // The units run --start, which first ends a Postfix that runs outside of its unit.
 //
@@ -80,9 +82,12 @@ func parse(args []string, env func(string) string, stderr io.Writer) (t task, ok
 	flags.StringVar(&t.master, "master", "", "only print the number of the master process that works in this queue directory, - for the instance's")
 	flags.DurationVar(&t.within, "within", 0, "end after so long at the latest, with exit status 1")
 	flags.BoolVar(&t.strays, "strays", false, "only start the unit of each instance that runs outside of it")
+	flags.StringVar(&t.umbrella, "umbrella", "", "for postfix.service: start, reload, stop or watch")
+	flags.BoolVar(&t.end, "end", false, "only end the master process of the instance")
+	flags.BoolVar(&t.enabled, "enabled", false, "only tell whether multi_instance_enable lets the instance run")
 	flags.BoolVar(&t.start, "start", false, "for the unit: first end what runs outside of it")
 	flags.Usage = func() {
-		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --strays | --start | INSTANCE]")
+		fmt.Fprintln(stderr, "usage: configure-instance [--root DIR] [--dry-run] [--again] [--binds] [--within TIME] [--all | --resolver | --watch | --place PATH | --relay PATH --user USER | --master DIR | --end | --enabled | --umbrella WORD | --strays | --start | INSTANCE]")
 		flags.PrintDefaults()
 	}
 	if err := flags.Parse(args); err != nil {
@@ -103,14 +108,6 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 	if !ok {
 		return 2
 	}
-	if t.start {
-		return t.forStart(outside(stdout, stderr), stdout, stderr)
-	}
-	return t.run(stdout, stderr)
-}
-
-// run does what the task asks for and returns the exit code.
-func (t task) run(stdout, stderr io.Writer) int {
 	if t.within > 0 {
 		time.AfterFunc(t.within, func() {
 			fmt.Fprintln(stderr, "configure-instance: not done within", t.within)
@@ -122,15 +119,32 @@ func (t task) run(stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "configure-instance:", err)
 		return 1
 	}
-	if t.watch && len(t.names) == 0 {
+	p := own(root)
+	switch {
+	case t.start:
+		return t.forStart(root, p, stdout, stderr)
+	case t.umbrella != "" || t.strays:
+		return t.stand(root, stderr)
+	case t.end:
+		if err := t.endMaster(root, p, stderr); err != nil {
+			fmt.Fprintln(stderr, "configure-instance:", err)
+			return 1
+		}
+		return 0
+	case t.enabled:
+		return t.allowed(p, stderr)
+	case t.watch && len(t.names) == 0:
 		return follow(root, lookEvery, func() error { return refresh(stdout, stderr) }, stderr)
-	}
-	if t.relay != "" {
+	case t.relay != "":
 		return t.passOn(root, stderr)
+	case t.place != "" || t.master != "":
+		return t.answer(root, p, stdout, stderr)
 	}
-	if t.place != "" || t.master != "" || t.strays {
-		return t.answer(root, stdout, stderr)
-	}
+	return t.run(root, stdout, stderr)
+}
+
+// run brings the chroots up to date that the task is about, and returns the exit code.
+func (t task) run(root *sysroot.Root, stdout, stderr io.Writer) int {
 	var insts []instance.Instance
 	var errs []error
 	for _, w := range shielded("every instance", func() { insts, errs = t.instances(root) }) {
@@ -154,23 +168,18 @@ func (t task) run(stdout, stderr io.Writer) int {
 }
 
 // answer only tells something about a name.
-func (t task) answer(root *sysroot.Root, stdout, stderr io.Writer) int {
-	if t.strays {
-		if run := systemd(root); run != nil {
-			newSearch(root, run).strays(stderr)
-		}
-		return 0
-	}
+func (t task) answer(root *sysroot.Root, p programs, stdout, stderr io.Writer) int {
 	if t.master != "" {
+		pid, err := 0, error(nil)
 		if t.master == "-" {
-			insts, errs := t.instances(root)
-			if len(insts) == 0 {
-				fmt.Fprintln(stderr, "configure-instance:", errors.Join(errs...))
-				return 3
-			}
-			t.master = insts[0].QueueDir
+			pid, err = t.masterOf(root, p)
+		} else {
+			pid = chroot.Master(chroot.Deps{Root: root}, t.master)
 		}
-		pid := chroot.Master(chroot.Deps{Root: root}, t.master)
+		if err != nil {
+			fmt.Fprintln(stderr, "configure-instance:", err)
+			return 3
+		}
 		if pid == 0 {
 			return 1
 		}
@@ -270,12 +279,13 @@ type task struct {
 	dir, mailConfig string
 	names           []string
 	place, master   string
+	umbrella        string
 	relay, user     string
 	within          time.Duration
 	insts           []instance.Instance // with all, those of the host
 	shared          *chroot.Shared
 
-	dry, all, resolver, binds, again, watch, strays, start bool
+	dry, all, resolver, binds, again, watch, strays, start, end, enabled bool
 }
 
 // instances are those that the task is about.

@@ -166,7 +166,7 @@ func instanceText(inst instance.Instance, aliases []string) string {
 		b.WriteString(slice(instance.Escape(inst.Name)))
 	}
 	if !inst.Enabled { // it may have been enabled since: the program looks again
-		line("ExecCondition=", paths.Umbrella, " enabled")
+		line("ExecCondition=", paths.ConfigureInstance, " --enabled")
 	}
 	return b.String()
 }

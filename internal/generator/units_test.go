@@ -192,7 +192,7 @@ RequiresMountsFor="/srv/a b%%/\"x\"\\" "/q" "/d"
 [Service]
 Environment="MAIL_CONFIG=/srv/a b%%/\"x\"\\"
 Slice=system-postfix-a\x25b\x5cc\x22d.slice
-ExecCondition=/usr/libexec/postfix-maint/umbrella enabled
+ExecCondition=/usr/libexec/postfix-maint/configure-instance --enabled
 `,
 		},
 	} {

@@ -168,7 +168,6 @@ const (
 	PropUnits  = "/etc/systemd/system.control" // what "systemctl set-property" writes
 	Template   = "postfix@.service"
 	WatchUnit  = "postfix-resolvconf-watch.service" // of our layer alone
-	Umbrella   = LibexecDir + "/umbrella"           // what postfix.service does to stand for its instances
 	Kmsg       = "/dev/kmsg"
 )
 

@@ -2,10 +2,13 @@ package procs_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +55,46 @@ func TestRunningAndEnd(t *testing.T) {
 			<-gone
 			if slices.Contains(procs.Running(mine), pid) {
 				t.Error("it runs on")
+			}
+		})
+	}
+}
+
+// What a process that has to be killed has left in its group is killed with it; what it leads no group of is left alone.
+func TestEndGroup(t *testing.T) {
+	for name, c := range map[string]struct {
+		end    func(context.Context, int, time.Duration) error
+		leads  bool
+		killed bool
+	}{
+		"its group":             {procs.EndGroup, true, true},
+		"the process alone":     {procs.End, true, false},
+		"a member of our group": {procs.EndGroup, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command("/bin/sh", "-c", "trap '' TERM; sleep 600 >/dev/null & echo $!; wait; wait")
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: c.leads}
+			out, err := cmd.StdoutPipe()
+			if err = errors.Join(err, cmd.Start()); err != nil {
+				t.Fatal(err)
+			}
+			child := 0
+			if _, err := fmt.Fscan(out, &child); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = syscall.Kill(child, syscall.SIGKILL) }()
+			gone := make(chan error, 1)
+			go func() { gone <- cmd.Wait() }()
+			if err := c.end(context.Background(), cmd.Process.Pid, 300*time.Millisecond); err != nil {
+				t.Fatal(err)
+			}
+			<-gone
+			runs := func() bool { _, err := procs.Program(child); return err == nil }
+			for end := time.Now().Add(30 * time.Second); c.killed && runs() && time.Now().Before(end); {
+				time.Sleep(time.Millisecond)
+			}
+			if runs() == c.killed {
+				t.Errorf("its child runs: %v", runs())
 			}
 		})
 	}
