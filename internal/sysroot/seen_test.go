@@ -111,3 +111,34 @@ func TestTimeStampsSettledAndNeverBackwards(t *testing.T) {
 		})
 	}
 }
+
+// An edit between the look at a file and the moment at which the new one gets its name wins as well.
+func TestAnEditBesideAPreparedFileWins(t *testing.T) {
+	at := t.TempDir()
+	file := filepath.Join(at, "main.cf")
+	put := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("old")
+	dir, err := os.OpenRoot(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	attr := own()
+	attr.Seen = &sysroot.Seen{Data: []byte("old")}
+	n, _, err := sysroot.Prepare(dir, "main.cf", []byte("new"), attr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Drop()
+	put("edited")
+	if err := n.Put(); !errors.Is(err, sysroot.ErrChanged) {
+		t.Errorf("Put = %v", err)
+	}
+	if data, err := os.ReadFile(file); err != nil || string(data) != "edited" {
+		t.Errorf("the file says %q, %v", data, err)
+	}
+}

@@ -2,6 +2,7 @@ package sysroot
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -126,5 +127,35 @@ func TestHoldsWaitsForNobody(t *testing.T) {
 				t.Fatal("it waits")
 			}
 		})
+	}
+}
+
+// A file that says what it should gets the owner and mode that it should have, setuid among them: chown(2) clears that.
+func TestSetAttrOfAnotherOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	at := t.TempDir()
+	dir, err := os.OpenRoot(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	file := filepath.Join(at, "program")
+	if err := errors.Join(os.WriteFile(file, []byte("text"), 0o700), os.Chown(file, 123, 124)); err != nil {
+		t.Fatal(err)
+	}
+	attr := Attr{Mode: Exact(fs.ModeSetgid | 0o755), UID: 0, GID: 125, Force: true}
+	for _, want := range []bool{true, false} {
+		if n, changed, err := Prepare(dir, "program", []byte("text"), attr); n != nil || changed != want || err != nil {
+			t.Errorf("Prepare = %v, %v, %v", n, changed, err)
+		}
+	}
+	fi, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if uid, gid := Owner(fi); uid != 0 || gid != 125 || fi.Mode() != fs.ModeSetgid|0o755 {
+		t.Errorf("it is of %d:%d with mode %v", uid, gid, fi.Mode())
 	}
 }
