@@ -58,6 +58,9 @@ const (
 	Pending           = StateDir + "/pending.json"     // the intent of a run that has not ended yet
 	Filled            = StateDir + "/filled.json"      // answers in debconf's database that nobody gave: config filled them in to show them
 	Transaction       = StateDir + "/transaction.json" // the files that an unfinished change of several is about
+	History           = StateDir + "/history"          // what was changed: root's alone
+	HistoryLock       = History + "/lock"              // held by a change that comes without the lock of a command
+	HistoryJournal    = History + "/transaction.json"  // and what is unfinished of it
 	ChrootState       = StateDir + "/chroot"           // one list an instance: what we put into its chroot
 	ChrootSwitch      = StateDir + "/chroot-switch"    // one marker an instance: its daemons have not read the new master.cf
 	Program           = "/usr/sbin/postfix-maint"

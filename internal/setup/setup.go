@@ -12,6 +12,7 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // Runner runs other programs; run.Runner is one.
@@ -213,7 +214,7 @@ func (p *Plan) write(path string, data []byte, attr sysroot.Attr, model string, 
 	}
 	attr.Seen = seen
 	p.add(Change{What: what, Path: path, Diff: diff, do: func(context.Context) error {
-		_, err := p.d.Root.WriteFile(path, data, attr)
+		err := transaction.Write(p.d.Root, transaction.File{Path: path, Seen: seen, New: data, Attr: attr})
 		if locked(err) && p.h.main != nil { // a mail system is there all the same
 			return warning{fmt.Errorf("%w; it stays as it is", err)}
 		}

@@ -133,6 +133,9 @@ func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
 		if f.New, err = note.Text(state); err != nil {
 			return err
 		}
+		if f.Then, err = p.lasting(); err != nil {
+			return err
+		}
 		t.Before = append(t.Before, transaction.Step{What: "make " + paths.SmarthostState, Do: func(context.Context) error {
 			_, err := root.MkdirAll(paths.SmarthostState, sysroot.Attr{Mode: 0o700})
 			return err
@@ -142,10 +145,24 @@ func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
 	return nil
 }
 
+// lasting is what the state says once nothing is due any more (remember).
+func (p *Plan) lasting() (*sysroot.Seen, error) {
+	if p.state.Options.Relay == "" {
+		return &sysroot.Seen{Missing: true}, nil
+	}
+	state := p.state
+	state.Reload = false
+	text, err := note.Text(state)
+	return &sysroot.Seen{Data: text}, err
+}
+
 // around are a table's text and its index, which build fills in.
 func (p *Plan) around(f file) ([]transaction.File, error) {
 	attr := sysroot.Attr{Mode: f.mode, Force: f.mode == 0o600}
-	files := []transaction.File{{Path: f.path, Seen: f.seen(), New: f.new, Attr: attr, Anew: f.new != nil && string(f.old) == string(f.new)}}
+	secret := f.mode == 0o600
+	files := []transaction.File{{
+		Path: f.path, Seen: f.seen(), New: f.new, Attr: attr, Secret: secret, Anew: f.new != nil && string(f.old) == string(f.new),
+	}}
 	name := f.index(f.path)
 	if name == "" {
 		return files, nil
@@ -154,7 +171,7 @@ func (p *Plan) around(f file) ([]transaction.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	index := transaction.File{Path: name, Seen: seen, Attr: attr}
+	index := transaction.File{Path: name, Seen: seen, Attr: attr, Secret: secret}
 	if f.new != nil {
 		index.New, index.Anew = []byte{}, true // it may only look older than the text
 	}

@@ -25,6 +25,8 @@ const maxLinks = 40
 // are resolved as if the tree were already "/", so an absolute link never leads out of it.
 type Root struct {
 	dir string
+	// Recorder is told of what is changed, with the change (package transaction); nil keeps no history.
+	Recorder Recorder
 }
 
 // Open returns the tree at dir; "" means the running system. The error says why dir is no directory.

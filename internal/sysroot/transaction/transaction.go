@@ -5,7 +5,8 @@
 //
 //	before   programs and directories that the files need, in a directory for drafts; whatever fails ends it with nothing changed
 //	journal  the names of all files, old and new, are on the disk
-//	stage    each new file is written beside the old one and flushed: a full disk ends it here, with nothing changed
+//	stage    each new file is written beside the old one and flushed: a full disk ends it here, with nothing changed. The entry of the
+//	         tree's history (sysroot.Recorder) is one of them, so that it is there exactly if the change is in force
 //	swap     each new file changes places with the old one: Files, of which the last is the moment from which on all is in force; then Live
 //	         and Later
 //	after    what follows from it, such as a reload: a failure is a warning, since the files are in force
@@ -24,6 +25,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"postfix-maint/internal/sysroot"
 )
@@ -35,6 +37,9 @@ type File struct {
 	New  []byte        // nil: the file is to go. A step of Before may fill it in
 	Attr sysroot.Attr  // of a new file; an existing one keeps its own unless Force is set
 	Anew bool          // it is written even if it says the same: the index of a table must not look older than the text
+	// Secret keeps what it says out of the history. Then is for that, too: see sysroot.Change.
+	Secret bool
+	Then   *sysroot.Seen
 }
 
 // Step is something else than a file. Do must be repeatable.
@@ -146,12 +151,35 @@ func (h Host) Apply(ctx context.Context, t *Transaction) (warnings []string, err
 	return warnings, nil
 }
 
+// record gives the turns of the history's own files. They come first: what fails there takes nothing back that is in force.
+func (h Host) record(t *Transaction) (turns []turn, err error) {
+	if h.Root.Recorder == nil {
+		return nil, nil
+	}
+	var files []sysroot.Change
+	for _, f := range slices.Concat(t.Files, t.Live, t.Later) {
+		if f.changes() {
+			files = append(files, sysroot.Change{Path: f.Path, Seen: f.Seen, New: f.New, Attr: f.Attr, Secret: f.Secret, Then: f.Then})
+		}
+	}
+	notes, err := h.Root.Recorder.Record(t.Title, files)
+	for _, n := range notes {
+		turns = append(turns, turn{File{Path: n.Path, Seen: n.Seen, New: n.New, Attr: n.Attr}, n.Seen})
+	}
+	return turns, err
+}
+
 // swapAll is Apply for the files: journal, stage, swap.
 func (h Host) swapAll(ctx context.Context, t *Transaction, j *journal) error {
 	turns, moment := t.turns()
 	if len(turns) == 0 {
 		return nil
 	}
+	noted, err := h.record(t)
+	if err != nil {
+		return fmt.Errorf("cannot note the change in the history, nothing is changed: %w", err)
+	}
+	turns, moment = append(noted, turns...), moment+len(noted)
 	for _, f := range turns {
 		s, err := h.Root.Name(f.Path)
 		if err != nil {
@@ -168,7 +196,7 @@ func (h Host) swapAll(ctx context.Context, t *Transaction, j *journal) error {
 		j.Files = nil
 		return err
 	}
-	err := j.stage(ctx, h.Root, turns)
+	err = j.stage(ctx, h.Root, turns)
 	if err == nil {
 		err = j.swap(ctx, h.Root, turns[:moment+1])
 	}

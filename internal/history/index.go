@@ -1,0 +1,142 @@
+package history
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
+)
+
+// Builder runs postmap(1) or postalias(1).
+type Builder func(ctx context.Context, program string, args ...string) error
+
+// draftsDir is where texts stand while their indexes are made.
+const draftsDir = paths.ConfigDir + "/" + transaction.DraftsPrefix + "-undo"
+
+// table is a text that some main.cf will name by a type with an index.
+type table struct{ dir, typ, program string }
+
+func (t table) index(name string) string { return name + suffixes[t.typ] }
+
+// addIndexes adds to the transaction the indexes of its texts, behind the texts, and takes those away whose text goes.
+func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
+	mains, err := u.mains()
+	if err != nil {
+		return err
+	}
+	var all []transaction.File
+	for _, f := range t.Files {
+		all = append(all, f)
+		if isConfig(f.Path) {
+			continue
+		}
+		for _, tab := range tablesOf(mains, f.Path) {
+			name := tab.index(f.Path)
+			seen, err := u.root.See(name)
+			if err != nil {
+				return err
+			}
+			if t.Drafts == "" {
+				t.Drafts = draftsDir
+			}
+			draft := fmt.Sprintf("%s/%d", draftsDir, len(t.Before))
+			all = append(all, transaction.File{Path: name, Seen: seen, New: []byte{}, Attr: f.Attr, Anew: true})
+			t.Before = append(t.Before, transaction.Step{What: "index " + f.Path, Do: func(ctx context.Context) error {
+				data, err := tab.make(ctx, u.root, draft, f.New, build)
+				for i := range t.Files {
+					if t.Files[i].Path == name {
+						t.Files[i].New = data
+					}
+				}
+				return err
+			}})
+		}
+	}
+	t.Files = all
+	return u.dropIndexes(t)
+}
+
+// make makes the index of a text.
+func (t table) make(ctx context.Context, root *sysroot.Root, draft string, text []byte, build Builder) ([]byte, error) {
+	if _, err := root.MkdirAll(draftsDir, sysroot.Attr{Mode: 0o700, Force: true}); err != nil {
+		return nil, err
+	}
+	if _, err := root.WriteFile(draft, text, sysroot.Attr{Mode: 0o600, Force: true}); err != nil {
+		return nil, err
+	}
+	if err := build(ctx, t.program, "-c", t.dir, t.typ+":"+draft); err != nil {
+		return nil, err
+	}
+	return root.ReadFile(t.index(draft))
+}
+
+// dropIndexes takes the indexes away that the entry made with a text that goes now.
+func (u *Undo) dropIndexes(t *transaction.Transaction) error {
+	for _, p := range u.entry.Parts {
+		for _, f := range p.Files {
+			stem := f.Path[:len(f.Path)-len(path.Ext(f.Path))]
+			now := u.files[stem]
+			if f.Kind != Index || !f.Made || now == nil || now.text != nil || !now.changes() {
+				continue
+			}
+			seen, err := u.root.See(f.Path)
+			if err != nil {
+				return err
+			}
+			if !seen.Missing && !slices.ContainsFunc(t.Later, func(have transaction.File) bool { return have.Path == f.Path }) {
+				t.Later = append(t.Later, transaction.File{Path: f.Path, Seen: seen})
+			}
+		}
+	}
+	return nil
+}
+
+// mains are the main.cf of all instances by their directories, as they are to be.
+func (u *Undo) mains() (map[string]*maincf.File, error) {
+	all := map[string]*maincf.File{}
+	insts, _ := instance.List(u.root) // one that cannot be read has no table that anybody looks up
+	for _, i := range insts {
+		name := path.Join(i.ConfigDir, "main.cf")
+		data, err := u.root.ReadFile(name)
+		if now := u.files[name]; now != nil {
+			data, err = now.text, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if all[i.ConfigDir], err = maincf.Parse(data); err != nil {
+			return nil, fmt.Errorf("cannot understand %q: %w", name, err)
+		}
+	}
+	return all, nil
+}
+
+// tablesOf finds how the configurations name a text.
+func tablesOf(mains map[string]*maincf.File, name string) (all []table) {
+	naming := regexp.MustCompile(`\b(hash|btree|lmdb|cdb):` + regexp.QuoteMeta(name) + `($|[,}\s])`)
+	for dir, f := range mains {
+		for _, param := range f.Names() {
+			value, _ := f.Get(param)
+			if whole, err := instance.Expand(f, dir, value); err == nil {
+				value = whole
+			}
+			for _, m := range naming.FindAllStringSubmatch(value, -1) {
+				t := table{dir: dir, typ: m[1], program: paths.Postmap}
+				if param == "alias_maps" || param == "alias_database" {
+					t.program = paths.Postalias
+				}
+				if !slices.ContainsFunc(all, func(o table) bool { return suffixes[o.typ] == suffixes[t.typ] }) {
+					all = append(all, t)
+				}
+			}
+		}
+	}
+	return all
+}
