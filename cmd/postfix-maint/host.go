@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/history"
 	"postfix-maint/internal/lock"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
@@ -40,6 +41,9 @@ func transactions(root *sysroot.Root) transaction.Host {
 func recoverFiles(root *sysroot.Root, stderr io.Writer) {
 	r, err := transactions(root).Recover()
 	warn(stderr, r.Warnings)
+	if err == nil {
+		err = history.Recover(root)
+	}
 	if err != nil {
 		warn(stderr, []string{fmt.Sprintf("cannot end an interrupted change: %v", err)})
 	}

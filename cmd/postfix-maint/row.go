@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
+	"postfix-maint/internal/history"
 	"postfix-maint/internal/lock"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/smarthost"
@@ -54,6 +55,7 @@ var (
 	onHost       = who{tree: true, host: "cannot adopt below DPKG_ROOT: apt works on the running system"}
 	packagers    = who{tree: true, host: onHost.host, root: "cannot change this host's packages"}
 	lookers      = who{tree: true, host: "cannot look at the mail system in %q: that system does not run"}
+	undoers      = who{tree: true, host: "cannot take back a change in %q: that system does not run", root: "cannot take back a change"}
 	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
 	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
 )
@@ -66,6 +68,7 @@ type call struct {
 	programs       smarthost.Runner // Postfix's own
 	stdout, stderr io.Writer
 	password       smarthost.Secret
+	log            *history.Log // takes down what it changes
 }
 
 // commands makes the library's commands of the rows.
@@ -123,8 +126,13 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 			return err
 		}
 		defer held.Release()
+		c.record()
 	}
-	return c.do(lib.Context, c)
+	err := c.do(lib.Context, c)
+	if !c.Bool("json") {
+		sayUndo(c.log, c.stdout)
+	}
+	return err
 }
 
 // allowed opens the tree, and refuses one, or an account, that the command is not for.

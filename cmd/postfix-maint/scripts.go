@@ -125,6 +125,8 @@ func postinst(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	log := recordScript(root, "postinst", args)
+	defer func() { sayUndo(log, stderr) }()
 	switch args[0] {
 	case "configure":
 		return configure(ctx, root, args[1:], stderr)
@@ -334,6 +336,7 @@ func prerm(ctx context.Context, args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	recordScript(root, "prerm", args)
 	defer lockForScript(ctx, root, "prerm", stderr).Release()
 	svc, done := service(root)
 	defer done()

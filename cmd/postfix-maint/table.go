@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"postfix-maint/internal/adopt"
 	"postfix-maint/internal/multi"
 )
@@ -9,7 +11,7 @@ import (
 // option in its words stands for the command above it when that option is given.
 func table() []row {
 	dry, json, inst := dryRunFlag(), jsonFlag(), instanceFlag()
-	return append(looks(), []row{
+	return slices.Concat(looks(), []row{
 		{words: "config", operands: "configure|reconfigure [VERSION]", who: scripts, do: script(config), usage: "ask the questions"},
 		{words: "postinst", operands: "configure|triggered|abort-upgrade|abort-remove|abort-deconfigure [ARGUMENT...]", who: scripts,
 			do: script(postinst), usage: "configure the package"},
@@ -65,7 +67,7 @@ func table() []row {
 		{words: "dynamicmap remove", operands: "TYPE", who: mapKeepers, locks: true, do: onMaps(removeMap),
 			usage: "take out a map type of Debian's; another library's stays"},
 		{words: "shelter", who: startScript, do: shelter, usage: "keep a Postfix that is started by hand from ending with what starts it"},
-	}...)
+	}, pastRows())
 }
 
 // looks are the commands that only look at the mail system.
@@ -73,5 +75,18 @@ func looks() []row {
 	return []row{
 		{words: "status", operands: "[INSTANCE]", flags: flags{jsonFlag(), watchFlag()}, who: lookers, first: watchOptions,
 			do: showStatus, usage: "show the whole mail system on one screen"},
+	}
+}
+
+// pastRows are those about what was changed.
+func pastRows() []row {
+	dry, json := dryRunFlag(), jsonFlag()
+	return []row{
+		{words: "history", flags: flags{json}, who: anywhere, do: shown(listHistory, printHistory),
+			usage: "list what was changed by our commands, dpkg and debconf"},
+		{words: "history show", operands: "NUMBER", flags: flags{json}, who: anywhere, do: shown(showHistory, printPast),
+			usage: "show one change as a diff"},
+		{words: "undo", operands: "[NUMBER]", flags: flags{dry, json}, who: undoers, locks: true, do: shown(undo, printChanges),
+			usage: "take a change back, the newest one by itself; what was edited since stays"},
 	}
 }

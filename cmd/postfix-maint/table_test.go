@@ -52,7 +52,7 @@ func TestEveryRowIsWhole(t *testing.T) {
 		case isOption:
 		case r.usage == "":
 			t.Errorf("%q: help says nothing of it", r.words)
-		case further && (seen[head].words != head || seen[head].do != nil):
+		case further && (seen[head].words != head || seen[head].do != nil && seen[head].flags == nil):
 			t.Errorf("%q comes before the row that heads it", r.words)
 		case r.do == nil && (further || r.operands != "" || r.flags != nil || r.first != nil || r.who != who{}):
 			t.Errorf("%q has no flow", r.words)

@@ -32,7 +32,7 @@ func understand(commands []*cli.Command, call []string) ([]string, error) {
 		}
 		c := commands[i]
 		done, rest = append(slices.Clip(done), word), rest[1:]
-		if len(c.Subcommands) == 0 {
+		if isLast(c, rest) {
 			options, operands, err := divide(c, rest)
 			if err == nil && !slices.Equal(options, help) {
 				err = checkOperands(c, operands)
@@ -48,6 +48,11 @@ func understand(commands []*cli.Command, call []string) ([]string, error) {
 		commands, what = c.Subcommands, word+" command"
 	}
 	return call, nil
+}
+
+// isLast tells whether no further word of the command is to come: one with options does something without as well.
+func isLast(c *cli.Command, rest []string) bool {
+	return len(c.Subcommands) == 0 || len(c.Flags) > 0 && (len(rest) == 0 || isOption(rest[0]))
 }
 
 func names(commands []*cli.Command) (all []string) {

@@ -17,7 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
-	"regexp"
+
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +25,7 @@ import (
 
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -89,7 +90,7 @@ func (f File) Diff() string {
 	return maincf.Diff(f.Path, f.Before, f.After)
 }
 
-var stored = regexp.MustCompile(`^([0-9]{6,9})\.([0-9]{3,6})\.gz$`)
+var stored = pattern.New(`^([0-9]{6,9})\.([0-9]{3,6})\.gz$`)
 
 // place is a stored part by its name.
 type place struct {
@@ -112,7 +113,7 @@ func places(root *sysroot.Root) (all []place, err error) {
 		return nil, fmt.Errorf("cannot read the history: %w", err)
 	}
 	for _, d := range dir {
-		m := stored.FindStringSubmatch(d.Name())
+		m := stored.Regexp().FindStringSubmatch(d.Name())
 		if m == nil {
 			continue
 		}

@@ -38,29 +38,36 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 			continue
 		}
 		for _, tab := range tablesOf(mains, f.Path) {
-			name := tab.index(f.Path)
-			seen, err := u.root.See(name)
+			index, err := u.index(t, f, tab, build)
 			if err != nil {
 				return err
 			}
-			if t.Drafts == "" {
-				t.Drafts = draftsDir
-			}
-			draft := fmt.Sprintf("%s/%d", draftsDir, len(t.Before))
-			all = append(all, transaction.File{Path: name, Seen: seen, New: []byte{}, Attr: f.Attr, Anew: true})
-			t.Before = append(t.Before, transaction.Step{What: "index " + f.Path, Do: func(ctx context.Context) error {
-				data, err := tab.make(ctx, u.root, draft, f.New, build)
-				for i := range t.Files {
-					if t.Files[i].Path == name {
-						t.Files[i].New = data
-					}
-				}
-				return err
-			}})
+			all = append(all, index)
 		}
 	}
 	t.Files = all
 	return u.dropIndexes(t)
+}
+
+// index is the file for the index of a text, which a step before the change makes.
+func (u *Undo) index(t *transaction.Transaction, f transaction.File, tab table, build Builder) (transaction.File, error) {
+	name := tab.index(f.Path)
+	seen, err := u.root.See(name)
+	if err != nil {
+		return transaction.File{}, err
+	}
+	t.Drafts = draftsDir
+	draft := fmt.Sprintf("%s/%d", draftsDir, len(t.Before))
+	t.Before = append(t.Before, transaction.Step{What: "index " + f.Path, Do: func(ctx context.Context) error {
+		data, err := tab.make(ctx, u.root, draft, f.New, build)
+		for i := range t.Files {
+			if t.Files[i].Path == name {
+				t.Files[i].New = data
+			}
+		}
+		return err
+	}})
+	return transaction.File{Path: name, Seen: seen, New: []byte{}, Attr: f.Attr, Anew: true}, nil
 }
 
 // make makes the index of a text.

@@ -174,9 +174,11 @@ func (l *Log) file(c sysroot.Change, others []sysroot.Change) (f File, changed b
 			then := string(c.Then.Data)
 			f.Then = &then
 		}
+	case isIndex(c.Path):
+		f.Kind = Index
 	case c.Secret || hidden && !isConfig(c.Path):
 		f.Kind = Secret
-	case isIndex(c.Path) || bytes.IndexByte(before, 0) >= 0 || bytes.IndexByte(after, 0) >= 0:
+	case bytes.IndexByte(before, 0) >= 0 || bytes.IndexByte(after, 0) >= 0:
 		f.Kind = Index
 	case len(before) > mostText || len(after) > mostText:
 		f.Kind = Large

@@ -137,7 +137,6 @@ func (u *Undo) beside(name string) (texts [][]byte, err error) {
 func (u *Undo) secret(f File) {
 	const anew = `give it anew with "postfix-maint smarthost set --user ACCOUNT --password-file FILE"`
 	switch {
-	case isIndex(f.Path):
 	case f.Gone:
 		u.warn("%s held a secret, and no copy of a secret is kept: %s", f.Path, anew)
 	case f.Made:

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/history"
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/pattern"
+	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
+)
+
+// record has the history take down what a command changes of the running system. An image that is being built has no past.
+func (c *call) record() {
+	if c.dry() || c.root == nil || !c.root.IsHost() {
+		return
+	}
+	c.log = history.NewLog(c.root, "postfix-maint "+c.line())
+	if strings.HasPrefix(c.words, "instance ") {
+		c.log.Final = `an instance is more than files: "postfix-maint instance remove NAME" and "instance create NAME" are the ways there and back`
+	}
+	c.root.Recorder = c.log
+}
+
+// recordScript is record for a script of the package.
+func recordScript(root *sysroot.Root, script string, args []string) *history.Log {
+	if !root.IsHost() {
+		return nil
+	}
+	by := fmt.Sprintf("postfix %s: %s", installedVersion(root), strings.TrimSpace(script+" "+strings.Join(args, " ")))
+	if reconfiguring() {
+		by = "dpkg-reconfigure postfix"
+	}
+	log := history.NewLog(root, plainly(by))
+	root.Recorder = log
+	return log
+}
+
+// line is the call as it was understood. Passwords come by a file or the standard input, never by an option.
+func (c *call) line() string {
+	words := []string{c.words}
+	if name, _, ok := strings.Cut(c.words, " --"); ok {
+		words[0] = name
+	}
+	for _, f := range c.Command.Flags {
+		name := f.Names()[0]
+		if !c.IsSet(name) {
+			continue
+		}
+		option := "--" + name
+		switch f.(type) {
+		case *cli.BoolFlag:
+			words = append(words, option)
+		case *cli.StringSliceFlag:
+			for _, v := range c.StringSlice(name) {
+				words = append(words, quoted(option+"="+v))
+			}
+		default:
+			words = append(words, quoted(fmt.Sprintf("%s=%v", option, c.Value(name))))
+		}
+	}
+	for _, operand := range c.Args().Slice() {
+		words = append(words, quoted(operand))
+	}
+	return plainly(strings.Join(words, " "))
+}
+
+var plainWord = pattern.New(`^[A-Za-z0-9_.,:/@%+=\[\]-]+$`)
+
+func quoted(word string) string {
+	if plainWord.Regexp().MatchString(word) {
+		return word
+	}
+	return strconv.Quote(word)
+}
+
+// plainly bounds a line and leaves nothing in it that a terminal would obey.
+func plainly(line string) string {
+	line = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, line)
+	return line[:min(len(line), 500)]
+}
+
+// sayUndo tells at a command's end how its change is taken back.
+func sayUndo(log *history.Log, w io.Writer) {
+	if log == nil {
+		return
+	}
+	if e, noted := log.Noted(); noted && e.Final() == "" {
+		fmt.Fprintf(w, "undo with: postfix-maint undo %d\n", e.Number)
+	}
+}
+
+// past is an entry for people and machines.
+type past struct {
+	Number    int          `json:"number"`
+	When      time.Time    `json:"when"`
+	By        string       `json:"by"`
+	Undoes    int          `json:"undoes,omitempty"`
+	TakenBack int          `json:"taken_back_by,omitempty"`
+	Final     string       `json:"final,omitempty"` // why it cannot be taken back
+	Files     []pastChange `json:"files"`
+}
+
+// pastChange is what became of a file.
+type pastChange struct {
+	Path string `json:"path"`
+	What string `json:"what"`
+	Diff string `json:"diff,omitempty"`
+}
+
+// loadHistory reads the entries, and says what cannot be relied on.
+func loadHistory(c *call) ([]history.Entry, error) {
+	all, warnings, err := history.Load(c.root)
+	if title, unfinished := transactions(c.root).Pending(); unfinished && c.log == nil {
+		warnings = append(warnings, fmt.Sprintf("a change was interrupted (%s): the next command completes it or takes it back, with its entry", title))
+	}
+	warn(c.stderr, warnings)
+	return all, err
+}
+
+func listHistory(_ context.Context, c *call) (*[]past, error) {
+	all, err := loadHistory(c)
+	found := []past{}
+	for _, e := range all {
+		found = append(found, pastOf(all, e))
+	}
+	return &found, err
+}
+
+func showHistory(_ context.Context, c *call) (*past, error) {
+	all, err := loadHistory(c)
+	if err != nil {
+		return nil, err
+	}
+	e, err := entryOf(all, c.Args().First())
+	if err != nil {
+		return nil, err
+	}
+	p := pastOf(all, e)
+	return &p, nil
+}
+
+// entryOf finds an entry by its number.
+func entryOf(all []history.Entry, number string) (history.Entry, error) {
+	n, err := strconv.Atoi(number)
+	if i := slices.IndexFunc(all, func(e history.Entry) bool { return e.Number == n }); err == nil && i >= 0 {
+		return all[i], nil
+	}
+	return history.Entry{}, fmt.Errorf("there is no entry %q; \"postfix-maint history\" lists them", number)
+}
+
+func pastOf(all []history.Entry, e history.Entry) past {
+	p := past{Number: e.Number, When: e.When(), By: e.By(), Undoes: e.Undoes(), TakenBack: history.TakenBack(all, e.Number), Final: e.Final(), Files: []pastChange{}}
+	for _, part := range e.Parts {
+		for _, f := range part.Files {
+			what := "changed"
+			if f.Made {
+				what = "created"
+			} else if f.Gone {
+				what = "removed"
+			}
+			switch {
+			case f.Kind == history.Index, f.Kind == history.Memory:
+				continue
+			case f.Kind == history.Secret:
+				what += "; it holds a secret, of which nothing is kept"
+			case f.Kind == history.Large:
+				what += "; too large to be kept"
+			case len(f.Hidden) > 0:
+				what += "; with a secret, of which nothing is kept: " + strings.Join(f.Hidden, ", ")
+			}
+			p.Files = append(p.Files, pastChange{f.Path, what, f.Diff()})
+		}
+	}
+	return p
+}
+
+func (p past) head(w io.Writer) {
+	fmt.Fprintf(w, "%d  %s  %s\n", p.Number, p.When.Local().Format("2006-01-02 15:04"), p.By)
+	if p.TakenBack != 0 {
+		fmt.Fprintf(w, "    taken back by %d\n", p.TakenBack)
+	}
+}
+
+func printHistory(c *call, all *[]past) error {
+	for _, p := range *all {
+		p.head(c.stdout)
+		var names []string
+		for _, f := range p.Files {
+			if !slices.Contains(names, f.Path) {
+				names = append(names, f.Path)
+			}
+		}
+		fmt.Fprintf(c.stdout, "    %s\n", strings.Join(names, " "))
+	}
+	if len(*all) == 0 {
+		fmt.Fprintln(c.stdout, "nothing was changed yet")
+	}
+	return nil
+}
+
+func printPast(c *call, p *past) error {
+	p.head(c.stdout)
+	for _, f := range p.Files {
+		fmt.Fprintf(c.stdout, "%s: %s\n%s", f.Path, f.What, f.Diff)
+	}
+	if p.Final != "" {
+		fmt.Fprintf(c.stdout, "it cannot be taken back: %s\n", p.Final)
+	}
+	return nil
+}
+
+// undo takes an entry back as a change of its own.
+func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
+	all, err := loadHistory(c)
+	if err != nil {
+		return nil, err
+	}
+	number := c.Args().First()
+	if number == "" {
+		number = strconv.Itoa(history.Last(all))
+		if number == "0" {
+			return nil, errors.New("there is nothing to take back: no change is in the history that is not taken back already")
+		}
+	}
+	e, err := entryOf(all, number)
+	if err != nil {
+		return nil, err
+	}
+	if c.log != nil {
+		c.log.Undoes = e.Number
+	}
+	var u *history.Undo
+	warnings, err := transactions(c.root).Run(ctx, func() (t *transaction.Transaction, err error) {
+		if u, err = history.PlanUndo(c.root, e); err != nil {
+			return nil, err
+		}
+		for _, ch := range u.Changes {
+			c.did(ch.What, ch.Diff)
+		}
+		if c.dry() {
+			return nil, nil
+		}
+		t, err = u.Transaction(func(ctx context.Context, program string, args ...string) error {
+			return c.programs.Run(ctx, program, args...)
+		})
+		if t != nil {
+			t.After = append(t.After, undoFollows(c, u)...)
+		}
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if u.Syslog && len(u.Changes) == 0 {
+		u.Warnings = append(u.Warnings, `the files of the syslog daemon follow the chroots: "postfix-maint chroot on" or "off" changes both`)
+	}
+	return changed(u.Changes, slices.Concat(u.Warnings, warnings), nil), nil
+}
+
+// undoFollows is what comes after an undo: chroots as master.cf wants them, the instances concerned reload, the syslog daemon listens.
+func undoFollows(c *call, u *history.Undo) (steps []transaction.Step) {
+	insts, _ := instance.List(c.root)
+	for _, inst := range insts {
+		master, concerned := false, false
+		for _, name := range u.Paths() {
+			below := strings.HasPrefix(name, inst.ConfigDir+"/")
+			concerned = concerned || below || inst.IsPrimary() && !strings.HasPrefix(name, paths.ConfigDir)
+			master = master || name == path.Join(inst.ConfigDir, "master.cf")
+		}
+		if !concerned {
+			continue
+		}
+		steps = append(steps, transaction.Step{What: "reload instance " + inst.Name, Do: func(ctx context.Context) error {
+			var before, after error
+			if master {
+				before = refill(ctx, c.root, inst, true)
+			}
+			err := reloadInstance(ctx, inst)
+			if master {
+				after = refill(ctx, c.root, inst, false)
+			}
+			return errors.Join(before, err, after)
+		}})
+		if master || u.Syslog {
+			u.Syslog = true
+		}
+	}
+	if u.Syslog {
+		steps = append(steps, transaction.Step{What: "tell the syslog daemon", Do: func(ctx context.Context) error {
+			syncSyslog(ctx, c.root, chrootQueues(c.root), c.stderr)
+			return nil
+		}})
+	}
+	return steps
+}
+
+// refill fills a chroot before services enter it, or clears it when the last one has left.
+func refill(ctx context.Context, root *sysroot.Root, inst instance.Instance, fill bool) error {
+	deps := chrootDeps(ctx, root)
+	st, err := chroot.NewStatus(deps, inst)
+	if err != nil || fill != (len(st.Chrooted) > 0) {
+		return err
+	}
+	if !fill {
+		_, err = chroot.Clear(deps, inst)
+		return err
+	}
+	plan, err := chroot.NewPlan(deps, inst)
+	if err == nil {
+		_, err = plan.Apply()
+	}
+	return err
+}

@@ -1,0 +1,45 @@
+//go:build integration
+
+package integration
+
+import (
+	"testing"
+
+	"postfix-maint/integration/hosts"
+	"postfix-maint/integration/product"
+)
+
+// pastScript changes a host by three commands, takes that back, and takes the taking back back.
+const pastScript = `
+cd /root; echo s3cr3t-pw > pw
+must() { "$@" > said 2>&1 || { echo "$*:"; cat said; }; }
+says() { grep -q -- "$1" said || { echo "not said: $1:"; cat said; }; }
+is() { cmp -s "$1" /etc/postfix/main.cf || { echo "$2: main.cf is another"; diff "$1" /etc/postfix/main.cf; }; }
+cp /etc/postfix/main.cf old; cp /etc/postfix/master.cf oldmaster
+must postfix-maint smarthost set --relay '[relay.example.test]:587' --user anna --password-file pw --rewrite generic=anna@example.test
+says '^undo with: postfix-maint undo [0-9]*$'; cp /etc/postfix/main.cf set
+must postfix-maint history; says 'smarthost set --relay=\[relay.example.test\]:587'
+n=$(sed -n 's/ .*smarthost set.*//p' said)
+must postfix-maint history show $n; says '^+relayhost = \[relay'; says 'sasl.*holds a secret'
+zcat /var/lib/postfix-maint/history/*.gz | grep -q s3cr3t && echo 'a password is kept'
+postfix-maint undo --dry-run > said 2>&1; says '^-relayhost = '; is set 'after a dry run'
+must postfix-maint undo $n; says "^undo with: postfix-maint undo $((n+1))$"; is old 'after undo'
+postfix-maint smarthost show | grep -q relay.example && echo 'the smarthost is still known'
+must postfix-maint undo $((n+1)); is set 'after the undo of it'
+[ "$(postmap -q @$(postconf -h myhostname) $(postconf -h smtp_generic_maps))" = anna@example.test ] || echo "the table's index is not there"
+must postfix-maint smarthost unset; is old 'after unset'
+must postfix-maint chroot off; must postfix-maint undo; cmp oldmaster /etc/postfix/master.cf; must postfix-maint chroot check
+systemctl is-active -q postfix@- || echo 'Postfix does not run'
+[ "$(stat -c %a /var/lib/postfix-maint/history /var/lib/postfix-maint/history/*.gz | sort -u | xargs)" = '600 700' ] || echo 'others may read the history'
+`
+
+// TestHistory does that, on one release: nothing of it depends on which.
+func TestHistory(t *testing.T) {
+	releases := hosts.Releases()
+	release := releases[len(releases)-1]
+	ctx := scenario(t, 1)
+	h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
+	if out, err := h.Run(ctx, "bash", "-uc", pastScript); out != "" || err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
