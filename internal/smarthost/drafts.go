@@ -45,20 +45,15 @@ func (h *host) settle() (*maincf.File, error) {
 		if !strings.Contains(value, ":"+h.stage("")) {
 			continue
 		}
-		switch {
-		case param != "alias_maps":
+		if param != "alias_maps" {
 			edits = append(edits, maincf.Set(param, strings.ReplaceAll(value, ":"+h.stage("")+"/", ":"+h.file("")+"/")))
-		case h.state.AliasMaps == nil: // the state that said it is damaged: the usual table
-			table := paths.Aliases
-			if v, _ := f.Get("alias_database"); strings.Contains(v, ":/") {
-				_, table, _ = strings.Cut(maincf.SplitList(v)[0], ":")
-			}
-			edits = append(edits, maincf.Set(param, rename(value, h.stage("aliases"), table)))
-		case *h.state.AliasMaps == "":
-			edits = append(edits, maincf.Unset(param))
-		default:
-			edits = append(edits, maincf.Set(param, *h.state.AliasMaps))
+			continue
 		}
+		table := paths.Aliases
+		if v, _ := f.Get("alias_database"); strings.Contains(v, ":/") {
+			_, table, _ = strings.Cut(maincf.SplitList(v)[0], ":")
+		}
+		edits = append(edits, maincf.Set(param, rename(value, h.stage("aliases"), table)))
 	}
 	_, err = f.Apply(edits...)
 	return f, err

@@ -18,9 +18,7 @@ type state struct {
 	Added   map[string][]string `json:"added,omitempty"`   // by list parameter: our element
 	NewList []string            `json:"newlist,omitempty"` // list parameters that main.cf did not have
 	Root    *override           `json:"root,omitempty"`    // root's alias, its values divided by ", "
-	// AliasMaps is the lasting value of alias_maps while main.cf names the built alias table, where a former release was killed.
-	AliasMaps *string `json:"aliasmaps,omitempty"`
-	Reload    bool    `json:"reload,omitempty"` // main.cf may have changed without the daemon's knowledge
+	Reload  bool                `json:"reload,omitempty"`  // main.cf may have changed without the daemon's knowledge
 
 	found   bool
 	damaged bool // the file is there, but cannot be understood: the configuration of now counts as the former one

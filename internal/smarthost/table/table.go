@@ -51,21 +51,6 @@ func Strip(text []byte) ([]byte, error) {
 	return []byte(out.String()), nil
 }
 
-// Entries are those of our block as Put takes them, without any that it stands in for.
-func Entries(text []byte, keyed bool) (entries []Entry) {
-	for line := range strings.Lines(block(text)) {
-		line = strings.TrimRight(line, "\r\n")
-		key, value, _ := strings.Cut(line, " ")
-		if keyed {
-			key, value, _ = split(line)
-		}
-		if line != "" && !strings.HasPrefix(line, former) {
-			entries = append(entries, Entry{Key: key, Value: value})
-		}
-	}
-	return entries
-}
-
 // Put adds the block with the entries to a text without one. With keyed set, lookups are by the whole key, and an entry of
 // the text that has one of the keys moves into the block as a comment; in a table of patterns the order counts, and the
 // text's own patterns come first.
