@@ -3,6 +3,7 @@ package status
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -121,41 +122,40 @@ func (p *page) table(all []Instance) {
 	p.text.WriteByte('\n')
 	shown := all
 	if p.Lines > 0 && len(all) > p.Lines {
-		shown = nil
-		for _, worth := range []bool{true, false} {
-			for _, i := range all {
-				if p.worth(i) == worth && len(shown) < p.Lines {
-					shown = append(shown, i)
-				}
-			}
-		}
+		dull := func(i Instance) bool { return !p.worth(i) }
+		shown = slices.Concat(slices.DeleteFunc(slices.Clone(all), dull), slices.DeleteFunc(slices.Clone(all), p.worth))[:p.Lines]
 	}
 	p.columns("INSTANCE", "STATE", "SINCE", "MAIL", "CHROOT", "LISTENS", title)
 	for _, i := range shown {
-		since := ""
-		if !i.Since.IsZero() {
-			since = span(p.now.Sub(i.Since))
-		}
-		mail := fmt.Sprint(i.Queue.Total())
-		if i.Queue.Partly {
-			mail += "+"
-		}
-		listens := strings.Join(i.Listening, " ")
-		if len(i.Missing) > 0 {
-			listens = "not: " + strings.Join(i.Missing, " ")
-		}
-		t := usual
-		if p.worth(i) {
-			t = wary
-		}
-		if stateTone(i) == bad || len(i.Problems)+len(i.Missing) > 0 {
-			t = bad
-		}
-		p.columns(i.Name, word(i.State), since, mail, i.Chroot.State, cmp.Or(listens, "-"), t)
+		p.short(i)
 	}
 	if n := len(all) - len(shown); n > 0 {
 		p.row("", fmt.Sprintf("and %d more; \"postfix-maint status INSTANCE\" and --json show each", n), usual)
 	}
+}
+
+// short is an instance in one line.
+func (p *page) short(i Instance) {
+	since := ""
+	if !i.Since.IsZero() {
+		since = span(p.now.Sub(i.Since))
+	}
+	mail := fmt.Sprint(i.Queue.Total())
+	if i.Queue.Partly {
+		mail += "+"
+	}
+	listens := strings.Join(i.Listening, " ")
+	if len(i.Missing) > 0 {
+		listens = "not: " + strings.Join(i.Missing, " ")
+	}
+	t := usual
+	if p.worth(i) {
+		t = wary
+	}
+	if stateTone(i) == bad || len(i.Problems)+len(i.Missing) > 0 {
+		t = bad
+	}
+	p.columns(i.Name, word(i.State), since, mail, i.Chroot.State, cmp.Or(listens, "-"), t)
 }
 
 // worth tells whether an instance has anything to tell but that it runs.

@@ -127,8 +127,6 @@ func (c *counter) enter(ctx context.Context, in *os.Root, name, at string, depth
 		return err
 	}
 	defer f.Close()
-	queue, _, _ := strings.Cut(at, "/")
-	count := c.q.of(queue)
 	for {
 		entries, err := f.ReadDir(queueBatch)
 		if errors.Is(err, io.EOF) {
@@ -141,19 +139,26 @@ func (c *counter) enter(ctx context.Context, in *os.Root, name, at string, depth
 			return errEnough
 		}
 		for _, e := range entries {
-			switch {
-			case e.IsDir():
-				if err := c.enter(ctx, dir, e.Name(), at+"/"+e.Name(), depth-1); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return err
-				}
-			case e.Type().IsRegular():
-				*count++
-				if queue != "corrupt" {
-					c.maybe(at, e.Name())
-				}
+			if err := c.take(ctx, dir, e, at, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 		}
 	}
+}
+
+// take counts one message, or what is in a directory.
+func (c *counter) take(ctx context.Context, dir *os.Root, e fs.DirEntry, at string, depth int) error {
+	switch {
+	case e.IsDir():
+		return c.enter(ctx, dir, e.Name(), at+"/"+e.Name(), depth-1)
+	case e.Type().IsRegular():
+		queue, _, _ := strings.Cut(at, "/")
+		*c.q.of(queue)++
+		if queue != "corrupt" {
+			c.maybe(at, e.Name())
+		}
+	}
+	return nil
 }
 
 // maybe takes a message into the sample (Vitter's algorithm R).
@@ -173,23 +178,9 @@ func (c *counter) lookInto(ctx context.Context, in *os.Root) {
 		if ctx.Err() != nil {
 			break
 		}
-		head, err := readHead(in, name, headBytes)
-		if err != nil { // delivered meanwhile
-			continue
-		}
-		if came := arrival(head); !came.IsZero() {
-			c.q.Looked++
-			if c.q.Oldest.IsZero() || came.Before(c.q.Oldest) {
-				c.q.Oldest = came
-			}
-		}
-		if rest, ok := strings.CutPrefix(name, "deferred/"); ok {
-			if text, err := readHead(in, "defer/"+rest, reasonBytes); err == nil {
-				if why := reason(text); why != "" {
-					reasons[why]++
-					c.q.Deferrals++
-				}
-			}
+		if why := c.message(in, name); why != "" {
+			reasons[why]++
+			c.q.Deferrals++
 		}
 	}
 	for _, why := range slices.Sorted(maps.Keys(reasons)) {
@@ -197,6 +188,29 @@ func (c *counter) lookInto(ctx context.Context, in *os.Root) {
 			c.q.Reason, c.q.Reasons = why, reasons[why]
 		}
 	}
+}
+
+// message reads one, and gives why it is deferred, if it is.
+func (c *counter) message(in *os.Root, name string) (why string) {
+	head, err := readHead(in, name, headBytes)
+	if err != nil { // delivered meanwhile
+		return ""
+	}
+	if came := arrival(head); !came.IsZero() {
+		c.q.Looked++
+		if c.q.Oldest.IsZero() || came.Before(c.q.Oldest) {
+			c.q.Oldest = came
+		}
+	}
+	rest, deferred := strings.CutPrefix(name, "deferred/")
+	if !deferred {
+		return ""
+	}
+	text, err := readHead(in, "defer/"+rest, reasonBytes)
+	if err != nil {
+		return ""
+	}
+	return reason(text)
 }
 
 // readHead reads the beginning of a regular file.
