@@ -23,7 +23,7 @@ const module = "postfix-maint/"
 var rings = map[string][]string{
 	"format": {"aliases", "answers", "dynamicmaps", "inventory", "maincf", "mastercf", "merge", "notes", "paths", "pattern", "version"},
 	"port":   {"debconf", "elfdep", "lock", "procs", "run", "sysroot", "systemd", "watch"},
-	"flow":   {"adopt", "ask", "chroot", "generator", "history", "instance", "multi", "setup", "smarthost", "status", "syslogd", "umbrella"},
+	"flow":   {"adopt", "ask", "chroot", "doctor", "generator", "history", "instance", "multi", "setup", "smarthost", "status", "syslogd", "umbrella"},
 }
 
 // shared are the flows that other flows may use.

@@ -56,7 +56,8 @@ func endFor(ctx context.Context, wait time.Duration, stop, end func()) {
 	})
 }
 
-// execute is the whole program but for the process around it: 0 if all went well, 1 if not, 2 for a call that is not understood.
+// execute is the whole program but for the process around it: 0 if all went well, 1 if not, 2 for a call that is not understood, and of
+// doctor if it could not look.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return executeRows(ctx, table(), args, stdout, stderr)
 }
@@ -84,7 +85,7 @@ func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr 
 		fmt.Fprintf(stderr, "postfix-maint: %v\n", err)
 	}
 	switch {
-	case errors.As(err, new(usageError)):
+	case errors.As(err, new(usageError)), errors.As(err, new(blindError)):
 		return 2
 	case err != nil:
 		return 1

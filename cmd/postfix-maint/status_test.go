@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,23 @@ func TestStatusCommand(t *testing.T) {
 		t.Errorf("of one instance: %s", out)
 	}
 	walk(t, sysroottest.New(t, map[string]string{"etc/postfix/": ""}), []step{{"status", 0, "...there is no instance of Postfix that can be read", ""}})
+}
+
+// What a tree without programs shows; the rest is the scenario's.
+func TestDoctorCommand(t *testing.T) {
+	root := twoInstances(t)
+	walk(t, root, []step{
+		{"doctor", 1, "...advice: an outdated setting (outdated-setting)\n  seen  /etc/postfix/main.cf:6: milter_protocol = 2: ", "findings: "},
+		{"doctor out --json", 1, "...\"instance\": \"postfix-out\"", "findings: "},
+		{"doctor none", 2, "", `cannot find instance "none"`},
+	})
+	if err := os.WriteFile(root.Dir()+"/etc/postfix/main.cf", []byte("a = b\nnonsense\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	walk(t, root, []step{
+		{"doctor --gate", 1, "...broken: main.cf cannot be understood (main-unreadable)\n  seen  /etc/postfix/main.cf:2: ", "findings: "},
+	})
+	walk(t, sysroottest.New(t, map[string]string{"etc/postfix/": ""}), []step{{"doctor", 2, "", "cannot read configuration"}})
 }
 
 // A watched screen is renewed until it is interrupted, which is no failure.

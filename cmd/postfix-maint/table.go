@@ -75,6 +75,8 @@ func looks() []row {
 	return []row{
 		{words: "status", operands: "[INSTANCE]", flags: flags{jsonFlag(), watchFlag()}, who: lookers, first: watchOptions,
 			do: showStatus, usage: "show the whole mail system on one screen"},
+		{words: "doctor", operands: "[INSTANCE]", flags: flags{jsonFlag(), gateFlag()}, who: lookers, do: shown(examine, printText),
+			usage: "find what is wrong with the mail system, and say what to do; exit status 1 if anything is, 2 if it could not look"},
 	}
 }
 

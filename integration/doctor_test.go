@@ -1,0 +1,72 @@
+//go:build integration
+
+package integration
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// doctorBroken breaks one thing after the other: each is found, at its place, and nothing else; what is mended is healthy again.
+const doctorBroken = `
+cd /etc/postfix; m=/etc/postfix/main.cf
+doctor() { postfix-maint doctor --json > /root/said 2> /root/errs; rc=$?; }
+healthy() {
+  out=$(postfix-maint doctor 2>&1); rc=$?
+  case "$rc $out" in "0 healthy: nothing found by "*) [ $(echo "$out" | wc -l) = 1 ] && return ;; esac
+  echo "$1: $rc: $out"
+}
+lines() { wc -l < $1; }
+# broken ID FILE LINE: what doctor says now; "-" for no line
+broken() {
+  doctor
+  [ $rc = 1 ] && [ $(grep -c '"id":' /root/said) = 1 ] && grep -q "\"id\": \"$1\"" /root/said && grep -q "\"file\": \"$2\"" /root/said || { echo "$1: $rc"; cat /root/said /root/errs; }
+  case $3 in -) ! grep '"line":' /root/said ;; *) grep -q "\"line\": $3,\?$" /root/said || { echo "$1: not line $3"; grep '"line":' /root/said; } ;; esac
+}
+# setting ID LINE-OF-MAIN: the setting is wrong, and nothing runs with it
+setting() { s=$1; echo "$2" >> main.cf; touch -d '1 minute ago' main.cf; broken $s $m $(lines main.cf); cp -a /root/save main.cf; }
+postfix-maint doctor | cat; systemctl is-active postfix
+touch -d '1 minute ago' main.cf; systemctl reload postfix; cp -a main.cf /root/save; healthy fresh
+setting parameter-unused 'virtual_alias_mapz = x'
+setting table-missing 'transport_maps = regexp:/etc/postfix/none'
+echo '/a/ b' > virtual; setting table-type-missing 'virtual_alias_maps = pcre:/etc/postfix/virtual'
+setting postfix-refuses 'message_size_limit = many'
+setting main-unreadable 'nonsense'
+setting login-without-tls 'smtpd_sasl_auth_enable = yes'
+setting parameter-twice 'myhostname = again.example.test'
+sed -i 's/^myhostname = .*/myhostname = box/' main.cf; touch -d '1 minute ago' main.cf; broken name-not-full $m $(grep -n ^myhostname main.cf | cut -d: -f1); cp -a /root/save main.cf
+setting file-missing 'smtpd_tls_eccert_file = /etc/ssl/none.pem'
+setting outdated-setting 'milter_protocol = 2'
+echo 'a b' > virtual; setting index-missing 'virtual_alias_maps = hash:/etc/postfix/virtual'
+postmap hash:virtual; touch -d '1 hour ago' virtual.db; setting index-old 'virtual_alias_maps = hash:/etc/postfix/virtual'; rm virtual virtual.db
+echo nonsense >> master.cf; broken master-unreadable /etc/postfix/master.cf $(lines master.cf); sed -i '$d' master.cf
+chmod 666 master.cf; broken writable-by-others /etc/postfix/master.cf -; chmod 644 master.cf
+: > main.cf.dpkg-dist; broken conffile-question $m.dpkg-dist -; rm main.cf.dpkg-dist
+echo 'root: nobodythere' >> /etc/aliases; cp /etc/aliases /root/aliases; newaliases; sed -i '/^root: [^n]/d' /etc/aliases; newaliases; broken root-mail /etc/aliases -; sed -i '/^root: nobodythere/d' /etc/aliases; newaliases
+chown root /var/spool/postfix/active; broken queue-owner /var/spool/postfix -; chown postfix /var/spool/postfix/active
+: > /var/spool/postfix/corrupt/1; broken corrupt-mail /var/spool/postfix/corrupt -; rm /var/spool/postfix/corrupt/1
+echo x > /var/spool/postfix/etc/services; broken chroot-stale /var/spool/postfix -; postfix-maint chroot sync > /dev/null
+healthy mended
+sleep 2; touch main.cf; broken not-reloaded $m -; systemctl reload postfix
+systemctl stop postfix@-; doctor; grep -q '"id": "not-running"' /root/said && [ $rc = 1 ] || cat /root/said
+postfix-maint doctor --gate > /dev/null || echo "a stopped instance has a wrong configuration"
+systemctl start postfix@-; healthy started
+ip addr add 127.0.0.5/8 dev lo; postconf -e inet_interfaces=127.0.0.1; systemctl restart postfix@-
+postfix-maint instance create out --set inet_interfaces=127.0.0.5 --set master_service_disable= > /dev/null 2>&1; healthy "a second instance"
+postfix-maint instance remove out > /dev/null 2>&1; healthy "removed again"
+su -s /bin/sh nobody -c 'postfix-maint doctor' 2> /dev/null; [ $? = 2 ] || echo "an ordinary user sees all"
+postfix-maint status > /root/screen; grep -q '^  state    running since ' /root/screen && grep -q '^  listens  .*:25' /root/screen && ! grep -q problem /root/screen || cat /root/screen
+su -s /bin/sh nobody -c 'postfix-maint status' | grep -q '^  unseen   the queues' || echo "an ordinary user is not told what he cannot see"
+`
+
+// TestDoctor does that, and looks at the screen that status shows.
+func TestDoctor(t *testing.T) {
+	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+		h := killatHost(ctx, t, release)
+		out, err := h.Run(ctx, "bash", "-uc", doctorBroken)
+		if want := "active\n"; err != nil || !strings.HasPrefix(out, "healthy: nothing found by ") || !strings.HasSuffix(out, want) || strings.Count(out, "\n") != 2 {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+}

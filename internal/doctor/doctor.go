@@ -1,0 +1,111 @@
+// Package doctor (ring: flow) finds what is wrong with the mail system of a host: a table of checks, each of which looks at facts that were
+// gathered before, and nothing else. It only reads.
+//
+// A new check is a row in one of the tables, and a case in the test. No check may say anything of a fresh, healthy host: an alarm that is
+// none is a fault. Of failures.md there is no row for what a running host does not show, or shows only when mail is sent.
+package doctor
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Severity is how bad a finding is.
+type Severity string
+
+// The severities: mail does not flow, or will not after the next start; something may be lost or misused; something could be better.
+const (
+	Broken Severity = "broken"
+	Risk   Severity = "risk"
+	Advice Severity = "advice"
+)
+
+// Check is one row.
+type Check struct {
+	ID    string // stays what it is
+	Area  string
+	Bad   Severity
+	Gate  bool   // it keeps the configuration on disk from starting, or from taking or sending mail
+	Title string // what is wrong, in a few words
+	Why   string // why that matters, with the source
+	Do    string // what to do; "%s" in it is Seen.Do
+	Look  func(f *Facts, i *Instance, found func(Seen))
+}
+
+// Seen is one place where a check found something.
+type Seen struct {
+	File string
+	Line int // 0 where there is none
+	What string
+	Do   string // for "%s" in Check.Do
+}
+
+// Finding is what a check found, with all that is to be said of it.
+type Finding struct {
+	ID       string   `json:"id"`
+	Area     string   `json:"area"`
+	Severity Severity `json:"severity"`
+	Title    string   `json:"title"`
+	Instance string   `json:"instance"` // "" for the host
+	File     string   `json:"file,omitempty"`
+	Line     int      `json:"line,omitempty"`
+	Seen     string   `json:"seen"`
+	Why      string   `json:"why"`
+	Do       string   `json:"do"`
+}
+
+// Place is the file and line.
+func (f Finding) Place() string {
+	switch {
+	case f.File == "":
+		return ""
+	case f.Line == 0:
+		return f.File
+	}
+	return fmt.Sprintf("%s:%d", f.File, f.Line)
+}
+
+// Report is what came of all checks.
+type Report struct {
+	Findings  []Finding `json:"findings"`
+	Checks    int       `json:"checks"`
+	Instances int       `json:"instances"`
+	Unseen    []string  `json:"not_seen"` // what could not be looked at
+}
+
+// Checks are all rows.
+func Checks() []Check {
+	return slices.Concat(serviceChecks, configChecks, tableChecks, chrootChecks, trustChecks, queueChecks, layerChecks)
+}
+
+// Run goes through the table; with gate only through the rows for that.
+func Run(f *Facts, gate bool) Report {
+	r := Report{Findings: []Finding{}, Instances: len(f.Instances), Unseen: append([]string{}, f.Unseen...)}
+	for _, c := range Checks() {
+		if gate && !c.Gate {
+			continue
+		}
+		r.Checks++
+		for n := range f.Instances {
+			c.Look(f, &f.Instances[n], func(s Seen) { r.add(c, f.Instances[n].Name, s) })
+		}
+	}
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
+	return r
+}
+
+// add notes a finding; what several instances share, such as a file of the host, is told once.
+func (r *Report) add(c Check, instance string, s Seen) {
+	f := Finding{
+		ID: c.ID, Area: c.Area, Severity: c.Bad, Title: c.Title, Instance: instance, File: s.File, Line: s.Line, Seen: s.What, Why: c.Why,
+		Do: strings.ReplaceAll(c.Do, "%s", s.Do),
+	}
+	same := func(o Finding) bool { o.Instance = f.Instance; return o == f }
+	if !slices.ContainsFunc(r.Findings, same) {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+func rank(s Severity) int { return slices.Index([]Severity{Broken, Risk, Advice}, s) }
