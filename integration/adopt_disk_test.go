@@ -21,8 +21,8 @@ fresh() {
 gone() { umount -R /tree; rm -rf /tmp/up /tmp/work; }
 adopt() { chroot /tree $wrap postfix-maint adopt $command > /tmp/said 2>&1; }
 list() { # all of ours: mode, owner, link, content (the list of what is in the chroot has times in it); and what is installed
-	(cd /tree; find etc/apt var/lib/postfix-maint -printf '%p %y %m %U:%G %l\n' | sort
-	find etc/apt var/lib/postfix-maint -type f ! -path '*/chroot/*' | sort | while read -r f; do echo "$f $(grep -av '^Date: ' "$f" | md5sum)"; done
+	(cd /tree; find etc/apt var/lib/postfix-maint ! -path '*/history*' -printf '%p %y %m %U:%G %l\n' | sort
+	find etc/apt var/lib/postfix-maint -type f ! -path '*/chroot/*' ! -path '*/history/*' | sort | while read -r f; do echo "$f $(grep -av '^Date: ' "$f" | md5sum)"; done
 	chroot /tree dpkg-query -W postfix postfix-pcre; chroot /tree dpkg --audit)
 }
 # heal WHAT: a failure was said, apt works in spite of it, and the next run ends where an undisturbed one does

@@ -139,7 +139,7 @@ func (k adoptKill) once(ctx context.Context, n int, want map[string]string) erro
 
 // adoptVolatile are files of a whole run of apt and dpkg that tell of the run itself. The list of what is in a chroot has the times at
 // which it was copied.
-var adoptVolatile = regexp.MustCompile(`^/(var/cache/apt|var/lib/apt|var/cache/ldconfig|var/cache/debconf/|var/lib/postfix-maint/chroot/)`)
+var adoptVolatile = regexp.MustCompile(`^/(var/cache/apt|var/lib/apt|var/cache/ldconfig|var/cache/debconf/|var/lib/postfix-maint/(chroot/|history))`)
 
 // dates are those of a Release file.
 var dates = regexp.MustCompile(`(?m)^Date: .*`)

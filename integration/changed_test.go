@@ -23,7 +23,7 @@ echo "=== databases"
 if [ -e /etc/aliases.db ]; then postalias -s hash:/etc/aliases 2>/dev/null | grep -v ^YP_LAST_MODIFIED | sort; fi
 if [ -e /etc/postfix/sasl_passwd.db ]; then postmap -s hash:/etc/postfix/sasl_passwd; fi
 echo "=== debconf"; debconf-show postfix | sort; grep -c geheim /var/cache/debconf/passwords.dat || true
-echo "=== tree"; find /etc/postfix /var/spool/postfix /var/lib/postfix-maint /var/lib/postfix /etc/rc?.d -name '*postfix*' -o -path '*postfix*' | grep -v /postfix-maint/unpacked | sort
+echo "=== tree"; find /etc/postfix /var/spool/postfix /var/lib/postfix-maint /var/lib/postfix /etc/rc?.d -name '*postfix*' -o -path '*postfix*' | grep -Ev '/postfix-maint/(unpacked|history)' | sort
 `
 
 // sameFiles compares what a host has after it was disturbed with one that was not.
@@ -59,7 +59,7 @@ func onlyIn(side, one, other string) string {
 // each unpacking; and what useradd, groupadd and deb-systemd-helper leave when they are killed, which their next run takes over. The
 // tables' indexes and debconf's database are compared by what stands in them.
 var volatile = regexp.MustCompile(`^/(var/lib/dpkg|var/lib/dpkg/(status|status-old|lock|lock-frontend|triggers|triggers/(Lock|Unincorp)|updates|statoverride-(old|new))|` +
-	`var/cache|var/cache/debconf|var/cache/debconf/(templates\.dat|.*-old|.*-new|passwords\.dat|config\.dat)|var/lib/systemd/deb-systemd-helper-enabled/\.state.*|var/log|var/log/.*|killat\..*|var/lib/postfix-maint/(unpacked|chroot/.*)|etc/\.pwd\.lock|tmp|root|run|run/.*|` +
+	`var/cache|var/cache/debconf|var/cache/debconf/(templates\.dat|.*-old|.*-new|passwords\.dat|config\.dat)|var/lib/systemd/deb-systemd-helper-enabled/\.state.*|var/log|var/log/.*|killat\..*|var/lib/postfix-maint/(unpacked|chroot/.*|history(/.*)?)|etc/\.pwd\.lock|tmp|root|run|run/.*|` +
 	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.db|etc/postfix/sasl_passwd\.db)$`)
 
 // changed describes every file of a host that differs from the layers below: kind, mode, owner, content.

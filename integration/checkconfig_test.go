@@ -12,7 +12,7 @@ const fixKilled = `
 cd /root
 postconf -X compatibility_level; sed -Ei '/^(smtp|pickup) /s/ y / - /' /etc/postfix/master.cf; cp -a /etc/postfix save
 base() { rm -rf /etc/postfix; cp -a save /etc/postfix; }
-files() { (cd /etc/postfix; md5sum main.cf master.cf; ls -A); ls -A /var/lib/postfix-maint; }
+files() { (cd /etc/postfix; md5sum main.cf master.cf; ls -A); ls -A -I history /var/lib/postfix-maint; }
 fix() { "$@" /usr/sbin/postfix-maint check-config --fix compatibility-level > said 2>&1; }
 next() { postfix-maint chroot sync > said 2>&1 || cat said; }
 next; old=$(files)

@@ -23,8 +23,8 @@ fresh() {
 gone() { umount -R /tree; rm -rf /tmp/up /tmp/work; }
 list() { # every file of ours: mode, owner, link, content
 	(cd /tree && find etc/postfix etc/aliases* etc/mailname etc/group etc/passwd var/lib/postfix var/lib/postfix-maint var/spool/postfix \
-		var/lib/dpkg/statoverride ! -name '*-' ! -name '*.db' -printf '%p %y %m %U:%G %l\n' | sort
-	find etc/postfix etc/aliases etc/mailname etc/group etc/passwd var/lib/postfix-maint -type f ! -name '*-' -exec sha256sum {} + | sort)
+		var/lib/dpkg/statoverride ! -name '*-' ! -name '*.db' ! -path '*/history*' -printf '%p %y %m %U:%G %l\n' | sort
+	find etc/postfix etc/aliases etc/mailname etc/group etc/passwd var/lib/postfix-maint -type f ! -name '*-' ! -path '*/history/*' -exec sha256sum {} + | sort)
 }
 configure() { chroot /tree dpkg --configure -a > /tmp/said 2>&1; }
 # heal WHAT: a failure is said, and the next run ends where an undisturbed one does

@@ -137,11 +137,14 @@ func loadHistory(c *call) ([]history.Entry, error) {
 
 func listHistory(_ context.Context, c *call) (*[]past, error) {
 	all, err := loadHistory(c)
+	if err != nil {
+		return nil, err
+	}
 	found := []past{}
 	for _, e := range all {
 		found = append(found, pastOf(all, e))
 	}
-	return &found, err
+	return &found, nil
 }
 
 func showHistory(_ context.Context, c *call) (*past, error) {
