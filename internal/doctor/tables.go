@@ -101,24 +101,29 @@ func (h Host) files(i *Instance) {
 		if strings.HasPrefix(parameter, "smtp_") {
 			used = client != "" && client != "none"
 		}
-		if known && used {
-			for _, name := range maincf.SplitList(value) {
-				if path.IsAbs(name) {
-					add(parameter, file, line, name, secret)
-				}
-			}
+		var names []string
+		switch {
+		case known && used:
+			names = slices.DeleteFunc(maincf.SplitList(value), func(name string) bool { return !path.IsAbs(name) })
+		case parameter == "smtp_sasl_password_maps":
+			names, secret = h.passwordFiles(value), true
 		}
-		if parameter != "smtp_sasl_password_maps" {
-			return
-		}
-		for _, m := range tableNames.Regexp().FindAllStringSubmatch(value, -1) {
-			for _, name := range []string{m[2], m[2] + indexes[m[1]]} {
-				if fi, err := h.Root.Stat(name); err == nil && fi.Mode().IsRegular() {
-					add(parameter, file, line, name, true)
-				}
-			}
+		for _, name := range names {
+			add(parameter, file, line, name, secret)
 		}
 	})
+}
+
+// passwordFiles are the tables of a value, with their indexes, as far as they are there.
+func (h Host) passwordFiles(value string) (names []string) {
+	for _, m := range tableNames.Regexp().FindAllStringSubmatch(value, -1) {
+		for _, name := range []string{m[2], m[2] + indexes[m[1]]} {
+			if fi, err := h.Root.Stat(name); err == nil && fi.Mode().IsRegular() {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
 }
 
 // rootMail follows root's mail through the aliases, where nothing else decides about it.
@@ -143,8 +148,13 @@ func (h Host) rootMail(f *Facts, i *Instance) {
 		return
 	}
 	i.Aliases = m[2]
-	seen := map[string]bool{}
 	delimiter, _ := i.param("recipient_delimiter")
+	i.Root = append(i.Root, strangers(table, f.Accounts, delimiter)...)
+}
+
+// strangers are the names that root's alias leads to and that are neither an alias nor an account.
+func strangers(table *aliases.File, accounts map[string]bool, delimiter string) (names []string) {
+	seen := map[string]bool{}
 	var follow func(name string)
 	follow = func(name string) {
 		if seen[name] || len(seen) > 100 {
@@ -152,11 +162,8 @@ func (h Host) rootMail(f *Facts, i *Instance) {
 		}
 		seen[name] = true
 		values, ok := table.Lookup(name)
-		if !ok {
-			if !f.Accounts[name] {
-				i.Root = append(i.Root, name)
-			}
-			return
+		if !ok && !accounts[name] {
+			names = append(names, name)
 		}
 		for _, v := range values {
 			v = strings.ToLower(strings.Trim(v, `\`))
@@ -170,4 +177,5 @@ func (h Host) rootMail(f *Facts, i *Instance) {
 		}
 	}
 	follow("root")
+	return names
 }
