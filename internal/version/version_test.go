@@ -56,3 +56,14 @@ func TestRelease(t *testing.T) {
 		}
 	}
 }
+
+func TestLayer(t *testing.T) {
+	t.Parallel()
+	for of, want := range map[string]string{
+		"3.7.11-0+deb12u1": "", "3.7.11-0+deb12u1+maint1": "", "3.7.11-0+deb12u1+a0.1.0": "0.1.0", "3.7.11-0+deb12u1+maint1+a0.2.0": "0.2.0", "": "", "a\nb": "",
+	} {
+		if got := version.Layer(of); got != want {
+			t.Errorf("the layer of %q is %q, want %q", of, got, want)
+		}
+	}
+}
