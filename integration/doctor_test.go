@@ -6,6 +6,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"postfix-maint/integration/product"
 )
 
 // doctorBroken breaks one thing after the other: each is found, at its place, and nothing else; what is mended is healthy again.
@@ -60,10 +62,11 @@ postfix-maint status > /root/screen; grep -q '^  state    running since ' /root/
 su -s /bin/sh nobody -c 'postfix-maint status' | grep -q '^  unseen   the queues' || echo "an ordinary user is not told what he cannot see"
 `
 
-// TestDoctor does that, and looks at the screen that status shows.
+// TestDoctor does that, and looks at the screen that status shows. The host keeps the name with
+// which it was installed: another one is a finding.
 func TestDoctor(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
-		h := killatHost(ctx, t, release)
+		h := boot(ctx, t, "installed-"+release+"-ours", installed(ctx, t, release, product.Ours))
 		out, err := h.Run(ctx, "bash", "-uc", doctorBroken)
 		if want := "active\n"; err != nil || !strings.HasPrefix(out, "healthy: nothing found by ") || !strings.HasSuffix(out, want) || strings.Count(out, "\n") != 2 {
 			t.Errorf("%v: %s", err, out)
