@@ -16,6 +16,7 @@ import (
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/history"
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/pattern"
 	"postfix-maint/internal/sysroot"
@@ -48,7 +49,8 @@ func recordScript(root *sysroot.Root, script string, args []string) *history.Log
 	return log
 }
 
-// line is the call as it was understood. Passwords come by a file or the standard input, never by an option.
+// line is the call as it was understood. Passwords come by a file or the standard input, never by an option, but "instance create --set" takes
+// parameters of any kind.
 func (c *call) line() string {
 	words := []string{c.words}
 	if name, _, ok := strings.Cut(c.words, " --"); ok {
@@ -59,16 +61,20 @@ func (c *call) line() string {
 		if !c.IsSet(name) {
 			continue
 		}
-		option := "--" + name
+		var values []string
 		switch f.(type) {
 		case *cli.BoolFlag:
-			words = append(words, option)
+			words = append(words, "--"+name)
+			continue
 		case *cli.StringSliceFlag:
-			for _, v := range c.StringSlice(name) {
-				words = append(words, quoted(option+"="+v))
-			}
+			values = c.StringSlice(name)
+		case *cli.GenericFlag:
+			values = *c.Generic(name).(*settings)
 		default:
-			words = append(words, quoted(fmt.Sprintf("%s=%v", option, c.Value(name))))
+			values = []string{fmt.Sprint(c.Value(name))}
+		}
+		for _, v := range values {
+			words = append(words, quoted("--"+name+"="+string(maincf.Mask([]byte(v)))))
 		}
 	}
 	for _, operand := range c.Args().Slice() {

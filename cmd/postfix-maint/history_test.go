@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/urfave/cli/v2"
 
 	"postfix-maint/internal/history"
 	"postfix-maint/internal/paths"
@@ -21,7 +24,8 @@ func TestLineOfACall(t *testing.T) {
 		"chroot on out":                "chroot on out",
 		"check-config --fix a --fix b": "check-config --fix=a --fix=b",
 		"apply":                        "apply",
-		"instance remove out\x1b[2J --purge-queue": `instance remove --purge-queue "out\x1b[2J"`,
+		"instance create out --set smtp_sasl_password_maps=static:me:hidden --set a=1": `instance create "--set=smtp_sasl_password_maps=static:***" --set=a=1 out`,
+		"instance remove out\x1b[2J --purge-queue":                                     `instance remove --purge-queue "out\x1b[2J"`,
 	} {
 		got := ""
 		rows := table()
@@ -33,6 +37,28 @@ func TestLineOfACall(t *testing.T) {
 		}
 		if code := executeRows(t.Context(), rows, append([]string{"postfix-maint"}, strings.Fields(typed)...), io.Discard, io.Discard); code != 0 || got != want {
 			t.Errorf("%q: exit status %d, line %q, want %q", typed, code, got, want)
+		}
+	}
+}
+
+// Whatever is set shows, of each command.
+func TestLineOfEveryFlag(t *testing.T) {
+	for _, r := range table() {
+		for _, f := range r.flags {
+			args := append(strings.Fields("postfix-maint "+r.words), "--"+f.Names()[0])
+			if _, bare := f.(*cli.BoolFlag); !bare {
+				args = append(args, "5s")
+			}
+			rows, got := table(), ""
+			for i := range rows {
+				if rows[i].do != nil {
+					rows[i].who, rows[i].locks, rows[i].first, rows[i].operands = anybody, false, nil, ""
+					rows[i].do = func(_ context.Context, c *call) error { got = c.line(); return nil }
+				}
+			}
+			if code := executeRows(t.Context(), rows, args, io.Discard, os.Stderr); code != 0 || !strings.Contains(got, "--"+f.Names()[0]) {
+				t.Errorf("%q: exit status %d, line %q", args, code, got)
+			}
 		}
 	}
 }
