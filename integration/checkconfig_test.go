@@ -15,7 +15,7 @@ base() { rm -rf /etc/postfix; cp -a save /etc/postfix; }
 files() { (cd /etc/postfix; md5sum main.cf master.cf; ls -A); ls -A -I history /var/lib/postfix-maint; }
 fix() { "$@" /usr/sbin/postfix-maint check-config --fix compatibility-level > said 2>&1; }
 next() { postfix-maint chroot sync > said 2>&1 || cat said; }
-next; old=$(files)
+next; fix; base; next; old=$(files) # each of the runs that follow finds a history
 fix killat -n 0 -log /root/calls; new=$(files); n=$(wc -l < calls)
 [ "$(postconf -h compatibility_level)" = 3.6 ] && grep -Eq '^smtp .* y ' /etc/postfix/master.cf && [ $n -gt 15 ] || { echo "nothing to kill: $n calls"; cat said; exit 1; }
 sawold=0; sawnew=0

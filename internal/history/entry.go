@@ -201,6 +201,9 @@ func (e Entry) Undoes() int { return e.Parts[0].Undoes }
 
 // Final says why it cannot be taken back, "" if it can.
 func (e Entry) Final() string {
+	if e.follows() {
+		return "it told the syslog daemon where the chroots are, which each command does that changes them"
+	}
 	for _, p := range e.Parts {
 		if p.Final != "" {
 			return p.Final
@@ -212,6 +215,12 @@ func (e Entry) Final() string {
 		}
 	}
 	return ""
+}
+
+// follows tells whether it changed nothing of which somebody decides.
+func (e Entry) follows() bool {
+	names := e.Names()
+	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !follows(name) })
 }
 
 // Names are the files that it changed, each once; neither indexes nor our own memory.
@@ -236,10 +245,11 @@ func TakenBack(all []Entry, number int) int {
 	return 0
 }
 
-// Last is the newest entry that an undo without a number means: one that is in force and no undo itself. 0 is none.
+// Last is the newest entry that an undo without a number means: one that is in force, no undo itself, and more than what follows by
+// itself. 0 is none.
 func Last(all []Entry) int {
 	for _, e := range slices.Backward(all) {
-		if e.Undoes() == 0 && TakenBack(all, e.Number) == 0 {
+		if e.Undoes() == 0 && TakenBack(all, e.Number) == 0 && !e.follows() {
 			return e.Number
 		}
 	}

@@ -297,3 +297,30 @@ func TestOneRunIsOneEntryAndADamagedOneIsSaid(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What follows the chroots by itself is shown, and is nothing to take back.
+func TestWhatFollows(t *testing.T) {
+	change := func(number int, names ...string) Entry {
+		p := Part{Files: []File{}}
+		for _, name := range names {
+			p.Files = append(p.Files, File{Path: name})
+		}
+		return Entry{Number: number, Parts: []Part{p}}
+	}
+	const syslog = "/etc/rsyslog.d/postfix-maint.conf"
+	for name, c := range map[string]struct {
+		files   []string
+		refused bool
+	}{
+		"the syslog daemon's file alone": {[]string{syslog}, true},
+		"with the change that it is for": {[]string{"/etc/postfix/master.cf", syslog}, false},
+	} {
+		e := change(2, c.files...)
+		if got := e.Final() != ""; got != c.refused {
+			t.Errorf("%s: %q", name, e.Final())
+		}
+		if want := map[bool]int{true: 1, false: 2}[c.refused]; Last([]Entry{change(1, "/etc/postfix/main.cf"), e}) != want {
+			t.Errorf("%s: an undo without a number does not take back %d", name, want)
+		}
+	}
+}
