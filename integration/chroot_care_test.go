@@ -126,7 +126,7 @@ var care = []struct{ name, script string }{
 		timeout 60 systemctl restart postfix; timeout 60 postfix-maint chroot off >/dev/null 2>&1; [ "$(cat /root/victim)" = victim ]
 		[ -e /etc/ssl/certs/ca-certificates.crt ]; rm -rf $q/etc $q/usr $q/lib $q/dev; cp /root/master.cf /etc/postfix/; systemctl restart postfix; postfix-maint chroot sync`},
 	{"nobody's lock keeps nothing from starting", `fill >/dev/null; for f in $q $q/etc $q/etc/hosts $q/pid; do runuser -u nobody -- flock $f sleep 300 & done
-		refused runuser -u nobody -- flock -n /run/postfix-maint true; eventually refused runuser -u nobody -- flock -n $q true; echo '10.9.9.8 eight' >> /etc/hosts
+		refused runuser -u nobody -- flock -n /run/postfix-maint true; held() { ! runuser -u nobody -- flock -n $q true; }; eventually held; echo '10.9.9.8 eight' >> /etc/hosts
 		timeout 25 /usr/libexec/postfix-maint/configure-instance --resolver; cmp /etc/hosts $q/etc/hosts; systemctl restart postfix; systemctl is-active postfix@-
 		timeout 25 postfix-maint chroot check; kill $(jobs -p)`},
 	{"nobody's settings are nobody's, and no byte of root's keeps Postfix from starting", `d=/etc/default/postfix; echo 'chroot_extra_files=/etc/shadow' > $d
