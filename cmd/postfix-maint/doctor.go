@@ -21,6 +21,7 @@ import (
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/status"
 	"postfix-maint/internal/systemd"
+	versions "postfix-maint/internal/version"
 )
 
 // blindError says that doctor could not look.
@@ -135,6 +136,9 @@ func (e *examination) others(ctx context.Context, i *doctor.Instance) {
 	if i.IsPrimary() {
 		files, _ := syslogDue(e.c.root)
 		i.Missed = append(i.Missed, files...)
+	}
+	if versions.Layer(installedVersion(e.c.root)) == "" {
+		i.Missed = nil // Debian's own layer fills a chroot in its own way
 	}
 	d := smarthost.Deps{Root: e.c.root, Run: e.c.programs}
 	if st, err := smarthost.Show(ctx, d, i.Instance); err == nil {

@@ -51,13 +51,16 @@ func (p postfix) Output(_ context.Context, name string, args ...string) ([]byte,
 		return nil, err
 	}
 	f, err := maincf.Parse(text)
+	if err != nil {
+		return nil, err
+	}
 	out := "default_database_type = hash\n"
 	for _, name := range args[3:] {
 		if v, ok := f.Get(name); ok {
 			out += fmt.Sprintf("%s = %s\n", name, v)
 		}
 	}
-	return []byte(out), err
+	return []byte(out), nil
 }
 
 // configureOnce runs config and postinst as dpkg or dpkg-reconfigure does.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -30,13 +32,25 @@ func TestDoctorCommand(t *testing.T) {
 	root := twoInstances(t)
 	walk(t, root, []step{
 		{"doctor", 1, "...advice: an outdated setting (outdated-setting)\n  seen  /etc/postfix/main.cf:6: milter_protocol = 2: ", "findings: "},
-		{"doctor out --json", 1, "...\"instance\": \"postfix-out\"", "findings: "},
 		{"doctor none", 2, "", `cannot find instance "none"`},
 	})
+	for layer, want := range map[string]bool{"": false, "+a0.1.0": true} { // Debian's own layer fills a chroot in its own way
+		stanza := "Package: postfix\nStatus: install ok installed\nVersion: 3.7.11-0+deb12u1" + layer + "\n\n"
+		if _, err := root.MkdirAll("/var/lib/dpkg", sysroot.Attr{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := root.WriteFile(paths.DpkgStatus, []byte(stanza), sysroot.Attr{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, out, _ := runOn(t, root, "doctor --json"); strings.Contains(out, `"chroot-stale"`) != want {
+			t.Errorf("layer %q: %s", layer, out)
+		}
+	}
 	if err := os.WriteFile(root.Dir()+"/etc/postfix/main.cf", []byte("a = b\nnonsense\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	walk(t, root, []step{
+		{"doctor out --json", 1, "...\"instance\": \"postfix-out\"", "findings: "},
 		{"doctor --gate", 1, "...broken: main.cf cannot be understood (main-unreadable)\n  seen  /etc/postfix/main.cf:2: ", "findings: "},
 	})
 	walk(t, sysroottest.New(t, map[string]string{"etc/postfix/": ""}), []step{{"doctor", 2, "", "cannot read configuration"}})
