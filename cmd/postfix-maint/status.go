@@ -123,6 +123,11 @@ func lookAround(ctx context.Context, c *call) (*status.Report, error) {
 	if err := addInstances(ctx, c, m, &r); err != nil {
 		return nil, err
 	}
+	for n := range r.Instances {
+		if ch := &r.Instances[n].Chroot; r.Layer == "" && ch.State == "stale" {
+			ch.State, ch.Stale = "unknown", 0 // Debian's own layer fills a chroot in its own way
+		}
+	}
 	in.Report = r
 	r = status.Look(ctx, in)
 	if text, ok := <-update; ok {

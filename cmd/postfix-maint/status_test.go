@@ -42,6 +42,9 @@ func TestDoctorCommand(t *testing.T) {
 		if _, err := root.WriteFile(paths.DpkgStatus, []byte(stanza), sysroot.Attr{}); err != nil {
 			t.Fatal(err)
 		}
+		if _, out, _ := runOn(t, root, "status --json"); strings.Contains(out, `"state": "stale"`) != want {
+			t.Errorf("layer %q: %s", layer, out)
+		}
 		if _, out, _ := runOn(t, root, "doctor --json"); strings.Contains(out, `"chroot-stale"`) != want {
 			t.Errorf("layer %q: %s", layer, out)
 		}
