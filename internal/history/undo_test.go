@@ -324,3 +324,19 @@ func TestWhatFollows(t *testing.T) {
 		}
 	}
 }
+
+// A file that a flow calls secret is kept by name, whoever may read it.
+func TestASecretIsNotKept(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"etc/postfix/table": "old\n", "run/": ""})
+	f := transaction.File{Path: "/etc/postfix/table", Seen: &sysroot.Seen{Data: []byte("old\n")}, New: []byte("relay me:hidden\n"), Secret: true}
+	if err := transaction.Write(withLog(root), f); err != nil {
+		t.Fatal(err)
+	}
+	all := entries(t, root)
+	if len(all) != 1 {
+		t.Fatalf("%d entries", len(all))
+	}
+	if kept := all[0].Parts[0].Files[0]; kept.Kind != Secret || kept.Before != nil || kept.After != nil {
+		t.Errorf("kept: %+v", kept)
+	}
+}
