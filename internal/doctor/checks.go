@@ -32,8 +32,9 @@ var tableChecks = []Check{
 	},
 	{
 		ID: "index-missing", Area: "tables", Bad: Broken, Gate: true, Title: "a lookup table has no index",
-		Why: "Postfix reads the index and not the text; the daemons that look there defer all mail (postmap(1))",
-		Do:  `"%s"`,
+		Why:    "Postfix reads the index and not the text; the daemons that look there defer all mail (postmap(1))",
+		Do:     `"%s"`,
+		Repair: Safe,
 		Look: each(func(_ *Facts, t Table) (string, string) {
 			if !t.Text || !t.Indexed || t.Index {
 				return "", ""
@@ -43,8 +44,9 @@ var tableChecks = []Check{
 	},
 	{
 		ID: "index-old", Area: "tables", Bad: Risk, Title: "a lookup table is newer than its index",
-		Why: "what was changed in the text is not in force (postmap(1))",
-		Do:  `"%s"`,
+		Why:    "what was changed in the text is not in force (postmap(1))",
+		Do:     `"%s"`,
+		Repair: Safe,
 		Look: each(func(_ *Facts, t Table) (string, string) {
 			if !t.Old {
 				return "", ""
@@ -69,7 +71,11 @@ func each(do func(f *Facts, t Table) (what, remedy string)) func(*Facts, *Instan
 	return func(f *Facts, i *Instance, found func(Seen)) {
 		for _, t := range i.Tables {
 			if what, remedy := do(f, t); what != "" {
-				found(Seen{File: t.File, Line: t.Line, What: t.Parameter + ": " + what, Do: remedy})
+				s := Seen{File: t.File, Line: t.Line, What: t.Parameter + ": " + what, Do: remedy}
+				if t.Text && t.Indexed { // what people wrote is all that the index is made of
+					s.Fix = []Act{{Deed: Index, Path: t.Path, Name: t.Type}}
+				}
+				found(s)
 			}
 		}
 	}

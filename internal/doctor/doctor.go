@@ -32,6 +32,8 @@ type Check struct {
 	Why   string // why that matters, with the source
 	Do    string // what to do; "%s" in it is Seen.Do
 	Look  func(f *Facts, i *Instance, found func(Seen))
+	// Repair is the consent that Seen.Fix needs; where there is none, the row says why.
+	Repair Consent
 }
 
 // Seen is one place where a check found something.
@@ -40,6 +42,7 @@ type Seen struct {
 	Line int // 0 where there is none
 	What string
 	Do   string // for "%s" in Check.Do
+	Fix  []Act  // what mends it; none where nothing does, or nothing here
 }
 
 // Finding is what a check found, with all that is to be said of it.
@@ -54,6 +57,10 @@ type Finding struct {
 	Seen     string   `json:"seen"`
 	Why      string   `json:"why"`
 	Do       string   `json:"do"`
+	Fixable  bool     `json:"fixable"`
+	Consent  Consent  `json:"fixable_by,omitempty"` // what the repair needs
+	Fixed    bool     `json:"fixed"`
+	fix      []Act
 }
 
 // Place is the file and line.
@@ -102,7 +109,15 @@ func (r *Report) add(c Check, instance string, s Seen) {
 		ID: c.ID, Area: c.Area, Severity: c.Bad, Title: c.Title, Instance: instance, File: s.File, Line: s.Line, Seen: s.What, Why: c.Why,
 		Do: strings.ReplaceAll(c.Do, "%s", s.Do),
 	}
-	same := func(o Finding) bool { o.Instance = f.Instance; return o == f }
+	if c.Repair != NoRepair && len(s.Fix) > 0 {
+		f.Fixable, f.Consent, f.fix = true, c.Repair, slices.Clone(s.Fix)
+		for n := range f.fix {
+			f.fix[n].Instance = instance
+		}
+	}
+	same := func(o Finding) bool {
+		return o.ID == f.ID && o.Place() == f.Place() && o.Seen == f.Seen && o.Do == f.Do
+	}
 	if !slices.ContainsFunc(r.Findings, same) {
 		r.Findings = append(r.Findings, f)
 	}
