@@ -66,7 +66,7 @@ holds A06 '[ ! -e /etc/aliases ]'
 printf '#!/bin/sh\ntouch /tmp/foreign; exec /usr/sbin/postfix "$@"\n' > /usr/local/sbin/postfix; chmod +x /usr/local/sbin/postfix
 systemctl restart postfix
 holds S13 '[ ! -e /tmp/foreign ]'
-rm -f /usr/local/sbin/postfix; echo 'this is no setting' >> /etc/postfix/main.cf; master > /tmp/master; dpkg -i "$upgrade" > /tmp/said 2>&1; sleep 1
+rm -f /usr/local/sbin/postfix; await pgrep -u postfix -x qmgr; echo 'this is no setting' >> /etc/postfix/main.cf; master > /tmp/master; dpkg -i "$upgrade" > /tmp/said 2>&1; sleep 1
 holds S11 'same_master && pgrep -x qmgr && grep -i warning.*main.cf /tmp/said'
 sed -i '$d' /etc/postfix/main.cf; systemctl restart postfix; postconf -e myorigin=/etc/mailname; rm -f /etc/mailname; dpkg -i "$upgrade"; systemctl restart postfix; sleep 1
 holds M09 'await greets'
