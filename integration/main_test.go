@@ -21,6 +21,18 @@ var (
 	results tally
 )
 
+// debians plays what shows the failures of Debian's layer with that layer as well. Its packages change
+// with a point release, not with ours: once a night is soon enough.
+var debians = flag.Bool("debians", false, "TestFailures, TestPreseedFiles: with Debian's layer as well")
+
+// layers are those with which a test is played that shows what Debian's layer does, and ours does not.
+func layers() []product.Layer {
+	if *debians {
+		return []product.Layer{product.Debian, product.Ours}
+	}
+	return []product.Layer{product.Ours}
+}
+
 // tally counts the scenarios for the closing line.
 type tally struct {
 	mu             sync.Mutex

@@ -78,11 +78,11 @@ if [ -e /etc/postfix/main.cf ]; then
 fi
 `
 
-// TestPreseedFiles installs with each file, ours beside Debian's layer, which takes so long that each release has half of it.
+// TestPreseedFiles installs with each file; with Debian's layer, which takes long, each release has half of them.
 func TestPreseedFiles(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		var wait sync.WaitGroup
-		for _, layer := range []product.Layer{product.Debian, product.Ours} {
+		for _, layer := range layers() {
 			h := newHost(ctx, t, "mail", bare(ctx, t, release, layer))
 			wait.Go(func() {
 				for i, p := range preseedFiles {
