@@ -7,23 +7,24 @@ import (
 	"time"
 
 	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/queue"
 )
 
 // Status is what "instance list" says of one instance.
 type Status struct {
-	Name      string   `json:"name"` // "-" is the primary one
-	Unit      string   `json:"unit"`
-	ConfigDir string   `json:"config_directory"`
-	QueueDir  string   `json:"queue_directory"`
-	DataDir   string   `json:"data_directory"`
-	Group     string   `json:"group"`
-	Listed    bool     `json:"listed"`  // postmulti(1) knows it
-	Enabled   bool     `json:"enabled"` // started with the others
-	Active    string   `json:"active"`  // systemd's word, or "running" and "stopped" where systemd does not run
-	Listen    []string `json:"listen"`  // address:port
-	Queue     Queue    `json:"queue"`
-	Chroot    Chroot   `json:"chroot"`
-	Problems  []string `json:"problems"`
+	Name      string       `json:"name"` // "-" is the primary one
+	Unit      string       `json:"unit"`
+	ConfigDir string       `json:"config_directory"`
+	QueueDir  string       `json:"queue_directory"`
+	DataDir   string       `json:"data_directory"`
+	Group     string       `json:"group"`
+	Listed    bool         `json:"listed"`  // postmulti(1) knows it
+	Enabled   bool         `json:"enabled"` // started with the others
+	Active    string       `json:"active"`  // systemd's word, or "running" and "stopped" where systemd does not run
+	Listen    []string     `json:"listen"`  // address:port
+	Queue     queue.Counts `json:"queue"`
+	Chroot    Chroot       `json:"chroot"`
+	Problems  []string     `json:"problems"`
 }
 
 // Chroot is the state of an instance's chroot.

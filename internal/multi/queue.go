@@ -14,30 +14,16 @@ import (
 	"syscall"
 
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/queue"
 	"postfix-maint/internal/sysroot"
 )
 
-// Queue is the number of messages in each of Postfix's queues (QSHAPE_README).
-type Queue struct {
-	Maildrop int `json:"maildrop"` // submitted, not picked up yet
-	Incoming int `json:"incoming"`
-	Active   int `json:"active"`
-	Deferred int `json:"deferred"`
-	Hold     int `json:"hold"`
-	Corrupt  int `json:"corrupt"`
-}
-
-// Total is the number of all messages.
-func (q Queue) Total() int {
-	return q.Maildrop + q.Incoming + q.Active + q.Deferred + q.Hold + q.Corrupt
-}
-
-// of gives the counter of a directory that holds messages, nil for another one.
-func (q *Queue) of(dir string) *int {
-	return map[string]*int{
-		"maildrop": &q.Maildrop, "incoming": &q.Incoming, "active": &q.Active, "deferred": &q.Deferred, "hold": &q.Hold, "corrupt": &q.Corrupt,
-	}[dir]
-}
+// Bounds of a walk. What lies in a queue is made by the account postfix, and in maildrop by whoever writes there, so it may be anything:
+// Postfix itself makes one directory for each of the first hash_queue_depth letters of a message's name.
+const (
+	queueDepth   = 20
+	queueEntries = 10_000_000
+)
 
 // queueDirs are what a queue directory holds of Postfix's own (postmulti-script). Beside messages there are logs about them,
 // process and lock files, and sockets.
@@ -45,32 +31,42 @@ var queueDirs = strings.Fields("active bounce corrupt defer deferred flush hold 
 
 // countQueue counts the messages in some directories of a queue, without Postfix's help: it may not run. What is not there is
 // empty.
-func countQueue(ctx context.Context, root *sysroot.Root, dir string, subs []string) (Queue, error) {
-	var q Queue
+func countQueue(ctx context.Context, root *sysroot.Root, dir string, subs []string) (queue.Counts, error) {
+	var q queue.Counts
 	in, err := openDir(root, dir)
 	if in == nil {
 		return q, err
 	}
 	defer in.Close()
-	w := walker{visit: func(sub string, _ *os.Root, d fs.DirEntry) error {
-		if n := q.of(sub); n != nil && d.Type().IsRegular() {
-			*n++
-		}
-		return nil
-	}}
+	w := sysroot.Walker{Depth: queueDepth, Most: queueEntries}
 	for _, sub := range subs {
-		if q.of(sub) == nil {
+		n := q.Of(sub)
+		if n == nil {
 			continue
 		}
-		if err := w.walk(ctx, in, sub); err != nil {
-			return q, fmt.Errorf("cannot count the mail in %q: %w", path.Join(dir, sub), err)
+		w.Visit = func(_ *os.Root, e fs.DirEntry, _ string) error {
+			if e.Type().IsRegular() {
+				*n++
+			}
+			return nil
+		}
+		if err := w.Walk(ctx, in, sub); err != nil {
+			return q, fmt.Errorf("cannot count the mail in %q: %w", path.Join(dir, sub), foreign(err))
 		}
 	}
 	return q, nil
 }
 
+// foreign says what to do about a tree that is none of Postfix's.
+func foreign(err error) error {
+	if errors.Is(err, sysroot.ErrBounds) {
+		return fmt.Errorf("%w, which are not Postfix's: remove them", err)
+	}
+	return err
+}
+
 // Queued counts the messages of an instance.
-func Queued(ctx context.Context, root *sysroot.Root, inst instance.Instance) (Queue, error) {
+func Queued(ctx context.Context, root *sysroot.Root, inst instance.Instance) (queue.Counts, error) {
 	return countQueue(ctx, root, inst.QueueDir, queueDirs)
 }
 
@@ -94,92 +90,6 @@ func openDir(root *sysroot.Root, dir string) (*os.Root, error) {
 	return in, nil
 }
 
-// What lies in a queue is made by the account postfix, and in maildrop by whoever writes there, so it may be anything: Postfix itself makes
-// one directory for each of the first hash_queue_depth letters of a message's name.
-const (
-	queueDepth   = 20
-	queueEntries = 10_000_000
-	queueBatch   = 1000 // names in memory at a time
-)
-
-// walker walks through directories of a queue.
-type walker struct {
-	visit func(sub string, in *os.Root, d fs.DirEntry) error // sub is the directory of the queue, in that of d
-	seen  int
-}
-
-// walk visits all below sub, what is in a directory before the directory itself. No link is followed. A file that goes away meanwhile does
-// not matter.
-func (w *walker) walk(ctx context.Context, in *os.Root, sub string) error {
-	fi, err := in.Lstat(sub)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && !fi.IsDir() {
-		err = fmt.Errorf("%q is no directory", sub)
-	}
-	if err == nil {
-		err = w.enter(ctx, in, sub, sub, queueDepth)
-	}
-	return err
-}
-
-// batch reads the next entries of a directory, as long as there is time and there are not too many.
-func (w *walker) batch(ctx context.Context, dir *os.File) ([]os.DirEntry, error) {
-	entries, err := dir.ReadDir(queueBatch)
-	if err != nil {
-		return nil, err
-	}
-	if w.seen += len(entries); w.seen > queueEntries {
-		return nil, fmt.Errorf("there are more than %d files", queueEntries)
-	}
-	return entries, ctx.Err()
-}
-
-// enter walks through the directory name of in. It is opened in its parent: a path from the top would cost as much again at each level.
-func (w *walker) enter(ctx context.Context, in *os.Root, name, sub string, depth int) error {
-	if depth == 0 {
-		return fmt.Errorf("directories lie more than %d deep in it, which are not Postfix's: remove them", queueDepth)
-	}
-	dir, err := sysroot.OpenDirIn(in, name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	f, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for {
-		entries, err := w.batch(ctx, f)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, e := range entries {
-			if err := w.entry(ctx, dir, e, sub, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-}
-
-// entry visits what is in a directory before the directory itself.
-func (w *walker) entry(ctx context.Context, dir *os.Root, e os.DirEntry, sub string, depth int) error {
-	if e.IsDir() {
-		if err := w.enter(ctx, dir, e.Name(), sub, depth-1); err != nil {
-			return err
-		}
-	}
-	return w.visit(sub, dir, e)
-}
-
 // errMail says that there is mail which nobody said may go.
 var errMail = errors.New("there is mail in its queue")
 
@@ -198,9 +108,9 @@ func emptyQueue(ctx context.Context, root *sysroot.Root, dir string, subs []stri
 		return err
 	}
 	defer in.Close()
-	w := walker{visit: func(_ string, in *os.Root, d fs.DirEntry) error { return in.Remove(d.Name()) }}
+	w := sysroot.Walker{Depth: queueDepth, Most: queueEntries, Visit: func(in *os.Root, e fs.DirEntry, _ string) error { return in.Remove(e.Name()) }}
 	for _, sub := range subs {
-		err := w.walk(ctx, in, sub)
+		err := foreign(w.Walk(ctx, in, sub))
 		if err == nil && gone {
 			err = in.Remove(sub)
 		}

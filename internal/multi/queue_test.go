@@ -107,29 +107,6 @@ func TestQueueDepth(t *testing.T) {
 	}
 }
 
-// A walk ends with its context, and with more files than any queue has.
-func TestQueueWalkEnds(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "f"), nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	in, err := os.OpenRoot(filepath.Dir(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer in.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	w := walker{visit: func(string, *os.Root, fs.DirEntry) error { return nil }, seen: queueEntries}
-	if err := w.walk(ctx, in, filepath.Base(dir)); err == nil || !strings.Contains(err.Error(), "more than") {
-		t.Errorf("got %v for one file too many", err)
-	}
-	cancel()
-	if err := (&walker{visit: w.visit}).walk(ctx, in, filepath.Base(dir)); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v after the end of the context", err)
-	}
-}
-
 // Who may write to a queue names what is left of it: a terminal obeys some names, and nobody reads a million.
 func TestLeftoversAreQuotedAndFew(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/queue"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/sysroot"
 )
@@ -199,7 +200,7 @@ func TestList(t *testing.T) {
 	want := Status{
 		Name: "postfix-in", Unit: "postfix@postfix-in.service", ConfigDir: "/etc/postfix-in", QueueDir: "/var/spool/postfix-in",
 		DataDir: "/var/lib/postfix-in", Listed: true, Enabled: true, Active: "active", Listen: []string{"10.0.0.2:25"},
-		Queue: Queue{Deferred: 1}, Chroot: Chroot{Services: 2, Of: 2, State: "stale", Stale: 1}, Problems: []string{},
+		Queue: queue.Counts{Deferred: 1}, Chroot: Chroot{Services: 2, Of: 2, State: "stale", Stale: 1}, Problems: []string{},
 	}
 	if diff := cmp.Diff(want, all[2]); diff != "" {
 		t.Error(diff)

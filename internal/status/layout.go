@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"postfix-maint/internal/queue"
 )
 
 // Style is how a report is put on a screen.
@@ -307,8 +309,8 @@ func (p *page) mail(q Queue) (string, tone) {
 	}
 	var parts []string
 	t := usual
-	for _, name := range queues {
-		if n := *q.of(name); n > 0 {
+	for _, name := range queue.Dirs {
+		if n := *q.Of(name); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", name, n))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"postfix-maint/internal/queue"
 	"postfix-maint/internal/status"
 )
 
@@ -30,7 +31,7 @@ func hundred() (all []status.Instance) {
 			i.State = "failed"
 		}
 		if n == 90 {
-			i.Queue = status.Queue{Deferred: 1_234_567, Partly: true}
+			i.Queue = status.Queue{Counts: queue.Counts{Deferred: 1_234_567}, Partly: true}
 		}
 		all = append(all, i)
 	}
@@ -47,7 +48,8 @@ func troubled() status.Instance {
 	i.Relay, i.Account = status.Relay{Host: "[smtp.example.com]:587", TLS: "secure", Login: true}, "joe@example.com"
 	i.Chroot = status.Chroot{State: "stale", Services: 3, Of: 31, Stale: 2}
 	i.Queue = status.Queue{
-		Maildrop: 1, Incoming: 2, Active: 3, Deferred: 400, Hold: 5, Corrupt: 6, Oldest: now.Add(-5*24*time.Hour - time.Hour), Looked: 200,
+		Counts: queue.Counts{Maildrop: 1, Incoming: 2, Active: 3, Deferred: 400, Hold: 5, Corrupt: 6},
+		Oldest: now.Add(-5*24*time.Hour - time.Hour), Looked: 200,
 		Reason: "connect to HOST: Connection timed out", Reasons: 120, Deferrals: 190,
 	}
 	i.Problems = []string{"its service smtp (0.0.0.0:25) meets service smtp (0.0.0.0:25) of instance postfix-two"}

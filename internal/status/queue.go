@@ -17,18 +17,14 @@ import (
 	"syscall"
 	"time"
 
+	"postfix-maint/internal/queue"
 	"postfix-maint/internal/sysroot"
 )
 
 // Queue is what waits in an instance's queues (QSHAPE_README).
 type Queue struct {
-	Maildrop int  `json:"maildrop"`
-	Incoming int  `json:"incoming"`
-	Active   int  `json:"active"`
-	Deferred int  `json:"deferred"`
-	Hold     int  `json:"hold"`
-	Corrupt  int  `json:"corrupt"`
-	Unseen   bool `json:"not_seen"` // all or some of it: another account's
+	queue.Counts
+	Unseen bool `json:"not_seen"` // all or some of it: another account's
 	// Partly tells that there may be more than was counted in the time for it.
 	Partly bool `json:"partly"`
 	// Oldest is when the oldest message came in, of the Looked ones that were looked into.
@@ -40,24 +36,9 @@ type Queue struct {
 	Deferrals int    `json:"deferrals"`
 }
 
-// Total is the number of all messages that were counted.
-func (q Queue) Total() int {
-	return q.Maildrop + q.Incoming + q.Active + q.Deferred + q.Hold + q.Corrupt
-}
-
-// queues are the directories with messages, in the order of a message's way.
-var queues = []string{"maildrop", "incoming", "active", "deferred", "hold", "corrupt"}
-
-func (q *Queue) of(name string) *int {
-	return map[string]*int{
-		"maildrop": &q.Maildrop, "incoming": &q.Incoming, "active": &q.Active, "deferred": &q.Deferred, "hold": &q.Hold, "corrupt": &q.Corrupt,
-	}[name]
-}
-
 // Bounds of what is read. What lies in a queue is made by Postfix's account, and in maildrop by whoever sends mail: it may be anything.
 const (
 	queueDepth   = 20
-	queueBatch   = 1000
 	queueEntries = 2_000_000
 	headBytes    = 512      // of a message: the records with its size and time come first
 	reasonBytes  = 16 << 10 // of what bounce(8) wrote about one
@@ -66,7 +47,6 @@ const (
 // counter counts one instance's messages, and keeps a sample of their names, each as likely as any other.
 type counter struct {
 	q      Queue
-	seen   int
 	names  []string // sample, below the queue directory
 	most   int
 	chance *rand.Rand
@@ -91,11 +71,12 @@ func countQueue(ctx context.Context, root *sysroot.Root, dir string, sample int,
 	defer cancel()
 	c := counter{most: sample, chance: rand.New(rand.NewPCG(1, 2))}
 	var failed error
-	for _, sub := range queues {
-		err := c.enter(counting, in, sub, sub, queueDepth)
+	w := sysroot.Walker{Depth: queueDepth, Most: queueEntries, Visit: c.take}
+	for _, sub := range queue.Dirs {
+		err := w.Walk(counting, in, sub)
 		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case errors.Is(err, errEnough) || counting.Err() != nil:
+		case errors.Is(err, syscall.ENOTDIR): // nothing that Postfix looks into
+		case errors.Is(err, sysroot.ErrBounds) || counting.Err() != nil:
 			c.q.Partly = true
 		case err != nil:
 			c.q.Unseen, failed = true, errors.Join(failed, err)
@@ -107,54 +88,12 @@ func countQueue(ctx context.Context, root *sysroot.Root, dir string, sample int,
 	return c.q, failed
 }
 
-var errEnough = errors.New("there is more than is looked at")
-
-// enter counts what is in one directory, and in those in it. No link is followed.
-func (c *counter) enter(ctx context.Context, in *os.Root, name, at string, depth int) error {
-	if depth == 0 {
-		return errEnough
-	}
-	if fi, err := in.Lstat(name); err != nil || !fi.IsDir() {
-		return cmp.Or(err, fs.ErrNotExist)
-	}
-	dir, err := sysroot.OpenDirIn(in, name)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	f, err := dir.Open(".")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	for {
-		entries, err := f.ReadDir(queueBatch)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if c.seen += len(entries); c.seen > queueEntries || ctx.Err() != nil {
-			return errEnough
-		}
-		for _, e := range entries {
-			if err := c.take(ctx, dir, e, at, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-}
-
-// take counts one message, or what is in a directory.
-func (c *counter) take(ctx context.Context, dir *os.Root, e fs.DirEntry, at string, depth int) error {
-	switch {
-	case e.IsDir():
-		return c.enter(ctx, dir, e.Name(), at+"/"+e.Name(), depth-1)
-	case e.Type().IsRegular():
-		queue, _, _ := strings.Cut(at, "/")
-		*c.q.of(queue)++
-		if queue != "corrupt" {
+// take counts one message.
+func (c *counter) take(_ *os.Root, e fs.DirEntry, at string) error {
+	if e.Type().IsRegular() {
+		sub, _, _ := strings.Cut(at, "/")
+		*c.q.Of(sub)++
+		if sub != "corrupt" {
 			c.maybe(at, e.Name())
 		}
 	}

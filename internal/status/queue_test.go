@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"postfix-maint/internal/queue"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
 
@@ -34,7 +35,7 @@ func TestCountQueue(t *testing.T) {
 	})
 	q, err := countQueue(t.Context(), root, "/q", 100, time.Now().Add(time.Hour))
 	want := Queue{
-		Maildrop: 1, Incoming: 1, Active: 1, Deferred: 3, Hold: 1, Corrupt: 1, Oldest: time.Unix(100, 0), Looked: 6,
+		Counts: queue.Counts{Maildrop: 1, Incoming: 1, Active: 1, Deferred: 3, Hold: 1, Corrupt: 1}, Oldest: time.Unix(100, 0), Looked: 6,
 		Reason: "connect to HOST: Connection refused", Reasons: 2, Deferrals: 3,
 	}
 	if err != nil || q != want {
@@ -66,7 +67,7 @@ func TestCountQueueTrustsNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	q, err := countQueue(t.Context(), root, "/q", 10, time.Now().Add(time.Hour))
-	want := Queue{Deferred: 1, Oldest: time.Unix(500, 0), Looked: 1, Partly: true}
+	want := Queue{Counts: queue.Counts{Deferred: 1}, Oldest: time.Unix(500, 0), Looked: 1, Partly: true}
 	if err != nil || q != want {
 		t.Errorf("got %+v, %v; want %+v", q, err, want)
 	}
