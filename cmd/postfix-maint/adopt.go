@@ -48,7 +48,7 @@ func adoptOptions(_ context.Context, c *call) error {
 	case c.IsSet("drop-ins") && (!c.Bool("install") || !slices.Contains([]string{adopt.MoveDropIns, adopt.LeaveDropIns}, c.String("drop-ins"))):
 		return refuse("--drop-ins takes \"move\" or \"leave\", and belongs to --install")
 	case len(modes) > 1:
-		return refuse("adopt takes one of --%s at a time", strings.Join(modes, ", --"))
+		return refuse("one of --%s at a time", strings.Join(modes, ", --"))
 	case len(modes) > 0 && (c.NArg() > 0 || c.IsSet("output")):
 		return refuse("a package and --output do not go with --%s", modes[0])
 	case c.dry() && (c.Bool("refresh") || c.Bool("hand-over")):

@@ -32,7 +32,17 @@ func fixFlags() flags {
 
 // fixOptions refuses options that do not go together.
 func fixOptions(_ context.Context, c *call) error {
-	fix := len(c.StringSlice("fix")) > 0
+	names := c.StringSlice("fix")
+	fix := len(names) > 0
+	for _, name := range names {
+		if all := notes.Names(); !slices.Contains(all, name) {
+			hint := meant(name, "", all)
+			if hint == "" {
+				hint = ": there are " + strings.Join(all, ", ")
+			}
+			return refuse("there is no note %q%s", name, hint)
+		}
+	}
 	switch {
 	case !fix && c.dry():
 		return refuse("--dry-run belongs to --fix: without it nothing is edited")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"postfix-maint/internal/dynamicmaps"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
 )
@@ -20,6 +21,14 @@ func onMaps(do func(context.Context, *call, setup.Maps) error) action {
 			Dpkg: inScript(),
 		})
 	}
+}
+
+// mapType refuses what is no name of a map type.
+func mapType(_ context.Context, c *call) error {
+	if _, err := dynamicmaps.Debian(c.Args().Get(0), c.Args().Get(1)); err != nil {
+		return usageError{err}
+	}
+	return nil
 }
 
 func addMap(ctx context.Context, c *call, m setup.Maps) error {

@@ -131,6 +131,14 @@ type pastChange struct {
 	Diff string `json:"diff,omitempty"`
 }
 
+// entryNumber refuses what is no number of an entry.
+func entryNumber(_ context.Context, c *call) error {
+	if n, err := strconv.Atoi(c.Args().First()); c.NArg() > 0 && (err != nil || n < 1) {
+		return refuse("%q is no number of an entry: \"postfix-maint history\" lists them", c.Args().First())
+	}
+	return nil
+}
+
 // loadHistory reads the entries, and says what cannot be relied on.
 func loadHistory(c *call) ([]history.Entry, error) {
 	all, warnings, err := history.Load(c.root)

@@ -67,11 +67,23 @@ func (s *settings) Set(text string) error {
 // String shows all.
 func (s *settings) String() string { return strings.Join(*s, " ") }
 
-func createInstance(ctx context.Context, c *call, h *multi.Host) error {
-	return h.Create(ctx, multi.Request{
+// createOptions refuses what cannot be.
+func createOptions(_ context.Context, c *call) error {
+	if err := multi.CheckRequest(request(c)); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func request(c *call) multi.Request {
+	return multi.Request{
 		Name: c.Args().First(), ConfigDir: c.String("config-dir"), QueueDir: c.String("queue-dir"), DataDir: c.String("data-dir"),
 		Group: c.String("group"), From: c.String("from"), Set: *c.Generic("set").(*settings), Disabled: c.Bool("disabled"),
-	})
+	}
+}
+
+func createInstance(ctx context.Context, c *call, h *multi.Host) error {
+	return h.Create(ctx, request(c))
 }
 
 // instances builds what acts on the instances of the system.

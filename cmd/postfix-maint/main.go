@@ -22,7 +22,7 @@ var version = "unreleased"
 // limit bounds every run: a maintainer script must not hang for ever. A restart of many instances takes its time; and config asks a person
 // questions, who may leave the screen for as long as they like: what it waits for besides has limits of its own.
 func limit(args []string) time.Duration {
-	if len(args) > 1 && (args[1] == "config" || args[1] == "status" && slices.Contains(args, "--watch")) {
+	if len(args) > 1 && (args[1] == "config" || slices.Contains(args, "status") && slices.Contains(args, "--watch")) {
 		return 31 * 24 * time.Hour
 	}
 	return 15 * time.Minute
@@ -69,16 +69,23 @@ func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr 
 		}
 	}()
 	app := &cli.App{
-		Name: "postfix-maint", Usage: "set up and care for Debian's Postfix", Version: version,
-		Writer: stdout, ErrWriter: stderr, HideHelpCommand: true,
+		Name: "postfix-maint", Version: version, Writer: stdout, ErrWriter: stderr, HideHelpCommand: true, HideHelp: true, HideVersion: true,
 		Commands: commands(rows, stdout, stderr),
 		// The library must never choose the exit status: it takes a failed child's for its own, and debconf reads 30 as "back".
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   notUnderstood,
-		Action:         noCommand,
 	}
-	args, err := understand(app.Commands, args)
-	if err == nil {
+	r, args, err := understand(app.Commands, args)
+	switch {
+	case r.incomplete: // nobody has asked for help, so it is no result
+		_ = writeHelp(stderr, rows, r.done)
+		fmt.Fprintln(stderr)
+	case err != nil:
+	case r.version:
+		_, err = fmt.Fprintf(stdout, "postfix-maint version %s\n", version)
+	case r.help:
+		err = writeHelp(stdout, rows, r.done)
+	default:
 		err = app.RunContext(ctx, args)
 	}
 	if err != nil {
@@ -94,14 +101,3 @@ func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr 
 }
 
 func notUnderstood(_ *cli.Context, err error, _ bool) error { return usageError{err} }
-
-// noCommand is what a command with subcommands does if none of them is named.
-func noCommand(c *cli.Context) error {
-	if c.NArg() > 0 { // understand has looked already
-		return refuse("unknown command %q", c.Args().First())
-	}
-	if err := cli.ShowSubcommandHelp(c); err != nil {
-		return err
-	}
-	return refuse("a command is missing")
-}

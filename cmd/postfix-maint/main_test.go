@@ -145,7 +145,6 @@ func TestWhatWasMeant(t *testing.T) {
 		"a maintainer script's word":           {"postinst configur 3.7", "configure"},
 		"nothing like it":                      {"frobnicate", ""},
 		"an option of another command":         {"sandbox strict --dry-run", ""},
-		"an option before the command":         {"--dry-run apply", ""},
 		"an option without the value it needs": {"instance create x --group", ""},
 	}
 	for name, c := range cases {
@@ -167,6 +166,9 @@ func TestOptionsAndOperandsInAnyOrder(t *testing.T) {
 		"instance remove help":                                  "help",
 		"instance remove -- --odd":                              "--odd",
 		"chroot sync - --json":                                  "- --json",
+		"--json chroot --dry-run sync -":                        "- --dry-run --json",
+		"--instance out smarthost show":                         "--instance",
+		"history --json show 3":                                 "3 --json",
 		"smarthost test a@b --instance out":                     "a@b --instance",
 		"smarthost set --user -dash":                            "--user",
 		"adopt --output d p.deb":                                "p.deb --output",

@@ -28,6 +28,9 @@ type row struct {
 	first    action // what is looked at before anything of the tree: options that do not go together
 	do       action // the flow, and how what it gives is shown
 	usage    string
+	group    string // the heading in the help that it stands below
+	page     string // of the manual, behind "postfix-maint-"; "" for postfix-maint(8)
+	example  string // a call, without the program's name
 }
 
 type (
@@ -82,12 +85,9 @@ func commands(rows []row, stdout, stderr io.Writer) (all []*cli.Command) {
 			into, name = &all[len(all)-1].Subcommands, word
 		}
 		c := &cli.Command{
-			Name: name, ArgsUsage: r.operands, Usage: r.usage, Flags: r.flags, Hidden: r.who.hidden, Action: noCommand,
+			Name: name, ArgsUsage: r.operands, Usage: r.usage, Flags: r.flags, Hidden: r.who.hidden, SkipFlagParsing: r.who.dpkg,
 			// The library must refuse what it does not understand, and not take an instance named "help" for a command.
-			OnUsageError: notUnderstood, HideHelpCommand: true,
-		}
-		if r.who.dpkg {
-			c.Category, c.SkipFlagParsing, c.HideHelp = "run by dpkg and debconf", true, true
+			OnUsageError: notUnderstood, HideHelpCommand: true, HideHelp: true,
 		}
 		if r.do != nil {
 			c.Action = func(lib *cli.Context) error { return carryOut(lib, rows[i:], stdout, stderr) }
@@ -107,7 +107,7 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	}
 	if c.first != nil {
 		if err := c.first(lib.Context, c); err != nil {
-			return err
+			return named(rows[0].words, err)
 		}
 	}
 	for _, r := range rows[1:] {
@@ -131,6 +131,14 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	err := c.do(lib.Context, c)
 	if !c.Bool("json") {
 		sayUndo(c.log, c.stdout)
+	}
+	return named(rows[0].words, err)
+}
+
+// named puts the command before what is wrong with its use.
+func named(words string, err error) error {
+	if errors.As(err, new(usageError)) {
+		return usageError{fmt.Errorf("%s: %w", words, err)}
 	}
 	return err
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"postfix-maint/internal/answers"
 	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
@@ -19,23 +21,23 @@ import (
 )
 
 func instanceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "instance", Value: instance.Primary, Usage: "of the Postfix instance `NAME`"}
+	return &cli.StringFlag{Name: "instance", Value: instance.Primary, Usage: "for the Postfix instance `NAME`"}
 }
 
 func waitFlag() cli.Flag {
-	return &cli.DurationFlag{Name: "wait", Value: smarthost.Patience, Usage: "give up after `TIME`"}
+	return &cli.StringFlag{Name: "wait", Value: smarthost.Patience.String(), Usage: "give up after `TIME`, such as 30s or 5m; a number is seconds", DefaultText: "two minutes"}
 }
 
 func setFlags() flags {
 	return flags{
 		&cli.StringFlag{Name: "relay", Usage: "the relay, `[HOST]:PORT`; without brackets HOST is a mail domain"},
-		&cli.StringFlag{Name: "tls", Usage: "none, may, encrypt, verify or secure; verify by itself, on port 25 without account may"},
+		&cli.StringFlag{Name: "tls", Usage: "`LEVEL` none, may, encrypt, verify or secure; verify by itself, on port 25 without account may"},
 		&cli.StringFlag{Name: "ca-file", Usage: "check the relay's certificate with the CAs in `FILE`", DefaultText: "the system's"},
 		&cli.BoolFlag{Name: "wrapper", Usage: "TLS from the first byte instead of STARTTLS; on port 465 by itself"},
 		&cli.StringFlag{Name: "user", Usage: "log in with this `ACCOUNT`; none to log in no longer"},
 		&cli.StringFlag{Name: "password-file", Usage: "read the password from `FILE`"},
 		&cli.BoolFlag{Name: "password-stdin", Usage: "read the password from standard input"},
-		&cli.StringFlag{Name: "rewrite", Usage: "senders: none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE"},
+		&cli.StringFlag{Name: "rewrite", Usage: "`HOW` senders become addresses that the relay takes: none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE"},
 		&cli.StringFlag{Name: "from", Usage: "give every From: header this `ADDRESS`; none to leave them"},
 		&cli.StringFlag{Name: "root", Usage: "send root's mail to `ADDRESS`; none to leave it as it was"},
 	}
@@ -80,8 +82,11 @@ func changeSmarthost(plan planSmarthost) func(context.Context, *call) (*changes[
 
 func setSmarthost(ctx context.Context, c *call, d smarthost.Deps, inst instance.Instance) (*smarthost.Plan, error) {
 	o, err := smarthostOptions(c, d, inst)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case o.Relay == "":
+		return nil, refuse("a smarthost needs a relay: --relay '[smtp.example.com]:587'")
 	}
 	o.Password = c.password
 	return smarthost.Set(ctx, d, inst, o)
@@ -103,20 +108,40 @@ func showSmarthost(ctx context.Context, c *call) (*smarthost.Status, error) {
 	return &s, nil
 }
 
-// waitOption refuses what is no time to wait.
-func waitOption(_ context.Context, c *call) error {
-	if c.Duration("wait") <= 0 {
-		return refuse("--wait needs a time to wait, such as 30s")
+// testOptions refuses what is no time to wait, and what is no address.
+func testOptions(_ context.Context, c *call) error {
+	if _, err := patience(c); err != nil {
+		return err
+	}
+	if err := answers.CheckAddress(c.Args().First()); err != nil {
+		return usageError{err}
 	}
 	return nil
 }
 
+// patience is how long to wait. A number alone is seconds.
+func patience(c *call) (time.Duration, error) {
+	text := c.String("wait")
+	wait, err := time.ParseDuration(text)
+	if seconds, numErr := strconv.Atoi(text); numErr == nil {
+		wait, err = time.Duration(seconds)*time.Second, nil
+	}
+	if err != nil || wait <= 0 || wait > 24*time.Hour {
+		return 0, refuse("--wait %q is no time to wait: use 30s, 5m or a number of seconds", text)
+	}
+	return wait, nil
+}
+
 func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
+	wait, err := patience(c)
+	if err != nil {
+		return nil, err
+	}
 	d, inst, err := smarthostDeps(c)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.Duration("wait"))
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	res, err := smarthost.Test(ctx, d, inst, c.Args().First())
 	if err == nil && !res.Delivered {

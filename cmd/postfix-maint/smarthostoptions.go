@@ -52,8 +52,17 @@ const (
 	secretWait  = time.Minute
 )
 
-// readPassword comes before any lock: the password may have to be waited for.
-func readPassword(ctx context.Context, c *call) (err error) {
+// setOptions refuses what cannot be, and reads the password: before any lock, because it may have to be waited for.
+func setOptions(ctx context.Context, c *call) (err error) {
+	for _, name := range []string{"relay", "tls", "user", "rewrite", "from", "root"} {
+		value := c.String(name)
+		if !c.IsSet(name) || value == "none" && name != "relay" {
+			continue
+		}
+		if err := smarthost.CheckOption(name, value); err != nil {
+			return refuse("--%s: %w", name, err)
+		}
+	}
 	c.password, err = password(ctx, c)
 	return err
 }
@@ -63,7 +72,7 @@ func password(ctx context.Context, c *call) (smarthost.Secret, error) {
 	name := c.String("password-file")
 	switch {
 	case name != "" && c.Bool("password-stdin"):
-		return "", errors.New("the password comes from a file or from standard input, not from both")
+		return "", refuse("the password comes from a file or from standard input, not from both")
 	case c.Bool("password-stdin"):
 		return readSecret(ctx, c.App.Reader)
 	case name == "":
@@ -137,7 +146,7 @@ func rewriting(d smarthost.Deps, text string) (smarthost.Rewriting, error) {
 		return smarthost.Rewriting{Kind: "generic", Address: value}, nil
 	case "users", "regexp", "pcre":
 	default:
-		return smarthost.Rewriting{}, fmt.Errorf("--rewrite %q: use none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE", text)
+		return smarthost.Rewriting{}, refuse("--rewrite %q: use none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE", text)
 	}
 	data, err := d.Root.ReadFile(value)
 	if err != nil {

@@ -8,87 +8,144 @@ import (
 )
 
 // table has a row for every command, in the order of the help. A row without a flow heads the rows that begin with its word; a row with an
-// option in its words stands for the command above it when that option is given.
+// option in its words stands for the command above it when that option is given. Help, completion and what is refused are made of it.
 func table() []row {
-	dry, json, inst := dryRunFlag(), jsonFlag(), instanceFlag()
-	return slices.Concat(looks(), []row{
-		{words: "config", operands: "configure|reconfigure [VERSION]", who: scripts, do: script(config), usage: "ask the questions"},
-		{words: "postinst", operands: "configure|triggered|abort-upgrade|abort-remove|abort-deconfigure [ARGUMENT...]", who: scripts,
-			do: script(postinst), usage: "configure the package"},
-		{words: "prerm", operands: "remove|upgrade|failed-upgrade|deconfigure [ARGUMENT...]", who: scripts,
-			do: script(prerm), usage: "stop for a removal"},
-		{words: "apply", flags: flags{dry, json}, who: anywhere, locks: true, do: shown(apply, printChanges),
-			usage: "do the steps of the set-up with the answers in the debconf database"},
+	return slices.Concat(
+		grouped("See", looks()), grouped("Change", changers()), grouped("Instances", instanceRows()), grouped("Chroot", chrootRows()),
+		grouped("Relay", relayRows()), grouped("Package", packageRows()), grouped("Help", helpRows()), grouped("Run by dpkg and debconf", scriptRows()))
+}
+
+func grouped(group string, rows []row) []row {
+	for i := range rows {
+		rows[i].group = group
+	}
+	return rows
+}
+
+// looks are the commands that only look at the mail system.
+func looks() []row {
+	json := jsonFlag()
+	return []row{
+		{words: "status", operands: "[INSTANCE]", flags: flags{watchFlag(), json}, who: lookers, first: watchOptions, do: showStatus,
+			page: "status", usage: "show the whole mail system on one screen", example: "status --watch"},
+		{words: "doctor", operands: "[INSTANCE]", flags: flags{gateFlag(), json}, who: lookers, do: shown(examine, printText),
+			page: "doctor", usage: "find what is wrong, and say what to do", example: "doctor --gate && systemctl reload postfix"},
 		{words: "check-config", flags: fixFlags(), who: anywhere, first: fixOptions, do: shown(checkConfig, printNotes),
-			usage: "find outdated settings and say what to write instead"},
+			page: "doctor", usage: "find outdated settings, and say what to write instead", example: "check-config --fix milter-protocol --dry-run"},
 		{words: "check-config --fix", who: anywhere, locks: true, do: fixConfigs},
-		{words: "adopt", operands: "[DEB]", flags: adoptFlags(), who: anybody, first: adoptOptions, do: shown(adoptOne, printAdopted),
-			usage: "write Debian's package postfix out again with this layer; without DEB the version that apt would install is fetched"},
+		{words: "history", flags: flags{json}, who: anywhere, do: shown(listHistory, printHistory),
+			page: "history", usage: "list what our commands, dpkg and debconf changed", example: "history"},
+		{words: "history show", operands: "NUMBER", flags: flags{json}, who: anywhere, first: entryNumber, do: shown(showHistory, printPast),
+			page: "history", usage: "show one change as a diff", example: "history show 12"},
+	}
+}
+
+// changers are those that change what is nobody else's.
+func changers() []row {
+	dry, json := dryRunFlag(), jsonFlag()
+	return []row{
+		{words: "apply", flags: flags{dry, json}, who: anywhere, locks: true, do: shown(apply, printChanges),
+			usage: "do the set-up with the answers in debconf's database", example: "apply --dry-run"},
+		{words: "undo", operands: "[NUMBER]", flags: flags{dry, json}, who: undoers, first: entryNumber, locks: true, do: shown(undo, printChanges),
+			page: "history", usage: "take a change back, the newest one by itself; what was edited since stays", example: "undo 12 --dry-run"},
+		{words: "sandbox", operands: "default|strict|status", who: anywhere, do: shown(chooseSandbox, printSandbox),
+			usage:   "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)",
+			example: "sandbox strict"},
+		{words: "dynamicmap", usage: "register a map type of a library of its own (pcre, lmdb and so on), or take it out again"},
+		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", who: mapKeepers, first: mapType, locks: true, do: onMaps(addMap),
+			usage: "register a map type that is not registered yet", example: "dynamicmap add pcre"},
+		{words: "dynamicmap remove", operands: "TYPE", who: mapKeepers, first: mapType, locks: true, do: onMaps(removeMap),
+			usage: "take out a map type of Debian's; another library's stays", example: "dynamicmap remove pcre"},
+	}
+}
+
+func instanceRows() []row {
+	dry, json := dryRunFlag(), jsonFlag()
+	return []row{
+		{words: "instance", page: "instance", usage: "make, list, enable, disable and remove Postfix instances"},
+		{words: "instance list", flags: flags{json}, who: managers, do: shown(listInstances, printInstances), page: "instance",
+			usage: "show all instances", example: "instance list"},
+		{words: "instance create", operands: "NAME", flags: append(createFlags(), dry), who: managers, first: createOptions, locks: true,
+			do:   onInstance(createInstance),
+			page: "instance", usage: "make an instance, enable and start it",
+			example: "instance create out --set inet_interfaces=192.0.2.25 --set master_service_disable="},
+		{words: "instance enable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
+			do:   onInstance(byName((*multi.Host).Enable)),
+			page: "instance", usage: "start an instance, now and at boot", example: "instance enable out"},
+		{words: "instance disable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
+			do:   onInstance(byName((*multi.Host).Disable)),
+			page: "instance", usage: "stop an instance, and do not start it at boot", example: "instance disable out"},
+		{words: "instance remove", operands: "NAME", flags: flags{purgeQueueFlag(), dry}, who: managers, locks: true, do: onInstance(removeInstance),
+			page: "instance", usage: "stop an instance and take away what is Postfix's of it", example: "instance remove out --dry-run"},
+	}
+}
+
+func chrootRows() []row {
+	dry, json := dryRunFlag(), jsonFlag()
+	return []row{
+		{words: "chroot", page: "chroot", usage: "run the services chrooted or not, and keep the chroot right"},
+		{words: "chroot status", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(statusChroot, noSyslog, printStatus),
+			page: "chroot", usage: "say which services run chrooted, and what each is led to", example: "chroot status"},
+		{words: "chroot check", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(checkChroot, checkSyslog, printCheck),
+			page: "chroot", usage: "list what is missing, stale or foreign; exit status 1 if anything is missing, stale or out of a service's reach",
+			example: "chroot check"},
+		{words: "chroot sync", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+			do:   chroots(syncChroot, syncAllSyslog, printChange),
+			page: "chroot", usage: "bring the chroot up to date", example: "chroot sync --dry-run"},
+		{words: "chroot on", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+			do:   chroots(switchTo(true), syncAllSyslog, printChange),
+			page: "chroot", usage: "run Postfix's services chrooted", example: "chroot on"},
+		{words: "chroot off", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+			do:   chroots(switchTo(false), syncAllSyslog, printChange),
+			page: "chroot", usage: "run no service chrooted, and take our files out of the queue directory", example: "chroot off --dry-run"},
+	}
+}
+
+func relayRows() []row {
+	dry, json, inst := dryRunFlag(), jsonFlag(), instanceFlag()
+	return []row{
+		{words: "smarthost", page: "smarthost", usage: "send all mail through a relay: address, TLS, account, sender rewriting, root's mail"},
+		{words: "smarthost set", flags: append(setFlags(), inst, dry, json), who: relayKeepers, first: setOptions, locks: true,
+			do: shown(changeSmarthost(setSmarthost), printChanges), page: "smarthost",
+			usage:   "bring a smarthost into force; what is not named stays as the last set left it",
+			example: "smarthost set --relay '[smtp.example.com]:587' --user me@example.com --password-file /root/password"},
+		{words: "smarthost unset", flags: flags{inst, dry, json}, who: relayKeepers, locks: true,
+			do:   shown(changeSmarthost(unsetSmarthost), printChanges),
+			page: "smarthost", usage: "go back to what was in force before the first set", example: "smarthost unset --dry-run"},
+		{words: "smarthost show", flags: flags{inst, json}, who: relayKeepers, do: shown(showSmarthost, printText), page: "smarthost",
+			usage: "say what is in force", example: "smarthost show"},
+		{words: "smarthost test", operands: "ADDRESS", flags: flags{waitFlag(), inst, json}, who: relayKeepers, first: testOptions,
+			do: shown(testSmarthost, printText), page: "smarthost",
+			usage: "deliver a message through the relay and say how it went", example: "smarthost test somebody@example.org --wait 30s"},
+	}
+}
+
+func packageRows() []row {
+	return []row{
+		{words: "adopt", operands: "[DEB]", flags: adoptFlags(), who: anybody, first: adoptOptions, do: shown(adoptOne, printAdopted), page: "adopt",
+			usage:   "write Debian's package postfix out again with this layer; without DEB the version that apt would install is fetched",
+			example: "adopt --install --dry-run"},
 		{words: "adopt --hand-over", who: anywhere, do: handOver},
 		{words: "adopt --install", who: packagers, locks: true, do: shown(adopting(adopt.Host.Install), printAdoption)},
 		{words: "adopt --revert", who: packagers, locks: true, do: shown(revert, printAdoption)},
 		{words: "adopt --status", who: onHost, do: shown(adopting(adopt.Host.Status), printAdoptionStatus)},
 		{words: "adopt --refresh", who: packagers, do: shown(refresh, printNothing)},
-		{words: "sandbox", operands: "default|strict|status", who: anywhere, do: shown(chooseSandbox, printSandbox),
-			usage: "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)"},
-		{words: "chroot", usage: "run the services chrooted or not, and keep the chroot right"},
-		{words: "chroot on", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
-			do: chroots(switchTo(true), syncAllSyslog, printChange), usage: "run Postfix's services chrooted"},
-		{words: "chroot off", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
-			do: chroots(switchTo(false), syncAllSyslog, printChange), usage: "run no service chrooted, and take our files out of the queue directory"},
-		{words: "chroot status", operands: "[INSTANCE]", flags: flags{json}, who: anywhere,
-			do: chroots(statusChroot, noSyslog, printStatus), usage: "say which services run chrooted"},
-		{words: "chroot sync", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
-			do: chroots(syncChroot, syncAllSyslog, printChange), usage: "bring the chroot up to date"},
-		{words: "chroot check", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(checkChroot, checkSyslog, printCheck),
-			usage: "list what is missing, stale or foreign; exit status 1 if anything is missing, stale or out of a service's reach, not for warnings"},
-		{words: "instance", usage: "make, list, enable, disable and remove Postfix instances"},
-		{words: "instance create", operands: "NAME", flags: append(createFlags(), dry), who: managers, locks: true,
-			do: onInstance(createInstance), usage: "make an instance, enable and start it"},
-		{words: "instance list", flags: flags{json}, who: managers, do: shown(listInstances, printInstances), usage: "show all instances"},
-		{words: "instance enable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
-			do: onInstance(byName((*multi.Host).Enable)), usage: "start an instance, now and at boot"},
-		{words: "instance disable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
-			do: onInstance(byName((*multi.Host).Disable)), usage: "stop an instance, and do not start it at boot"},
-		{words: "instance remove", operands: "NAME", flags: flags{purgeQueueFlag(), dry}, who: managers, locks: true,
-			do: onInstance(removeInstance), usage: "stop an instance and take away what is Postfix's of it"},
-		{words: "smarthost", usage: "send all mail through a relay: address, TLS, account, sender rewriting, root's mail"},
-		{words: "smarthost set", flags: append(setFlags(), inst, dry, json), who: relayKeepers, first: readPassword, locks: true,
-			do:    shown(changeSmarthost(setSmarthost), printChanges),
-			usage: "bring a smarthost into force; what is not named stays as the last set left it"},
-		{words: "smarthost unset", flags: flags{inst, dry, json}, who: relayKeepers, locks: true,
-			do: shown(changeSmarthost(unsetSmarthost), printChanges), usage: "go back to what was in force before the first set"},
-		{words: "smarthost show", flags: flags{inst, json}, who: relayKeepers, do: shown(showSmarthost, printText), usage: "say what is in force"},
-		{words: "smarthost test", operands: "ADDRESS", flags: flags{inst, json, waitFlag()}, who: relayKeepers, first: waitOption,
-			do: shown(testSmarthost, printText), usage: "deliver a message through the relay and say how it went"},
-		{words: "dynamicmap", usage: "register a map type of a library of its own (pcre, lmdb and so on), or take it out again"},
-		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", who: mapKeepers, locks: true, do: onMaps(addMap),
-			usage: "register a map type that is not registered yet"},
-		{words: "dynamicmap remove", operands: "TYPE", who: mapKeepers, locks: true, do: onMaps(removeMap),
-			usage: "take out a map type of Debian's; another library's stays"},
-		{words: "shelter", who: startScript, do: shelter, usage: "keep a Postfix that is started by hand from ending with what starts it"},
-	}, pastRows())
-}
-
-// looks are the commands that only look at the mail system.
-func looks() []row {
-	return []row{
-		{words: "status", operands: "[INSTANCE]", flags: flags{jsonFlag(), watchFlag()}, who: lookers, first: watchOptions,
-			do: showStatus, usage: "show the whole mail system on one screen"},
-		{words: "doctor", operands: "[INSTANCE]", flags: flags{jsonFlag(), gateFlag()}, who: lookers, do: shown(examine, printText),
-			usage: "find what is wrong with the mail system, and say what to do; exit status 1 if anything is, 2 if it could not look"},
 	}
 }
 
-// pastRows are those about what was changed.
-func pastRows() []row {
-	dry, json := dryRunFlag(), jsonFlag()
+func helpRows() []row {
+	return []row{{words: "help", operands: "[COMMAND...]", who: anybody, do: showHelp,
+		usage: "show what there is, or what one command takes", example: "help smarthost set"}}
+}
+
+// scriptRows are run by programs.
+func scriptRows() []row {
 	return []row{
-		{words: "history", flags: flags{json}, who: anywhere, do: shown(listHistory, printHistory),
-			usage: "list what was changed by our commands, dpkg and debconf"},
-		{words: "history show", operands: "NUMBER", flags: flags{json}, who: anywhere, do: shown(showHistory, printPast),
-			usage: "show one change as a diff"},
-		{words: "undo", operands: "[NUMBER]", flags: flags{dry, json}, who: undoers, locks: true, do: shown(undo, printChanges),
-			usage: "take a change back, the newest one by itself; what was edited since stays"},
+		{words: "config", operands: "configure|reconfigure [VERSION]", who: scripts, do: script(config), usage: "ask the questions"},
+		{words: "postinst", operands: "configure|triggered|abort-upgrade|abort-remove|abort-deconfigure [ARGUMENT...]", who: scripts,
+			do: script(postinst), usage: "configure the package"},
+		{words: "prerm", operands: "remove|upgrade|failed-upgrade|deconfigure [ARGUMENT...]", who: scripts,
+			do: script(prerm), usage: "stop for a removal"},
+		{words: "shelter", who: startScript, do: shelter, usage: "keep a Postfix that is started by hand from ending with what starts it"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -15,55 +16,180 @@ type usageError struct{ error }
 
 func refuse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// understand holds a call against the table of commands, before anything runs: an option or operand that the command does not
-// have is refused. It returns the call with the options before the operands, the only place where the library looks for them:
-// "apply now --dry-run" would be carried out otherwise.
-func understand(commands []*cli.Command, call []string) ([]string, error) {
-	done, rest := call[:min(1, len(call))], call[min(1, len(call)):]
-	what := "command"
-	for len(rest) > 0 {
-		word := rest[0]
-		if isOption(word) { // before a command's name: only --help and --version, which do nothing but print
-			return call, nil
-		}
-		i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word })
-		if i < 0 {
-			return nil, refuse("unknown %s %q%s", what, word, meant(word, "", names(commands)))
-		}
-		c := commands[i]
-		done, rest = append(slices.Clip(done), word), rest[1:]
-		if isLast(c, rest) {
-			options, operands, err := divide(c, rest)
-			if err == nil && !slices.Equal(options, help) {
-				err = checkOperands(c, operands)
-			}
-			if err != nil {
-				return nil, usageError{fmt.Errorf("%s: %w", strings.Join(done[1:], " "), err)}
-			}
-			if !c.SkipFlagParsing && len(operands) > 0 {
-				options = append(options, "--")
-			}
-			return slices.Concat(done, options, operands), nil
-		}
-		commands, what = c.Subcommands, word+" command"
-	}
-	return call, nil
+// reading is a call that is held against the table of commands, before anything runs: an option or operand that the command does not have is
+// refused.
+type reading struct {
+	top  []*cli.Command
+	done []string // the command's words
+	rest []string
+	// early are the options before and between the command's words.
+	early         []string
+	help, version bool // are all that is asked for
+	incomplete    bool // a command is missing
 }
 
-// isLast tells whether no further word of the command is to come: one with options does something without as well.
-func isLast(c *cli.Command, rest []string) bool {
-	return len(c.Subcommands) == 0 || len(c.Flags) > 0 && (len(rest) == 0 || isOption(rest[0]))
+// understand returns what the library is given: the options before the operands, the only place where it looks for them. Options may stand
+// anywhere: "apply now --dry-run" would be carried out otherwise.
+func understand(commands []*cli.Command, call []string) (*reading, []string, error) {
+	first := min(1, len(call))
+	r := &reading{top: commands, rest: call[first:]}
+	c, err := r.command()
+	switch {
+	case err != nil, r.version, r.help && len(r.rest) == 0:
+		return r, call, err
+	case c == nil || len(c.Subcommands) > 0 && !hasFlow(c):
+		r.incomplete = true
+		return r, call, usageError{errors.New(strings.Join(append(r.done, "a command is missing"), ": "))}
+	}
+	options, operands, err := divide(c, slices.Concat(r.early, r.rest))
+	if r.help = r.help || slices.Equal(options, help); err == nil && !r.help {
+		err = checkOperands(c, operands)
+	}
+	if err != nil {
+		return r, nil, usageError{fmt.Errorf("%s: %w", strings.Join(r.done, " "), err)}
+	}
+	if !c.SkipFlagParsing && len(operands) > 0 {
+		options = append(options, "--")
+	}
+	return r, slices.Concat(call[:first], r.done, options, operands), nil
 }
+
+// command reads the command's words; nil is none.
+func (r *reading) command() (c *cli.Command, err error) {
+	commands, what := r.top, "command"
+	for len(commands) > 0 {
+		word, err := r.word()
+		if err != nil || word == "" {
+			return c, err
+		}
+		if i := slices.IndexFunc(commands, func(c *cli.Command) bool { return c.Name == word }); i >= 0 {
+			c = commands[i]
+			r.done, r.rest = append(r.done, word), r.rest[1:]
+			commands, what = c.Subcommands, word+" command"
+			continue
+		}
+		if word == "help" {
+			r.help, r.rest = true, nil
+			return c, nil
+		}
+		return c, refuse("unknown %s %q%s", what, word, r.unknown(word, commands))
+	}
+	return c, nil
+}
+
+// unknown says what may have been meant by a word that is no command here.
+func (r *reading) unknown(word string, here []*cli.Command) string {
+	if hint := wordHints[word]; hint != "" && len(r.done) == 0 {
+		return "; " + hint
+	}
+	if hint := meant(word, "", names(here)); hint != "" {
+		return hint
+	}
+	var elsewhere []string
+	for _, c := range r.top {
+		for _, sub := range c.Subcommands {
+			if sub.Name == word && len(r.done) == 0 {
+				elsewhere = append(elsewhere, c.Name+" "+sub.Name)
+			}
+		}
+	}
+	if len(elsewhere) > 0 {
+		return "; did you mean " + strings.Join(elsewhere, " or ") + "?"
+	}
+	if len(here) == 1 {
+		return fmt.Sprintf("; did you mean %s %s?", strings.Join(r.done, " "), here[0].Name)
+	}
+	if len(r.done) > 0 {
+		return ": there are " + strings.Join(names(here), ", ")
+	}
+	return "; \"postfix-maint help\" lists all"
+}
+
+// word is the next word that is no option; options before it are noted.
+func (r *reading) word() (string, error) {
+	for len(r.rest) > 0 && isOption(r.rest[0]) {
+		word := r.rest[0]
+		name, _, given := optionName(word)
+		switch {
+		case word == "--":
+			return "", refuse("-- stands behind the command")
+		case name == "help" || name == "h":
+			r.help, r.rest = true, r.rest[1:]
+			continue
+		case (name == "version" || name == "v" || name == "V") && len(r.done) == 0:
+			r.version = true
+			return "", nil
+		}
+		takes, err := r.takesValue(name)
+		if err != nil {
+			return "", err
+		}
+		n := 1
+		if takes && !given {
+			n = min(2, len(r.rest))
+		}
+		r.early, r.rest = append(r.early, r.rest[:n]...), r.rest[n:]
+	}
+	if len(r.rest) == 0 {
+		return "", nil
+	}
+	return r.rest[0], nil
+}
+
+// takesValue tells whether the option of some command takes a value.
+func (r *reading) takesValue(name string) (takes bool, err error) {
+	known, takers := 0, 0
+	var all []string
+	var look func([]*cli.Command)
+	look = func(commands []*cli.Command) {
+		for _, c := range commands {
+			if value, has := valuesOf(c)[name]; has {
+				known++
+				if value {
+					takers++
+				}
+			}
+			all = append(all, flagNames(c)...)
+			look(c.Subcommands)
+		}
+	}
+	look(r.top)
+	switch {
+	case known == 0:
+		return false, refuse("there is no option %s%s", dashed(name), otherOption(name, all))
+	case takers > 0 && takers < known:
+		return false, refuse("option --%s stands behind its command", name)
+	}
+	return takers > 0, nil
+}
+
+// hasFlow tells whether a command with further words does something without one of them as well.
+func hasFlow(c *cli.Command) bool { return len(c.Subcommands) == 0 || len(c.Flags) > 0 }
 
 func names(commands []*cli.Command) (all []string) {
 	for _, c := range commands {
-		all = append(all, c.Name)
+		if !c.Hidden {
+			all = append(all, c.Name)
+		}
 	}
 	return all
 }
 
 // isOption tells options from operands; "-" is the primary instance.
 func isOption(word string) bool { return len(word) > 1 && word[0] == '-' }
+
+// optionName takes an option apart.
+func optionName(word string) (name, value string, given bool) {
+	return strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
+}
+
+// dashed is an option as people write it.
+func dashed(name string) string {
+	if len(name) == 1 {
+		return "-" + name
+	}
+	return "--" + name
+}
 
 // help is what a call comes to that asks for help: nobody who does so need know the operands yet.
 var help = []string{"--help"}
@@ -81,28 +207,50 @@ func divide(c *cli.Command, args []string) (options, operands []string, err erro
 			operands = append(operands, args[0])
 			continue
 		}
-		name, value, given := strings.Cut(strings.TrimPrefix(args[0][1:], "-"), "=")
+		name, value, given := optionName(args[0])
 		needed, known := takesValue[name]
-		if !known {
-			return nil, nil, fmt.Errorf("there is no option %s%s", args[0], meant(name, "--", flagNames(c)))
+		if !known { // its value is not said: it may be a password
+			return nil, nil, fmt.Errorf("there is no option %s%s", dashed(name), otherThan(c, name))
 		}
 		wantsHelp = wantsHelp || name == "help" || name == "h"
 		options = append(options, args[0])
 		if needed && !given {
 			if len(args) == 1 {
-				return nil, nil, fmt.Errorf("option %s needs a value", args[0])
+				return nil, nil, fmt.Errorf("option --%s needs a value", name)
 			}
 			args, value = args[1:], args[1]
 			options = append(options, value)
 		}
-		if needed && value == "" { // a variable that was not set, in a script: it means neither the primary instance nor no account
-			return nil, nil, fmt.Errorf("option --%s needs a value that is not empty", name)
+		if err := checkValue(name, value, needed, given); err != nil {
+			return nil, nil, err
 		}
 	}
 	if wantsHelp {
 		return help, nil, nil
 	}
 	return options, operands, nil
+}
+
+// otherThan says what may have been meant by an option that the command does not have.
+func otherThan(c *cli.Command, name string) string {
+	words, _, _ := operandsOf(c.ArgsUsage)
+	switch {
+	case name == "instance" && (strings.Contains(c.ArgsUsage, "INSTANCE") || strings.Contains(c.ArgsUsage, "NAME")):
+		return ": the instance stands alone, without an option"
+	case slices.Contains(words, name):
+		return fmt.Sprintf("; did you mean %s?", name)
+	}
+	return otherOption(name, flagNames(c))
+}
+
+func checkValue(name, value string, needed, given bool) error {
+	if needed && value == "" { // a variable that was not set, in a script: it means neither the primary instance nor no account
+		return fmt.Errorf("option --%s needs a value that is not empty", name)
+	}
+	if _, err := strconv.ParseBool(value); !needed && given && err != nil {
+		return fmt.Errorf("option --%s takes no value", name)
+	}
+	return nil
 }
 
 // valuesOf has the options of a command, and whether each takes a value.
@@ -122,7 +270,9 @@ func valuesOf(c *cli.Command) map[string]bool {
 
 func flagNames(c *cli.Command) (all []string) {
 	for _, f := range c.Flags {
-		all = append(all, f.Names()...)
+		if f.(cli.VisibleFlag).IsVisible() {
+			all = append(all, f.Names()...)
+		}
 	}
 	return all
 }
@@ -136,8 +286,12 @@ func checkOperands(c *cli.Command, operands []string) error {
 	case len(operands) > most:
 		extra := operands[most]
 		hint := meant(extra, "--", flagNames(c))
-		if hint == "" && most > 0 {
+		switch {
+		case hint != "":
+		case most > 0:
 			hint = ": it takes " + c.ArgsUsage
+		case slices.Contains(flagNames(c), "relay"):
+			hint = "; did you mean --relay?"
 		}
 		return fmt.Errorf("unexpected operand %q%s", extra, hint)
 	case len(words) > 0 && !slices.Contains(words, operands[0]):
@@ -163,47 +317,4 @@ func operandsOf(usage string) (words []string, least, most int) {
 		}
 	}
 	return words, least, most
-}
-
-// meant is the word that a wrong one resembles most, as a question; "" if none is near. Dashes of any kind before the word are no part
-// of it: word processors make one long one of two.
-func meant(wrong, prefix string, known []string) string {
-	wrong = strings.ToLower(strings.TrimLeft(wrong, "-\u2010\u2011\u2012\u2013\u2014\u2212"))
-	best, least := "", 1+len(wrong)/3
-	for _, word := range known {
-		d := distance(wrong, word)
-		if len(wrong) > 2 && strings.HasPrefix(word, wrong) {
-			d = 1
-		}
-		if d < least || d == least && best == "" {
-			best, least = word, d
-		}
-	}
-	if best == "" || len(wrong) < 2 {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s%s?", prefix, best)
-}
-
-// distance counts the bytes to change, add or take away to make b of a (Levenshtein's). What is far too long is far away.
-func distance(a, b string) int {
-	if len(a) > 2*len(b)+3 {
-		return len(a)
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

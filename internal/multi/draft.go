@@ -104,6 +104,29 @@ func edits(set []string) ([]maincf.Edit, []string, error) {
 	return all, shown, nil
 }
 
+// CheckRequest refuses what can be told to be wrong without a look at the host.
+func CheckRequest(req Request) error {
+	if _, err := fullName(req.Name); err != nil {
+		return err
+	}
+	if _, _, err := edits(req.Set); err != nil {
+		return err
+	}
+	for _, dir := range []string{req.ConfigDir, req.QueueDir, req.DataDir} {
+		if dir != "" && !path.IsAbs(dir) {
+			return fmt.Errorf("%q is no absolute path", dir)
+		}
+	}
+	return checkGroup(req.Group)
+}
+
+func checkGroup(group string) error {
+	if group != "" && !safe(group, "/") {
+		return fmt.Errorf("cannot use %q as group: letters, digits and !@%%-_=+:./ make a name", group)
+	}
+	return nil
+}
+
 // draft works out the new instance. It reads only.
 func (h *Host) draft(s *site, req Request) (*draft, error) {
 	d := &draft{config: &config{}, naming: true}
@@ -114,8 +137,8 @@ func (h *Host) draft(s *site, req Request) (*draft, error) {
 	if d.changes, d.shown, err = edits(req.Set); err != nil {
 		return nil, err
 	}
-	if req.Group != "" && !safe(req.Group, "/") {
-		return nil, fmt.Errorf("cannot use %q as group: letters, digits and !@%%-_=+:./ make a name", req.Group)
+	if err := checkGroup(req.Group); err != nil {
+		return nil, err
 	}
 	if err := d.places(s, req); err != nil {
 		return nil, err

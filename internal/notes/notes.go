@@ -61,6 +61,16 @@ type Note struct {
 	chroot   [][2]string
 }
 
+// Names are those of all notes.
+func Names() (all []string) {
+	for _, rule := range rules {
+		if !slices.Contains(all, rule.name) {
+			all = append(all, rule.name)
+		}
+	}
+	return all
+}
+
 // Check goes through the table.
 func Check(c *Config) (notes []Note) {
 	for _, rule := range rules {

@@ -79,6 +79,44 @@ func (o Options) To(relay string) Options {
 	return o
 }
 
+// CheckOption judges one option by itself, as people write it.
+func CheckOption(name, value string) error {
+	switch name {
+	case "relay":
+		if scheme, rest, ok := strings.Cut(value, "://"); ok {
+			host, port, _ := strings.Cut(strings.Trim(rest, "/"), ":")
+			if port == "" {
+				port = map[string]string{"smtps": "465", "submissions": "465", "smtp": "25"}[strings.ToLower(scheme)]
+			}
+			if port == "" {
+				port = "587"
+			}
+			return fmt.Errorf("%q is a URL: a relay is [HOST]:PORT, here [%s]:%s", value, host, port)
+		}
+		_, err := parseRelay(value)
+		return err
+	case "tls":
+		if !slices.Contains(levels, value) {
+			return fmt.Errorf("%q is no TLS level: use one of %s", value, strings.Join(levels, ", "))
+		}
+	case "user":
+		return answers.CheckAccount(value)
+	case "from":
+		return answers.CheckAddress(value)
+	case "root":
+		return checkRoot(value)
+	case "rewrite":
+		kind, to, given := strings.Cut(value, "=")
+		switch {
+		case !slices.Contains([]string{"none", "generic", "users", "regexp", "pcre"}, kind) || given == (kind == "none") || given && to == "":
+			return fmt.Errorf("%q is no way to rewrite senders: use none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE", value)
+		case kind == "generic":
+			return answers.CheckAddress(to)
+		}
+	}
+	return nil
+}
+
 // resolve fills in what the port decides, and refuses what cannot be.
 func (o Options) resolve() (Options, relay, error) {
 	r, err := o.relay()
