@@ -33,22 +33,23 @@ func gateFlag() cli.Flag {
 
 // examine goes through the checks.
 func examine(ctx context.Context, c *call) (*doctor.Report, error) {
-	if os.Geteuid() != 0 {
-		return nil, blindError{errors.New("cannot look at everything: only root can")}
-	}
 	e := examination{c: c, gate: c.Bool("gate")}
-	if err := e.instances(ctx); err != nil {
-		return nil, blindError{err}
+	r, err := e.look(ctx)
+	if err != nil {
+		return nil, err
 	}
-	doctor.Gather(ctx, doctor.Host{Root: c.root, Run: run.Runner{}}, &e.facts)
-	r := doctor.Run(&e.facts, e.gate)
-	switch {
-	case len(r.Findings) > 0:
-		return &r, fmt.Errorf("findings: %d", len(r.Findings))
+	return r, verdict(r)
+}
+
+// verdict is what a report ends in.
+func verdict(r *doctor.Report) error {
+	switch left := len(r.Left()); {
+	case left > 0:
+		return fmt.Errorf("findings: %d", left)
 	case len(r.Unseen) > 0:
-		return &r, blindError{fmt.Errorf("cannot look at everything: %s", strings.Join(r.Unseen, "; "))}
+		return blindError{fmt.Errorf("cannot look at everything: %s", strings.Join(r.Unseen, "; "))}
 	}
-	return &r, nil
+	return nil
 }
 
 // examination gathers what other flows know.
@@ -56,6 +57,19 @@ type examination struct {
 	c     *call
 	gate  bool
 	facts doctor.Facts
+}
+
+// look gathers the facts and goes through the checks.
+func (e *examination) look(ctx context.Context) (*doctor.Report, error) {
+	if os.Geteuid() != 0 {
+		return nil, blindError{errors.New("cannot look at everything: only root can")}
+	}
+	if err := e.instances(ctx); err != nil {
+		return nil, blindError{err}
+	}
+	doctor.Gather(ctx, doctor.Host{Root: e.c.root, Run: run.Runner{}}, &e.facts)
+	r := doctor.Run(&e.facts, e.gate)
+	return &r, nil
 }
 
 // unseen notes what could not be looked at.
@@ -175,7 +189,7 @@ func (e *examination) work() {
 			e.facts.Work = append(e.facts.Work, name)
 		}
 	}
-	if len(e.facts.Work) == 0 {
+	if len(e.facts.Work) == 0 || e.c.locks && !e.c.dry() { // with the lock, nobody else is at work
 		return
 	}
 	path, err := e.c.root.Path(paths.LockFile)

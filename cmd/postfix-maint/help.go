@@ -208,5 +208,8 @@ func describe(f cli.Flag) (name, text string) {
 	if preset != "" {
 		text += " (otherwise " + preset + ")"
 	}
+	if optional(f) {
+		return name + "[=" + value + "]", text
+	}
 	return name + " " + value, text
 }

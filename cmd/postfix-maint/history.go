@@ -69,7 +69,15 @@ func (c *call) line() string {
 		case *cli.StringSliceFlag:
 			values = c.StringSlice(name)
 		case *cli.GenericFlag:
-			values = *c.Generic(name).(*settings)
+			switch v := c.Generic(name).(type) {
+			case *settings:
+				values = *v
+			case *repairs:
+				values = v.ids
+				if v.safe {
+					words = append(words, "--"+name)
+				}
+			}
 		default:
 			values = []string{fmt.Sprint(c.Value(name))}
 		}
@@ -194,8 +202,10 @@ func pastOf(all []history.Entry, e history.Entry) past {
 				what = "removed"
 			}
 			switch {
-			case f.Kind == history.Index, f.Kind == history.Memory:
+			case f.Kind == history.Memory, f.Kind == history.Index && len(e.Names()) > 0:
 				continue
+			case f.Kind == history.Index:
+				what += "; the index of a table"
 			case f.Kind == history.Secret:
 				what += "; it holds a secret, of which nothing is kept"
 			case f.Kind == history.Large:

@@ -24,6 +24,8 @@ func TestLineOfACall(t *testing.T) {
 		"chroot on out":                "chroot on out",
 		"check-config --fix a --fix b": "check-config --fix=a --fix=b",
 		"apply":                        "apply",
+		"doctor --fix":                 "doctor --fix",
+		"doctor --fix=a --fix x --fix=b,c --dry-run":                                   "doctor --fix --fix=a --fix=b --fix=c --dry-run x",
 		"instance create out --set smtp_sasl_password_maps=static:me:hidden --set a=1": `instance create "--set=smtp_sasl_password_maps=static:***" --set=a=1 out`,
 		"instance remove out\x1b[2J --purge-queue":                                     `instance remove --purge-queue "out\x1b[2J"`,
 	} {
@@ -46,7 +48,7 @@ func TestLineOfEveryFlag(t *testing.T) {
 	for _, r := range table() {
 		for _, f := range r.flags {
 			args := append(strings.Fields("postfix-maint "+r.words), "--"+f.Names()[0])
-			if _, bare := f.(*cli.BoolFlag); !bare {
+			if _, bare := f.(*cli.BoolFlag); !bare && !optional(f) {
 				args = append(args, "5s")
 			}
 			rows, got := table(), ""

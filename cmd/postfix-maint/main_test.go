@@ -110,6 +110,8 @@ func TestEveryCommandRefusesWhatItDoesNotKnow(t *testing.T) {
 			bad["--"+name+" with a letter too many"] = good + " --" + name + "x"
 			if _, boolean := f.(*cli.BoolFlag); boolean {
 				bad["--"+name+" with a wrong value"] = good + " --" + name + "=perhaps"
+			} else if optional(f) {
+				bad["--"+name+" with an empty value"] = good + " --" + name + "="
 			} else {
 				bad["--"+name+" without its value"] = good + " --" + name
 			}

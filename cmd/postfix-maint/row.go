@@ -58,6 +58,7 @@ var (
 	onHost       = who{tree: true, host: "cannot adopt below DPKG_ROOT: apt works on the running system"}
 	packagers    = who{tree: true, host: onHost.host, root: "cannot change this host's packages"}
 	lookers      = who{tree: true, host: "cannot look at the mail system in %q: that system does not run"}
+	menders      = who{tree: true, host: lookers.host, root: "cannot mend anything"}
 	undoers      = who{tree: true, host: "cannot take back a change in %q: that system does not run", root: "cannot take back a change"}
 	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
 	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
@@ -112,7 +113,7 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	}
 	for _, r := range rows[1:] {
 		option, ok := strings.CutPrefix(r.words, rows[0].words+" --")
-		if ok && (c.Bool(option) || len(c.StringSlice(option)) > 0) {
+		if ok && (c.Bool(option) || len(c.StringSlice(option)) > 0 || c.Generic(option) != nil && c.IsSet(option)) {
 			c.row = r
 			break
 		}

@@ -28,8 +28,9 @@ func looks() []row {
 	return []row{
 		{words: "status", operands: "[INSTANCE]", flags: flags{watchFlag(), json}, who: lookers, first: watchOptions, do: showStatus,
 			page: "status", usage: "show the whole mail system on one screen", example: "status --watch"},
-		{words: "doctor", operands: "[INSTANCE]", flags: flags{gateFlag(), json}, who: lookers, do: shown(examine, printText),
-			page: "doctor", usage: "find what is wrong, and say what to do", example: "doctor --gate && systemctl reload postfix"},
+		{words: "doctor", operands: "[INSTANCE]", flags: doctorFlags(), who: lookers, first: doctorOptions, do: shown(examine, printText),
+			page: "doctor", usage: "find what is wrong, say what to do, and mend it", example: "doctor --gate && systemctl reload postfix"},
+		{words: "doctor --fix", who: menders, locks: true, do: shown(mend, printText)},
 		{words: "check-config", flags: fixFlags(), who: anywhere, first: fixOptions, do: shown(checkConfig, printNotes),
 			page: "doctor", usage: "find outdated settings, and say what to write instead", example: "check-config --fix milter-protocol --dry-run"},
 		{words: "check-config --fix", who: anywhere, locks: true, do: fixConfigs},

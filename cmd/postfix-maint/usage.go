@@ -221,7 +221,7 @@ func divide(c *cli.Command, args []string) (options, operands []string, err erro
 			args, value = args[1:], args[1]
 			options = append(options, value)
 		}
-		if err := checkValue(name, value, needed, given); err != nil {
+		if err := checkValue(name, value, needed, given && !mayTake(c, name)); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -262,7 +262,7 @@ func valuesOf(c *cli.Command) map[string]bool {
 	for _, f := range c.Flags {
 		_, boolean := f.(*cli.BoolFlag)
 		for _, name := range f.Names() {
-			takes[name] = !boolean
+			takes[name] = !boolean && !optional(f)
 		}
 	}
 	return takes

@@ -5,10 +5,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"postfix-maint/internal/paths"
 )
 
 var tableChecks = []Check{
 	{
+		// No repair: packages are apt's.
 		ID: "table-type-missing", Area: "tables", Bad: Broken, Gate: true, Title: "a map type that is not installed",
 		Why: "the daemons that look there defer all mail (DATABASE_README; postconf -m lists the types)",
 		Do:  `"apt install %s", or name another type`,
@@ -20,6 +23,7 @@ var tableChecks = []Check{
 		}),
 	},
 	{
+		// No repair: an empty table would take away what its absence defers.
 		ID: "table-missing", Area: "tables", Bad: Broken, Gate: true, Title: "a lookup table is missing",
 		Why: "the daemons that look there defer all mail (DATABASE_README)",
 		Do:  "make the file, or take it out of the setting",
@@ -31,10 +35,9 @@ var tableChecks = []Check{
 		}),
 	},
 	{
-		ID: "index-missing", Area: "tables", Bad: Broken, Gate: true, Title: "a lookup table has no index",
-		Why:    "Postfix reads the index and not the text; the daemons that look there defer all mail (postmap(1))",
-		Do:     `"%s"`,
-		Repair: Safe,
+		ID: "index-missing", Area: "tables", Bad: Broken, Gate: true, Repair: Safe, Title: "a lookup table has no index",
+		Why: "Postfix reads the index and not the text; the daemons that look there defer all mail (postmap(1))",
+		Do:  `"%s"`,
 		Look: each(func(_ *Facts, t Table) (string, string) {
 			if !t.Text || !t.Indexed || t.Index {
 				return "", ""
@@ -43,10 +46,9 @@ var tableChecks = []Check{
 		}),
 	},
 	{
-		ID: "index-old", Area: "tables", Bad: Risk, Title: "a lookup table is newer than its index",
-		Why:    "what was changed in the text is not in force (postmap(1))",
-		Do:     `"%s"`,
-		Repair: Safe,
+		ID: "index-old", Area: "tables", Bad: Risk, Repair: Safe, Title: "a lookup table is newer than its index",
+		Why: "what was changed in the text is not in force (postmap(1))",
+		Do:  `"%s"`,
 		Look: each(func(_ *Facts, t Table) (string, string) {
 			if !t.Old {
 				return "", ""
@@ -55,6 +57,7 @@ var tableChecks = []Check{
 		}),
 	},
 	{
+		// No repair: who is to read root's mail people decide.
 		ID: "root-mail", Area: "tables", Bad: Risk, Title: "root's mail goes nowhere",
 		Why: "reports of cron and of the system go to root; mail to an account that is not there bounces, and the bounce to root as well (aliases(5))",
 		Do:  "name an account or an address that there is, then \"newaliases\"",
@@ -72,13 +75,24 @@ func each(do func(f *Facts, t Table) (what, remedy string)) func(*Facts, *Instan
 		for _, t := range i.Tables {
 			if what, remedy := do(f, t); what != "" {
 				s := Seen{File: t.File, Line: t.Line, What: t.Parameter + ": " + what, Do: remedy}
-				if t.Text && t.Indexed { // what people wrote is all that the index is made of
-					s.Fix = []Act{{Deed: Index, Path: t.Path, Name: t.Type}}
+				if t.Text && t.Indexed && t.Safe && (f.Types == nil || f.Types[t.Type]) { // what people wrote is all that the index is made of
+					s.Fix = []Act{t.act()}
 				}
 				found(s)
 			}
 		}
 	}
+}
+
+// act makes the index.
+func (t Table) act() Act {
+	a := Act{Deed: Index, Path: t.Path, Name: t.Type}
+	if t.Aliases || t.Parameter == "alias_maps" || t.Parameter == "alias_database" {
+		a.Value = paths.Postalias
+	} else {
+		a.Value = paths.Postmap
+	}
+	return a
 }
 
 // remedy is the program that makes the index.
@@ -91,16 +105,18 @@ func (t Table) remedy() string {
 
 var chrootChecks = []Check{
 	{
-		ID: "chroot-stale", Area: "chroot", Bad: Risk, Title: "the chroot is not in step with the host",
+		// Every start does the same, and what is written are copies.
+		ID: "chroot-stale", Area: "chroot", Bad: Risk, Repair: Safe, Title: "the chroot is not in step with the host",
 		Why: "chrooted daemons see old name servers, libraries or certificates, or none (BASIC_CONFIGURATION_README, chroot)",
 		Do:  `"postfix-maint chroot sync"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			if len(i.Missed) > 0 {
-				found(Seen{File: i.QueueDir, What: list(i.Missed)})
+				found(Seen{File: i.QueueDir, What: list(i.Missed), Fix: []Act{{Deed: Chroot}}})
 			}
 		},
 	},
 	{
+		// No repair: a refresh has been tried by "chroot-stale", and the rest is another program's or a wrong name.
 		ID: "chroot-unreachable", Area: "chroot", Bad: Broken, Title: "a chrooted service cannot reach what its configuration names",
 		Why: "after chroot(2) only what is in the queue directory is there; the service defers mail",
 		Do:  `"postfix-maint chroot check" says more; start that server, correct its name, or take the service out of the chroot`,
@@ -120,6 +136,7 @@ const certificateSoon = 14 * 24 * time.Hour
 
 var trustChecks = []Check{
 	{
+		// No repair: whatever made it has to.
 		ID: "certificate-ended", Area: "trust", Bad: Broken, Title: "the server's certificate has ended",
 		Why: "clients that check it refuse to send (RFC 5280, 4.1.2.5)",
 		Do:  "renew it, then \"systemctl reload %s\"",
@@ -140,6 +157,7 @@ var trustChecks = []Check{
 		},
 	},
 	{
+		// No repair: nothing of ours makes it.
 		ID: "file-missing", Area: "trust", Bad: Broken, Gate: true, Title: "a file for TLS is missing",
 		Why: "the server offers no TLS, or the client defers mail that needs it (TLS_README)",
 		Do:  "put the file there, or correct the name",
@@ -152,31 +170,38 @@ var trustChecks = []Check{
 		},
 	},
 	{
-		ID: "secret-readable", Area: "trust", Bad: Risk, Title: "everybody may read a secret",
+		// Another program may count on what everybody may do.
+		ID: "secret-readable", Area: "trust", Bad: Risk, Repair: ByID, Title: "everybody may read a secret",
 		Why: "who has the key or the password is this host, or its account, to others (TLS_README, SASL_README)",
 		Do:  `"chmod o= %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, n := range i.Files {
 				if n.Secret && n.Readable && !n.Missing {
-					found(Seen{File: n.File, Line: n.Line, What: n.Parameter + ": " + n.Path, Do: n.Path})
+					found(Seen{File: n.File, Line: n.Line, What: n.Parameter + ": " + n.Path, Do: n.Path, Fix: []Act{{Deed: Mode, Path: n.Path, Bits: 0o007}}})
 				}
 			}
 		},
 	},
 	{
-		ID: "login-without-tls", Area: "trust", Bad: Risk, Title: "clients may log in without TLS",
+		// Clients that have no TLS cannot log in any more.
+		ID: "login-without-tls", Area: "trust", Bad: Risk, Repair: ByID, Title: "clients may log in without TLS",
 		Why: "their passwords can be read on the way (postconf(5), smtpd_tls_auth_only)",
 		Do:  `"postconf -e smtpd_tls_auth_only=yes" and "systemctl reload %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			auth, line := i.param("smtpd_sasl_auth_enable")
 			only, _ := i.param("smtpd_tls_auth_only")
 			options, _ := i.param("smtpd_sasl_security_options")
+			var fix []Act
+			if i.TLS != "" { // or nobody could log in
+				fix = []Act{{Deed: Set, Name: "smtpd_tls_auth_only", Value: "yes"}}
+			}
 			if strings.EqualFold(auth, "yes") && !strings.EqualFold(only, "yes") && i.TLS != "encrypt" && !strings.Contains(options, "noplaintext") {
-				found(Seen{File: i.mainCF(), Line: line, What: "smtpd_sasl_auth_enable = yes without smtpd_tls_auth_only", Do: i.Unit})
+				found(Seen{File: i.mainCF(), Line: line, What: "smtpd_sasl_auth_enable = yes without smtpd_tls_auth_only", Do: i.Unit, Fix: fix})
 			}
 		},
 	},
 	{
+		// No repair: with a level that the relay does not offer no mail would go out any more.
 		ID: "relay-login-without-tls", Area: "trust", Bad: Risk, Title: "the login at the relay may go without TLS",
 		Why: "whoever is on the way can strip STARTTLS and read the password (postconf(5), smtp_tls_security_level)",
 		Do:  `"postfix-maint smarthost set --tls verify"`,
@@ -192,6 +217,7 @@ var trustChecks = []Check{
 		},
 	},
 	{
+		// No repair: which of the hosts that the DNS names is meant only its owner knows.
 		ID: "relay-name", Area: "trust", Bad: Risk, Title: "the DNS chooses the host that gets the password",
 		Why: "whoever answers for the DNS names another one (TLS_README, security levels)",
 		Do:  "do as it says",
@@ -209,6 +235,7 @@ const fewInodes = 1000
 
 var queueChecks = []Check{
 	{
+		// No repair: what may go only people know.
 		ID: "disk-full", Area: "queue", Bad: Broken, Gate: true, Title: "no room for mail",
 		Why: "smtpd(8) refuses mail if less is free than queue_minfree or one and a half times message_size_limit (postconf(5))",
 		Do:  "make room where the queue is, or lower message_size_limit",
@@ -229,16 +256,22 @@ var queueChecks = []Check{
 		},
 	},
 	{
-		ID: "queue-owner", Area: "queue", Bad: Broken, Gate: true, Title: "a directory of the queue has a wrong owner",
+		// What is root's, each start sets right (postfix-script). Another account has it because somebody wanted that.
+		ID: "queue-owner", Area: "queue", Bad: Broken, Gate: true, Repair: Safe, Title: "a directory of the queue has a wrong owner",
 		Why: "daemons that run as mail_owner cannot work there (postfix check)",
 		Do:  `"postfix set-permissions" after a look at the owners of main.cf's mail_owner and setgid_group`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, o := range i.Owners {
-				found(Seen{File: i.QueueDir, What: o})
+				s := Seen{File: i.QueueDir, What: o.What}
+				if o.Root {
+					s.Fix = []Act{{Deed: Owner, Path: o.Dir, UID: o.UID, Name: o.Name}}
+				}
+				found(s)
 			}
 		},
 	},
 	{
+		// No repair: it may be the only copy of a message.
 		ID: "corrupt-mail", Area: "queue", Bad: Advice, Title: "there is mail that Postfix could not read",
 		Why: "qmgr(8) puts a damaged message aside and never tries it again",
 		Do:  `look at it with "postcat -q ID", and delete it or put it right by hand`,
@@ -252,16 +285,22 @@ var queueChecks = []Check{
 
 var layerChecks = []Check{
 	{
-		ID: "work-interrupted", Area: "layer", Bad: Risk, Title: "a command was interrupted",
+		// What a create or a remove of an instance left is large, and only one of these ends it.
+		ID: "work-interrupted", Area: "layer", Bad: Risk, Repair: Safe, Title: "a command was interrupted",
 		Why: "part of its change may be in force",
 		Do:  "the next command that changes something ends it, as \"postfix-maint chroot sync\"",
 		Look: func(f *Facts, _ *Instance, found func(Seen)) {
 			for _, w := range f.Work {
-				found(Seen{File: w, What: "its journal is there, and no command is at work"})
+				s := Seen{File: w, What: "its journal is there, and no command is at work"}
+				if w == paths.Transaction {
+					s.Fix = []Act{{Deed: Ended, Path: w}}
+				}
+				found(s)
 			}
 		},
 	},
 	{
+		// No repair: it asks an administrator.
 		ID: "conffile-question", Area: "layer", Bad: Advice, Title: "a new version of a configuration file waits",
 		Why: "dpkg put the package's version beside the edited one (deb-conffiles(5))",
 		Do:  "take over what is new, then remove it",

@@ -9,6 +9,7 @@ import (
 
 var configChecks = []Check{
 	{
+		// No repair for this and the next two: what was meant only people know.
 		ID: "main-unreadable", Area: "configuration", Bad: Broken, Gate: true, Title: "main.cf cannot be understood",
 		Why: "every program of Postfix ends when it reads it (postconf(5))",
 		Do:  "put right the line that is named",
@@ -39,52 +40,63 @@ var configChecks = []Check{
 		},
 	},
 	{
+		// No repair: is it a slip, or meant for a program that is to come?
 		ID: "parameter-unused", Area: "configuration", Bad: Advice, Title: "a setting that nothing uses",
 		Why:  "a misspelt name does nothing, and the default stays in force (postconf(1))",
 		Do:   "correct the name, or take the line out",
 		Look: warned(pattern.New(`^(?:[a-z]+:)?(/.*?)(?:, line \d+)?: unused parameter: ([^=]+)=`), "unused parameter "),
 	},
 	{
-		ID: "parameter-twice", Area: "configuration", Bad: Advice, Title: "a setting that is made twice",
+		// What has no effect goes; what is in force stays byte for byte.
+		ID: "parameter-twice", Area: "configuration", Bad: Advice, Repair: ByID, Title: "a setting that is made twice",
 		Why:  "only the last one counts; the other one misleads whoever reads it (postconf(5))",
 		Do:   "take out the one that is not meant",
 		Look: warned(pattern.New(`^(.*?), line \d+: overriding earlier entry: ([^=]+)=`), "overrides an earlier "),
 	},
 	{
-		ID: "not-reloaded", Area: "configuration", Bad: Risk, Title: "main.cf was saved and not loaded",
+		// Somebody may be at work on it.
+		ID: "not-reloaded", Area: "configuration", Bad: Risk, Repair: ByID, Title: "main.cf was saved and not loaded",
 		Why: "some daemons have read the new file and some the old one, until \"postfix reload\" (postfix(1))",
 		Do:  `"systemctl reload %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			if i.Edited {
-				found(Seen{File: i.mainCF(), What: "it is newer than the running qmgr(8)", Do: i.Unit})
+				found(Seen{File: i.mainCF(), What: "it is newer than the running qmgr(8)", Do: i.Unit, Fix: unit(Reload, i.Unit)})
 			}
 		},
 	},
 	{
-		ID: "writable-by-others", Area: "configuration", Bad: Risk, Title: "others than root may write what steers root's programs",
+		// An owner or an access control list is somebody's wish; of the mode as well only its owner knows.
+		ID: "writable-by-others", Area: "configuration", Bad: Risk, Repair: ByID, Title: "others than root may write what steers root's programs",
 		Why: "whoever may write it can have any command executed as root (postfix-script checks owners as well)",
 		Do:  "%s",
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, o := range i.Others {
-				found(Seen{File: o.File, What: o.At, Do: o.Why})
+				s := Seen{File: o.File, What: o.At, Do: o.Why}
+				if o.Bits != 0 {
+					s.Fix = []Act{{Deed: Mode, Path: o.At, Bits: o.Bits}}
+				}
+				found(s)
 			}
 		},
 	},
 	{
-		ID: "outdated-setting", Area: "configuration", Bad: Advice, Title: "an outdated setting",
+		// It is an administrator's text.
+		ID: "outdated-setting", Area: "configuration", Bad: Advice, Repair: ByID, Title: "an outdated setting",
 		Why: "postfix-maint check-config says it",
 		Do:  "%s",
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, o := range i.Outdated {
-				do := "decide what to write instead"
+				s := Seen{File: o.File, Line: o.Line, What: o.Setting + ": " + o.Reason, Do: "decide what to write instead"}
 				if o.Offer != "" {
-					do = `"postfix-maint check-config --fix ` + o.Name + `" writes ` + o.Offer
+					s.Do = `"postfix-maint check-config --fix ` + o.Name + `" writes ` + o.Offer
+					s.Fix = []Act{{Deed: Offer, Name: o.Name}}
 				}
-				found(Seen{File: o.File, Line: o.Line, What: o.Setting + ": " + o.Reason, Do: do})
+				found(s)
 			}
 		},
 	},
 	{
+		// No repair: which name the host has people decide.
 		ID: "name-not-full", Area: "configuration", Bad: Risk, Title: "myhostname is no full name",
 		Why: "other mail servers refuse a greeting with such a name (RFC 5321, 4.1.1.1; smtpd's reject_non_fqdn_helo_hostname)",
 		Do:  `give the host a full name and take the line out, or write the full name there`,
@@ -112,6 +124,9 @@ func warned(words *pattern.Pattern, what string) func(*Facts, *Instance, func(Se
 			s := Seen{File: m[1], Line: lineIn(w), What: what + m[2]}
 			if s.Line == 0 && i.Main != nil && m[1] == i.mainCF() {
 				s.Line = i.Main.Line(m[2])
+			}
+			if s.File == i.mainCF() && i.Main != nil {
+				s.Fix = []Act{{Deed: Once, Name: m[2]}}
 			}
 			found(s)
 		}

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // Severity is how bad a finding is.
@@ -80,6 +82,8 @@ type Report struct {
 	Checks    int       `json:"checks"`
 	Instances int       `json:"instances"`
 	Unseen    []string  `json:"not_seen"` // what could not be looked at
+	// Repairs are the steps that were taken, or would be.
+	Repairs []transaction.Change `json:"repairs,omitempty"`
 }
 
 // Checks are all rows.
@@ -96,7 +100,7 @@ func Run(f *Facts, gate bool) Report {
 		}
 		r.Checks++
 		for n := range f.Instances {
-			c.Look(f, &f.Instances[n], func(s Seen) { r.add(c, f.Instances[n].Name, s) })
+			c.Look(f, &f.Instances[n], func(s Seen) { r.add(c, &f.Instances[n], s) })
 		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int { return cmp.Compare(rank(a.Severity), rank(b.Severity)) })
@@ -104,15 +108,15 @@ func Run(f *Facts, gate bool) Report {
 }
 
 // add notes a finding; what several instances share, such as a file of the host, is told once.
-func (r *Report) add(c Check, instance string, s Seen) {
+func (r *Report) add(c Check, i *Instance, s Seen) {
 	f := Finding{
-		ID: c.ID, Area: c.Area, Severity: c.Bad, Title: c.Title, Instance: instance, File: s.File, Line: s.Line, Seen: s.What, Why: c.Why,
+		ID: c.ID, Area: c.Area, Severity: c.Bad, Title: c.Title, Instance: i.Name, File: s.File, Line: s.Line, Seen: s.What, Why: c.Why,
 		Do: strings.ReplaceAll(c.Do, "%s", s.Do),
 	}
 	if c.Repair != NoRepair && len(s.Fix) > 0 {
 		f.Fixable, f.Consent, f.fix = true, c.Repair, slices.Clone(s.Fix)
 		for n := range f.fix {
-			f.fix[n].Instance = instance
+			f.fix[n].Dir = i.ConfigDir
 		}
 	}
 	same := func(o Finding) bool {

@@ -70,7 +70,7 @@ func TestChecks(t *testing.T) {
 		"parameter-unused":   {warns("/etc/postfix/main.cf: unused parameter: myhostname=x"), main + ":1", "correct"},
 		"parameter-twice":    {warns("/etc/postfix/main.cf, line 9: overriding earlier entry: a=b"), main + ":9", "take out"},
 		"not-reloaded":       {func(_ *Facts, i *Instance) { i.Edited = true }, main, "reload postfix@-.service"},
-		"writable-by-others": {func(_ *Facts, i *Instance) { i.Others = []Other{{master, "/etc", "chmod it"}} }, master, "chmod it"},
+		"writable-by-others": {func(_ *Facts, i *Instance) { i.Others = []Other{{master, "/etc", "chmod it", 0o002}} }, master, "chmod it"},
 		"outdated-setting": {func(_ *Facts, i *Instance) {
 			i.Outdated = []Outdated{{Name: "n", File: main, Line: 5, Setting: "s", Reason: "r", Offer: "o"}}
 		}, main + ":5", "--fix n"},
@@ -92,7 +92,7 @@ func TestChecks(t *testing.T) {
 		"relay-name":        {func(f *Facts, i *Instance) { set(t, f, "relayhost = r\n"); i.RelayNotes = []string{"write it"} }, main + ":1", "as it says"},
 		"disk-full":         {func(_ *Facts, i *Instance) { i.Free.Bytes = 5 }, "/q", "make room"},
 		"inodes-full":       {func(_ *Facts, i *Instance) { i.Free.Inodes = 5 }, "/q", "remove"},
-		"queue-owner":       {func(_ *Facts, i *Instance) { i.Owners = []string{"/q/active belongs to 0"} }, "/q", "set-permissions"},
+		"queue-owner":       {func(_ *Facts, i *Instance) { i.Owners = []Owned{{Dir: "/q/active", What: "/q/active belongs to 0"}} }, "/q", "set-permissions"},
 		"corrupt-mail":      {func(_ *Facts, i *Instance) { i.Corrupt = 1 }, "/q/corrupt", "postcat"},
 		"work-interrupted":  {func(f *Facts, _ *Instance) { f.Work = []string{"/w"} }, "/w", "ends it"},
 		"conffile-question": {func(f *Facts, _ *Instance) { f.Leftovers = []string{"/etc/postfix/main.cf.dpkg-dist"} }, "/etc/postfix/main.cf.dpkg-dist", "take over"},

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"io/fs"
 	"time"
 
 	"postfix-maint/internal/instance"
@@ -54,7 +55,7 @@ type Instance struct {
 	Root      []string // where root's mail leads to that is nothing
 	Aliases   string   // the file that says so
 	Free      Space
-	Owners    []string // what is wrong with owners in the queue
+	Owners    []Owned // directories of the queue with a wrong owner
 }
 
 // Outdated is a note of check-config.
@@ -67,7 +68,17 @@ type Outdated struct {
 }
 
 // Other is a file that others than root may write.
-type Other struct{ File, At, Why string }
+type Other struct {
+	File, At, Why string
+	Bits          fs.FileMode // of its mode that are too many; 0 where it is not that
+}
+
+// Owned is a directory of another account than Postfix's, which is UID and Name.
+type Owned struct {
+	Dir, What, Name string
+	UID             int
+	Root            bool // it is root's
+}
 
 // Table is a lookup table that the configuration names.
 type Table struct {
@@ -79,6 +90,7 @@ type Table struct {
 	Indexed         bool // the type has one
 	Old             bool // the index is older than the text
 	Aliases         bool // newaliases(1) makes it
+	Safe            bool // root alone decides what the text is
 }
 
 // Named is a file that a parameter names.

@@ -74,7 +74,7 @@ func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) 
 	for _, name := range []string{i.mainCF(), i.masterCF(), paths.DynamicMaps} {
 		var no *sysroot.UntrustedError
 		if errors.As(h.Root.Trusted(name), &no) {
-			i.Others = append(i.Others, Other{name, no.At, no.Why})
+			i.Others = append(i.Others, Other{name, no.At, no.Why, h.tooMany(no.At)})
 		}
 	}
 	if i.Main == nil {
@@ -191,7 +191,7 @@ func (h Host) owners(i *Instance) {
 			continue
 		}
 		if have, _ := sysroot.Owner(fi); have != uid {
-			i.Owners = append(i.Owners, fmt.Sprintf("%s belongs to account %d and not to %s", d, have, owner))
+			i.Owners = append(i.Owners, Owned{d, fmt.Sprintf("%s belongs to account %d and not to %s", d, have, owner), owner, uid, have == 0 && fi.IsDir()})
 		}
 	}
 }

@@ -77,7 +77,7 @@ func TestGather(t *testing.T) {
 		t.Errorf("files: %q\nwant   %q", files, want)
 	}
 	if !slices.Equal(i.Root, []string{"gone+x"}) && !slices.Equal(i.Root, []string{"no"}) || i.Refused != "no" || !slices.Equal(i.Warnings, []string{"x"}) || !f.Types["pcre"] || len(i.Owners) > 0 || !i.Free.Known {
-		t.Errorf("root %q, refused %q, warnings %q, owners %q, types %v, space %+v", i.Root, i.Refused, i.Warnings, i.Owners, f.Types, i.Free)
+		t.Errorf("root %q, refused %q, warnings %q, owners %+v, types %v, space %+v", i.Root, i.Refused, i.Warnings, i.Owners, f.Types, i.Free)
 	}
 	if len(i.Others) != 1 || i.Others[0].File != "/etc/postfix/master.cf" {
 		t.Errorf("writable: %+v", i.Others)
@@ -90,8 +90,8 @@ func TestGather(t *testing.T) {
 	}
 	f.Instances[0].Owners = nil
 	Gather(t.Context(), Host{Root: root, Run: postfix{}}, f)
-	if got := f.Instances[0].Owners; len(got) != 2 || !strings.HasPrefix(got[0], "/d ") || !strings.HasPrefix(got[1], "/q/active ") {
-		t.Errorf("owners: %q", got)
+	if got := f.Instances[0].Owners; len(got) != 2 || !strings.HasPrefix(got[0].What, "/d ") || !strings.HasPrefix(got[1].What, "/q/active ") {
+		t.Errorf("owners: %+v", got)
 	}
 }
 

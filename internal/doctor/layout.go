@@ -12,14 +12,20 @@ const width = 80
 
 // Text is the report for people: one line if nothing was found.
 func (r Report) Text() string {
-	if len(r.Findings) == 0 {
-		if len(r.Unseen) > 0 {
-			return ""
-		}
-		return fmt.Sprintf("healthy: nothing found by %d checks of %d %s\n", r.Checks, r.Instances, plural(r.Instances, "instance"))
-	}
 	var b strings.Builder
-	for n, f := range r.Findings {
+	for _, f := range r.Findings {
+		if f.Fixed {
+			write(&b, "mended: ", fmt.Sprintf("%s (%s)", f.Title, f.ID))
+		}
+	}
+	left := r.Left()
+	if len(left) == 0 {
+		if len(r.Unseen) == 0 {
+			fmt.Fprintf(&b, "healthy: nothing found by %d checks of %d %s\n", r.Checks, r.Instances, plural(r.Instances, "instance"))
+		}
+		return b.String()
+	}
+	for n, f := range left {
 		if n > 0 {
 			b.WriteByte('\n')
 		}
@@ -35,6 +41,9 @@ func (r Report) Text() string {
 		write(&b, "  seen  ", seen)
 		write(&b, "  why   ", f.Why)
 		write(&b, "  do    ", f.Do)
+		if remedy := f.Remedy(); remedy != "" {
+			write(&b, "  fix   ", `"`+remedy+`"`)
+		}
 	}
 	for _, u := range r.Unseen {
 		write(&b, "not seen: ", u)

@@ -7,16 +7,18 @@ import (
 
 var serviceChecks = []Check{
 	{
-		ID: "unit-failed", Area: "service", Bad: Broken, Title: "the unit has failed",
+		// What ended it may still be there; the look afterwards tells.
+		ID: "unit-failed", Area: "service", Bad: Broken, Repair: ByID, Title: "the unit has failed",
 		Why: "mail of this instance is neither taken nor sent until it is started (systemd.service(5))",
 		Do:  `"systemctl status %s" and "journalctl -u %s" say why; then "systemctl restart %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			if i.Active == "failed" {
-				found(Seen{What: "unit " + i.Unit + " is failed", Do: i.Unit})
+				found(Seen{What: "unit " + i.Unit + " is failed", Do: i.Unit, Fix: unit(Restart, i.Unit)})
 			}
 		},
 	},
 	{
+		// No repair: somebody masked it.
 		ID: "unit-masked", Area: "service", Bad: Broken, Title: "the unit is masked",
 		Why: "nothing can start it, not at boot either (systemctl(1), mask), though multi_instance_enable allows the instance",
 		Do:  `"systemctl unmask %s", or disable the instance`,
@@ -27,16 +29,18 @@ var serviceChecks = []Check{
 		},
 	},
 	{
-		ID: "not-running", Area: "service", Bad: Broken, Title: "the instance does not run",
+		// Somebody may have stopped it.
+		ID: "not-running", Area: "service", Bad: Broken, Repair: ByID, Title: "the instance does not run",
 		Why: "mail that programs of this host send waits, and mail from elsewhere is refused",
 		Do:  `"systemctl start %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			if i.Active == "inactive" && i.Load != "masked" && i.Enabled && i.Master0 == 0 {
-				found(Seen{What: "unit " + i.Unit + " is stopped", Do: i.Unit})
+				found(Seen{What: "unit " + i.Unit + " is stopped", Do: i.Unit, Fix: unit(Start, i.Unit)})
 			}
 		},
 	},
 	{
+		// No repair: it would take two steps, and between them no mail is taken.
 		ID: "outside-unit", Area: "service", Bad: Risk, Title: "Postfix runs outside its unit",
 		Why: "systemd neither restarts it when it dies nor stops it at shutdown, and its limits and sandbox do not hold (systemd.exec(5))",
 		Do:  `"postfix -c DIR stop" with its directory, then "systemctl start %s"`,
@@ -47,6 +51,7 @@ var serviceChecks = []Check{
 		},
 	},
 	{
+		// No repair: which of the two is meant people know.
 		ID: "port-taken", Area: "service", Bad: Broken, Title: "another program has the address",
 		Why: "master(8) ends, or does without the service, if it cannot listen; mail goes to the other program",
 		Do:  "stop and disable that program, or give one of the two another address (inet_interfaces, master.cf)",
@@ -57,29 +62,31 @@ var serviceChecks = []Check{
 		},
 	},
 	{
-		ID: "not-listening", Area: "service", Bad: Broken, Title: "nobody listens where the configuration says",
+		ID: "not-listening", Area: "service", Bad: Broken, Repair: ByID, Title: "nobody listens where the configuration says",
 		Why: "inet_interfaces and the services of master.cf are read by a restart only (postconf(5), inet_interfaces)",
 		Do:  `"systemctl restart %s"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, m := range i.Missing {
 				taken := slices.ContainsFunc(i.Taken, func(t string) bool { return strings.HasPrefix(t, m+" by ") })
 				if !taken && i.Master0 > 0 {
-					found(Seen{File: i.masterCF(), Line: i.serviceLine(m), What: "not on " + m, Do: i.Unit})
+					found(Seen{File: i.masterCF(), Line: i.serviceLine(m), What: "not on " + m, Do: i.Unit, Fix: unit(Restart, i.Unit)})
 				}
 			}
 		},
 	},
 	{
-		ID: "units-changed", Area: "service", Bad: Advice, Title: "systemd has not read the changed unit",
+		// systemd reads those of all services then.
+		ID: "units-changed", Area: "service", Bad: Advice, Repair: ByID, Title: "systemd has not read the changed unit",
 		Why: "what was changed in the unit, or in its drop-ins, is not in force (systemctl(1), daemon-reload)",
 		Do:  `"systemctl daemon-reload"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			if i.NeedReload {
-				found(Seen{What: "unit " + i.Unit + " changed on disk"})
+				found(Seen{What: "unit " + i.Unit + " changed on disk", Fix: unit(Reread, "")})
 			}
 		},
 	},
 	{
+		// No repair for this and the next: nothing here says what was meant.
 		ID: "instance-unusable", Area: "service", Bad: Broken, Gate: true, Title: "an instance that cannot be used",
 		Why: "nothing starts it, and no mail goes through it (multi_instance_directories in postconf(5))",
 		Do:  "put right what is named, or take it out of multi_instance_directories",

@@ -71,6 +71,7 @@ func (h Host) tables(i *Instance) {
 				t.Index = err == nil
 				t.Old = t.Text && t.Index && index.ModTime().Unix() < text.ModTime().Unix()
 			}
+			t.Safe = h.Root.Trusted(t.Path) == nil
 			t.Aliases = slices.Contains(maincf.SplitList(database), t.Type+":"+t.Path)
 			if !slices.ContainsFunc(i.Tables, func(o Table) bool { return o.Type == t.Type && o.Path == t.Path }) {
 				i.Tables = append(i.Tables, t)

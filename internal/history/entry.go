@@ -204,6 +204,9 @@ func (e Entry) Final() string {
 	if e.follows() {
 		return "it told the syslog daemon where the chroots are, which each command does that changes them"
 	}
+	if e.indexes() {
+		return "the index of a table is made of its text, and of nothing else"
+	}
 	for _, p := range e.Parts {
 		if p.Final != "" {
 			return p.Final
@@ -221,6 +224,20 @@ func (e Entry) Final() string {
 func (e Entry) follows() bool {
 	names := e.Names()
 	return len(names) > 0 && !slices.ContainsFunc(names, func(name string) bool { return !follows(name) })
+}
+
+// indexes tells whether it only made indexes anew.
+func (e Entry) indexes() bool {
+	only := false
+	for _, p := range e.Parts {
+		for _, f := range p.Files {
+			if f.Kind != Index {
+				return false
+			}
+			only = true
+		}
+	}
+	return only
 }
 
 // Names are the files that it changed, each once; neither indexes nor our own memory.
@@ -249,7 +266,7 @@ func TakenBack(all []Entry, number int) int {
 // itself. 0 is none.
 func Last(all []Entry) int {
 	for _, e := range slices.Backward(all) {
-		if e.Undoes() == 0 && TakenBack(all, e.Number) == 0 && !e.follows() {
+		if e.Undoes() == 0 && TakenBack(all, e.Number) == 0 && !e.follows() && !e.indexes() {
 			return e.Number
 		}
 	}

@@ -303,7 +303,11 @@ func TestWhatFollows(t *testing.T) {
 	change := func(number int, names ...string) Entry {
 		p := Part{Files: []File{}}
 		for _, name := range names {
-			p.Files = append(p.Files, File{Path: name})
+			f := File{Path: name}
+			if isIndex(name) {
+				f.Kind = Index
+			}
+			p.Files = append(p.Files, f)
 		}
 		return Entry{Number: number, Parts: []Part{p}}
 	}
@@ -314,6 +318,8 @@ func TestWhatFollows(t *testing.T) {
 	}{
 		"the syslog daemon's file alone": {[]string{syslog}, true},
 		"with the change that it is for": {[]string{"/etc/postfix/master.cf", syslog}, false},
+		"an index alone":                 {[]string{"/etc/aliases.db"}, true},
+		"an index with its text":         {[]string{"/etc/aliases", "/etc/aliases.db"}, false},
 	} {
 		e := change(2, c.files...)
 		if got := e.Final() != ""; got != c.refused {

@@ -11,7 +11,7 @@ import (
 // Edit is one change to a main.cf, made by Set or Unset.
 type Edit struct {
 	name, value string
-	unset       bool
+	unset, once bool
 }
 
 // Set gives a parameter a value. White space around the value is not part of it, as in postconf -e.
@@ -21,6 +21,9 @@ func Set(name, value string) Edit {
 
 // Unset removes all definitions of a parameter, so that Postfix's default holds.
 func Unset(name string) Edit { return Edit{name: name, unset: true} }
+
+// Once removes the definitions of a parameter that a later one overrides; what is in force stays byte for byte.
+func Once(name string) Edit { return Edit{name: name, once: true} }
 
 // Name is the parameter that the edit concerns.
 func (e Edit) Name() string { return e.name }
@@ -54,6 +57,8 @@ func (f *File) applyOnce(edits []Edit) error {
 		switch all := f.byName[e.name]; {
 		case e.unset:
 			f.drop(all)
+		case e.once:
+			f.drop(all[:max(len(all)-1, 0)])
 		case len(all) == 0:
 			added = append(added, strings.TrimRight(e.name+" = "+e.value, blanks))
 		default:
