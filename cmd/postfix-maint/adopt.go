@@ -111,7 +111,7 @@ func refresh(ctx context.Context, c *call) (*adopt.Report, error) {
 	if os.Getenv(nested) != "" {
 		return nil, nil
 	}
-	held, err := c.lock()
+	held, err := c.lock(ctx)
 	if busy := (*lock.BusyError)(nil); errors.As(err, &busy) {
 		fmt.Fprintf(c.stderr, "postfix-maint: no look for a newer Postfix to adopt this time: %v\n", busy)
 		return nil, nil

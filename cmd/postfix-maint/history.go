@@ -288,10 +288,10 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 		t, err = u.Transaction(func(ctx context.Context, program string, args ...string) error {
 			return c.programs.Run(ctx, program, args...)
 		})
-		if t != nil {
-			t.After = append(t.After, undoFollows(c, u)...)
+		if err != nil || t == nil {
+			return nil, err
 		}
-		return t, err
+		return t, undoFollows(c, u, t)
 	})
 	if err != nil {
 		return nil, err
@@ -302,8 +302,8 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 	return changed(u.Changes, slices.Concat(u.Warnings, warnings), nil), nil
 }
 
-// undoFollows is what comes after an undo: chroots as master.cf wants them, the instances concerned reload, the syslog daemon listens.
-func undoFollows(c *call, u *history.Undo) (steps []transaction.Step) {
+// undoFollows adds what comes after an undo: chroots as master.cf wants them, the instances concerned reload, the syslog daemon listens.
+func undoFollows(c *call, u *history.Undo, t *transaction.Transaction) error {
 	insts, _ := instance.List(c.root)
 	for _, inst := range insts {
 		master, concerned := false, false
@@ -315,12 +315,18 @@ func undoFollows(c *call, u *history.Undo) (steps []transaction.Step) {
 		if !concerned {
 			continue
 		}
-		steps = append(steps, transaction.Step{What: "reload instance " + inst.Name, Do: func(ctx context.Context) error {
+		if err := reloads(c.root).Join(t, inst.Unit(), t.Title); err != nil {
+			return err
+		}
+		t.After = append(t.After, transaction.Step{What: "reload instance " + inst.Name, Do: func(ctx context.Context) error {
 			var before, after error
 			if master {
 				before = refill(ctx, c.root, inst, true)
 			}
 			err := reloadInstance(ctx, inst)
+			if err == nil {
+				err = reloads(c.root).Done(inst.Unit())
+			}
 			if master {
 				after = refill(ctx, c.root, inst, false)
 			}
@@ -331,12 +337,12 @@ func undoFollows(c *call, u *history.Undo) (steps []transaction.Step) {
 		}
 	}
 	if u.Syslog {
-		steps = append(steps, transaction.Step{What: "tell the syslog daemon", Do: func(ctx context.Context) error {
+		t.After = append(t.After, transaction.Step{What: "tell the syslog daemon", Do: func(ctx context.Context) error {
 			syncSyslog(ctx, c.root, chrootQueues(c.root), c.stderr)
 			return nil
 		}})
 	}
-	return steps
+	return nil
 }
 
 // refill fills a chroot before services enter it, or clears it when the last one has left.

@@ -8,11 +8,13 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/history"
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/lock"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
@@ -49,6 +51,37 @@ func recoverFiles(root *sysroot.Root, stderr io.Writer) {
 	}
 }
 
+// reloads are the instances whose daemons have not read what a command has changed.
+func reloads(root *sysroot.Root) transaction.Due {
+	return transaction.Due{Root: root, Dir: paths.ReloadDue}
+}
+
+// reloadDue does the reloads that a command did not come to, or that failed. One of an instance that is gone is forgotten.
+func reloadDue(ctx context.Context, root *sysroot.Root, reload func(context.Context, instance.Instance) error, stderr io.Writer) {
+	due := reloads(root)
+	keys, err := due.Keys()
+	if len(keys) == 0 && err == nil {
+		return
+	}
+	insts, broken := instance.List(root)
+	for _, unit := range keys {
+		i := slices.IndexFunc(insts, func(i instance.Instance) bool { return i.Unit() == unit })
+		var failed error
+		if i >= 0 {
+			failed = reload(ctx, insts[i])
+		}
+		if failed == nil && (i >= 0 || len(broken) == 0) {
+			failed = due.Done(unit)
+		}
+		if failed != nil {
+			err = errors.Join(err, fmt.Errorf("%s was changed by an earlier command and could not be reloaded: %w", unit, failed))
+		}
+	}
+	if err != nil {
+		warn(stderr, []string{err.Error()})
+	}
+}
+
 // lockForScript is takeLock for a maintainer script: it waits, and goes on without the lock rather than fail an installation.
 // In an image (DPKG_ROOT) nobody else is at work.
 func lockForScript(ctx context.Context, root *sysroot.Root, script string, stderr io.Writer) *lock.Lock {
@@ -68,7 +101,7 @@ func lockForScript(ctx context.Context, root *sysroot.Root, script string, stder
 }
 
 // takeLock keeps two commands from changing the same tree, and ends what one that was killed left.
-func takeLock(root *sysroot.Root, command string, stderr io.Writer) (*lock.Lock, error) {
+func takeLock(ctx context.Context, root *sysroot.Root, command string, stderr io.Writer) (*lock.Lock, error) {
 	path, err := root.Path(paths.LockFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot take lock %q: %w", paths.LockFile, err)
@@ -76,6 +109,9 @@ func takeLock(root *sysroot.Root, command string, stderr io.Writer) (*lock.Lock,
 	l, err := lock.Take(path, command)
 	if err == nil {
 		recoverFiles(root, stderr)
+		if root.IsHost() {
+			reloadDue(ctx, root, reloadInstance, stderr)
+		}
 	}
 	return l, err
 }

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"slices"
+	"strings"
 	"testing"
 
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
@@ -81,6 +86,38 @@ func TestAKilledChangeIsEndedByWhoeverComesNext(t *testing.T) {
 			left, _ := root.Exists("/" + beside + "main.cf.X")
 			if err != nil || there != c.there || left != c.there || (string(text) == master) == c.there {
 				t.Errorf("journal %v, %v; staged %v; master.cf says %q", there, err, left, text)
+			}
+		})
+	}
+}
+
+// What an earlier command could not reload is reloaded by the next one; it stays due while that fails, and nobody waits for an instance that
+// is gone, unless one cannot be read.
+func TestReloadDue(t *testing.T) {
+	const unit, gone = "postfix@-.service", "postfix@gone.service"
+	for name, c := range map[string]struct {
+		main     string
+		fails    error
+		want     []string // reloaded
+		due, say string
+	}{
+		"done":                      {main: "compatibility_level = 2\n", want: []string{"-"}},
+		"it fails again":            {main: "compatibility_level = 2\n", fails: errors.New("no bus"), want: []string{"-"}, due: unit, say: "no bus"},
+		"nobody knows what is gone": {main: "nonsense\n", due: unit + " " + gone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, map[string]string{
+				"etc/postfix/main.cf": c.main, "var/spool/postfix/": "", paths.ReloadDue[1:] + "/" + unit: "x\n", paths.ReloadDue[1:] + "/" + gone: "x\n",
+			})
+			var told []string
+			var said strings.Builder
+			reloadDue(t.Context(), root, func(_ context.Context, i instance.Instance) error {
+				told = append(told, i.Name)
+				return c.fails
+			}, &said)
+			left, err := reloads(root).Keys()
+			if !slices.Equal(told, c.want) || strings.Join(left, " ") != c.due || err != nil || !strings.Contains(said.String(), c.say) || (c.say == "") != (said.Len() == 0) {
+				t.Errorf("reloaded %q, due %q, %v, said %q", told, left, err, said.String())
 			}
 		})
 	}

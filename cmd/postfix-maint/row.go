@@ -122,7 +122,7 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 		return err
 	}
 	if c.locks {
-		held, err := c.lock()
+		held, err := c.lock(lib.Context)
 		if err != nil {
 			return err
 		}
@@ -164,11 +164,11 @@ func (c *call) allowed() (err error) {
 func (c *call) dry() bool { return c.Bool("dry-run") }
 
 // lock keeps others out of the tree; nil if that is not needed.
-func (c *call) lock() (*lock.Lock, error) {
+func (c *call) lock(ctx context.Context) (*lock.Lock, error) {
 	if c.dry() || c.who.inScripts && inScript() {
 		return nil, nil
 	}
-	return takeLock(c.root, c.words, c.stderr)
+	return takeLock(ctx, c.root, c.words, c.stderr)
 }
 
 // inScript tells whether a maintainer script runs us (dpkg(1)).

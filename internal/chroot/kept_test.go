@@ -153,8 +153,8 @@ func TestTemporaryFilesOfAKilledRunGo(t *testing.T) {
 			crashing(t, root, 3) // the list is written, some files are not
 			temp := []string{
 				queueDir + "/etc/.postfix-maint-tmp.hosts.AAAA", queueDir + "/.postfix-maint-tmp.usr.AAAA/", queueDir + "/usr/.postfix-maint-tmp.lib.AAAA/",
-				"var/lib/postfix-maint/chroot/.postfix-maint-tmp.-.AAAA", "var/lib/postfix-maint/chroot-switch/.postfix-maint-tmp.-.AAAA",
-				"var/lib/postfix-maint/.postfix-maint-tmp.chroot-switch.AAAA/", "etc/postfix/.postfix-maint-tmp.master.cf.AAAA",
+				"var/lib/postfix-maint/chroot/.postfix-maint-tmp.-.AAAA", "var/lib/postfix-maint/reload-due/.postfix-maint-tmp.postfix@-.service.AAAA",
+				"var/lib/postfix-maint/.postfix-maint-tmp.reload-due.AAAA/", "etc/postfix/.postfix-maint-tmp.master.cf.AAAA",
 			}
 			for _, name := range temp {
 				if put(t, root, path.Clean(name), "half"); strings.HasSuffix(name, "/") {
@@ -170,7 +170,7 @@ func TestTemporaryFilesOfAKilledRunGo(t *testing.T) {
 			if !slices.Contains(names, "etc/.mine123") {
 				t.Errorf("in the queue directory: %q", names)
 			}
-			put(t, root, "var/lib/postfix-maint/chroot-switch", "") // the kill came before it was there
+			put(t, root, "var/lib/postfix-maint/reload-due", "") // the kill came before it was there
 			s, err := NewSwitch(Deps{Root: root}, plan(t, root).Instance, master == nothing)
 			if err != nil {
 				t.Fatal(err)

@@ -3,7 +3,6 @@ package chroot
 import (
 	"context"
 	"fmt"
-	"os"
 	"path"
 	"slices"
 	"strings"
@@ -75,7 +74,7 @@ func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 		s.data = master.Bytes()
 	}
 	s.Diff = maincf.Diff(s.name, old, s.data, conf.main.Bytes())
-	if s.reload, err = d.Root.Exists(s.marker()); err != nil {
+	if s.reload, err = s.due().Is(inst.Unit()); err != nil {
 		return nil, err
 	}
 	if s.plan, err = newPlan(d, inst, s.data); err != nil {
@@ -87,8 +86,10 @@ func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 	return s, nil
 }
 
-// marker is there from before master.cf changes until the daemons know of it.
-func (s *Switch) marker() string { return path.Join(paths.ChrootSwitch, stateName(s.Instance)) }
+// due is there from before master.cf changes until the daemons know of it.
+func (s *Switch) due() transaction.Due {
+	return transaction.Due{Root: s.deps.Root, Dir: paths.ReloadDue}
+}
 
 // Check says what Apply would do in the queue directory.
 func (s *Switch) Check() (Result, error) { return s.plan.Check() }
@@ -125,7 +126,7 @@ func (s *Switch) Apply(ctx context.Context, reload func(context.Context, instanc
 		if err = reload(ctx, s.Instance); err != nil {
 			err = fmt.Errorf("cannot reload instance %s, which still runs as before: %w", s.Instance.Name, err)
 		} else {
-			_, err = s.deps.Root.Remove(s.marker())
+			err = s.due().Done(s.Instance.Unit())
 		}
 	}
 	if err == nil && !s.on {
@@ -145,14 +146,10 @@ func (s *Switch) fill() (Result, error) {
 
 // mark notes that the daemons have to hear of the master.cf that is about to come, if one is.
 func (s *Switch) mark() error {
-	if _, err := s.deps.Root.SweepTemp(s.marker()); err != nil || len(s.Services) == 0 { // of a run that was killed
-		return err
+	if len(s.Services) == 0 {
+		return nil
 	}
-	attr := sysroot.Attr{UID: os.Geteuid(), GID: os.Getegid()}
-	err := makeDir(s.deps.Root, paths.ChrootSwitch, attr)
-	if err == nil {
-		_, err = s.deps.Root.WriteFile(s.marker(), nil, attr)
-	}
+	err := s.due().Set(s.Instance.Unit(), "the switch of the chroot")
 	s.reload = s.reload || err == nil
 	s.deps.Logf("writing %s", s.name)
 	return err

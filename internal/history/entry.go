@@ -57,7 +57,6 @@ type File struct {
 	Gone   bool     `json:"gone,omitempty"` // it was not there afterwards
 	Before []byte   `json:"before,omitempty"`
 	After  []byte   `json:"after,omitempty"`
-	Then   *string  `json:"then,omitempty"`   // of memory: what it says when all is done, "" for no file
 	Masked bool     `json:"masked,omitempty"` // the texts are without the secrets in them
 	Hidden []string `json:"hidden,omitempty"` // settings of which a secret changed
 	Mode   uint32   `json:"mode,omitempty"`

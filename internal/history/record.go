@@ -74,6 +74,9 @@ func (l *Log) makeDir() error {
 func (l *Log) Record(title string, files []sysroot.Change) ([]sysroot.Change, error) {
 	p := Part{Run: l.run, When: time.Unix(l.Now().Unix(), 0).UTC(), By: l.By, Title: title, Undoes: l.Undoes, Final: l.Final}
 	for _, c := range files {
+		if path.Dir(c.Path) == paths.ReloadDue {
+			continue // an undo has its own
+		}
 		if f, changed := l.file(c, files); changed {
 			p.Files = append(p.Files, f)
 		}
@@ -170,10 +173,6 @@ func (l *Log) file(c sysroot.Change, others []sysroot.Change) (f File, changed b
 	switch hidden := mode&0o004 == 0; {
 	case strings.HasPrefix(c.Path, paths.StateDir+"/"):
 		f.Kind, f.Before, f.After = Memory, text(before, f.Made), text(after, f.Gone)
-		if c.Then != nil {
-			then := string(c.Then.Data)
-			f.Then = &then
-		}
 	case isIndex(c.Path):
 		f.Kind = Index
 	case c.Secret || hidden && !isConfig(c.Path):

@@ -94,7 +94,7 @@ func (u *Undo) file(f File) error {
 // remember takes back what this layer noted, if nobody has noted anything since.
 func (f File) remember(now *fate) {
 	is := string(now.text)
-	if now.text == nil && f.Gone || is == string(f.After) || f.Then != nil && is == *f.Then {
+	if now.text == nil && f.Gone || is == string(f.After) {
 		now.text = text(f.Before, f.Made)
 	}
 }

@@ -62,7 +62,7 @@ const (
 	HistoryLock       = History + "/lock"              // held by a change that comes without the lock of a command
 	HistoryJournal    = History + "/transaction.json"  // and what is unfinished of it
 	ChrootState       = StateDir + "/chroot"           // one list an instance: what we put into its chroot
-	ChrootSwitch      = StateDir + "/chroot-switch"    // one marker an instance: its daemons have not read the new master.cf
+	ReloadDue         = StateDir + "/reload-due"       // one note an instance, by its unit: its daemons have not read what was changed
 	Program           = "/usr/sbin/postfix-maint"
 	LibexecDir        = "/usr/libexec/postfix-maint"
 	ConfigureInstance = LibexecDir + "/configure-instance"

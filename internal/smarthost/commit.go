@@ -54,8 +54,10 @@ func (p *Plan) Apply(ctx context.Context, show func(Change)) error {
 func (p *Plan) transaction() (*transaction.Transaction, error) {
 	h := p.h
 	t := &transaction.Transaction{Title: fmt.Sprintf("the smarthost of instance %q", h.inst.Name)}
-	reload := h.d.Reload != nil && len(p.Changes) > 0
-	if err := p.addState(t, reload); err != nil {
+	if err := p.addState(t); err != nil {
+		return nil, err
+	}
+	if err := p.addReload(t); err != nil {
 		return nil, err
 	}
 	var live []file
@@ -89,14 +91,6 @@ func (p *Plan) transaction() (*transaction.Transaction, error) {
 			Attr: sysroot.Attr{Mode: 0o644, Settled: true},
 		})
 	}
-	if reload {
-		t.After = []transaction.Step{{What: "reload Postfix", Do: func(ctx context.Context) error {
-			if err := h.d.Reload(ctx, h.inst); err != nil {
-				return err // the state still says that a reload is due
-			}
-			return p.remember()
-		}}}
-	}
 	return t, p.detour(t, live)
 }
 
@@ -117,8 +111,26 @@ func (p *Plan) detour(t *transaction.Transaction, live []file) error {
 	return err
 }
 
-// addState adds the way back to what was in force before. A reload that is due is noted in it until it is done.
-func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
+// reloads are what is to be reloaded.
+func reloads(d Deps) transaction.Due { return transaction.Due{Root: d.Root, Dir: paths.ReloadDue} }
+
+// addReload has the daemons read what changes.
+func (p *Plan) addReload(t *transaction.Transaction) error {
+	h := p.h
+	if h.d.Reload == nil || len(p.Changes) == 0 {
+		return nil
+	}
+	t.After = []transaction.Step{{What: "reload Postfix", Do: func(ctx context.Context) error {
+		if err := h.d.Reload(ctx, h.inst); err != nil {
+			return err
+		}
+		return reloads(h.d).Done(h.inst.Unit())
+	}}}
+	return reloads(h.d).Join(t, h.inst.Unit(), t.Title)
+}
+
+// addState adds the way back to what was in force before.
+func (p *Plan) addState(t *transaction.Transaction) error {
 	root, name := p.h.d.Root, statePath(p.h.inst)
 	f := transaction.File{Path: name, Seen: &sysroot.Seen{Missing: true}, Attr: sysroot.Attr{Mode: 0o600}}
 	var err error
@@ -127,13 +139,8 @@ func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
 	} else if f.Seen, err = root.See(name); err != nil {
 		return err
 	}
-	state := p.state
-	state.Reload = reload
-	if state.Reload || state.Options.Relay != "" {
-		if f.New, err = note.Text(state); err != nil {
-			return err
-		}
-		if f.Then, err = p.lasting(); err != nil {
+	if p.state.Options.Relay != "" {
+		if f.New, err = note.Text(p.state); err != nil {
 			return err
 		}
 		t.Before = append(t.Before, transaction.Step{What: "make " + paths.SmarthostState, Do: func(context.Context) error {
@@ -143,17 +150,6 @@ func (p *Plan) addState(t *transaction.Transaction, reload bool) error {
 	}
 	t.Files = append(t.Files, f)
 	return nil
-}
-
-// lasting is what the state says once nothing is due any more (remember).
-func (p *Plan) lasting() (*sysroot.Seen, error) {
-	if p.state.Options.Relay == "" {
-		return &sysroot.Seen{Missing: true}, nil
-	}
-	state := p.state
-	state.Reload = false
-	text, err := note.Text(state)
-	return &sysroot.Seen{Data: text}, err
 }
 
 // around are a table's text and its index, which build fills in.
@@ -284,17 +280,6 @@ func (p *Plan) outdated(f file) (names []string) {
 		}
 	}
 	return names
-}
-
-// remember writes the state for the next run, or takes it away where nothing of ours is in force.
-func (p *Plan) remember() error {
-	if p.state.Options.Relay == "" && p.old.damaged {
-		return setAside(p.h.d.Root, p.h.inst)
-	} else if p.state.Options.Relay == "" {
-		_, err := p.h.d.Root.Remove(statePath(p.h.inst))
-		return err
-	}
-	return p.state.save(p.h.d.Root, p.h.inst)
 }
 
 // rename replaces a table's path in a list of tables.

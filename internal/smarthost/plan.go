@@ -243,10 +243,11 @@ func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
 		diff := maincf.Diff(name, p.h.disk, p.after.Bytes(), master)
 		p.Changes = append(p.Changes, Change{What: "change " + name, Path: name, Diff: diff})
 	}
-	if p.h.d.Reload != nil && (len(p.Changes) > 0 || p.old.Reload) {
+	due, err := reloads(p.h.d).Is(p.h.inst.Unit())
+	if p.h.d.Reload != nil && (len(p.Changes) > 0 || due) {
 		p.Changes = append(p.Changes, Change{What: "reload Postfix"})
 	}
-	return nil
+	return err
 }
 
 // addAliases plans root's alias in the first indexed file of alias_database.

@@ -18,7 +18,6 @@ type state struct {
 	Added   map[string][]string `json:"added,omitempty"`   // by list parameter: our element
 	NewList []string            `json:"newlist,omitempty"` // list parameters that main.cf did not have
 	Root    *override           `json:"root,omitempty"`    // root's alias, its values divided by ", "
-	Reload  bool                `json:"reload,omitempty"`  // main.cf may have changed without the daemon's knowledge
 
 	found   bool
 	damaged bool // the file is there, but cannot be understood: the configuration of now counts as the former one
@@ -46,13 +45,6 @@ func loadState(root *sysroot.Root, inst instance.Instance) state {
 	}
 	s.found = there
 	return s
-}
-
-func (s state) save(root *sysroot.Root, inst instance.Instance) error {
-	if err := setAside(root, inst); err != nil {
-		return err
-	}
-	return note.Save(root, statePath(inst), s, 0o700)
 }
 
 // setAside moves a state that cannot be understood out of the way.

@@ -7,8 +7,6 @@ type Change struct {
 	New    []byte // nil: it is to go
 	Attr   Attr   // of a new file
 	Secret bool   // neither text may be kept anywhere
-	// Then is what the file says when the change is over, where it notes until then that something is due. nil is New.
-	Then *Seen
 }
 
 // Recorder keeps the history of a tree.

@@ -59,6 +59,9 @@ func child(dir, seed string) error {
 	if strings.HasPrefix(seed, "one") {
 		return one(root)
 	}
+	if strings.HasPrefix(seed, "due") {
+		return followed(root)
+	}
 	if strings.HasPrefix(seed, "detour") {
 		_, err = host(root).Apply(context.Background(), detour(root, seed))
 		return err

@@ -37,9 +37,8 @@ type File struct {
 	New  []byte        // nil: the file is to go. A step of Before may fill it in
 	Attr sysroot.Attr  // of a new file; an existing one keeps its own unless Force is set
 	Anew bool          // it is written even if it says the same: the index of a table must not look older than the text
-	// Secret keeps what it says out of the history. Then is for that, too: see sysroot.Change.
+	// Secret keeps what it says out of the history.
 	Secret bool
-	Then   *sysroot.Seen
 }
 
 // Step is something else than a file. Do must be repeatable.
@@ -159,7 +158,7 @@ func (h Host) record(t *Transaction) (turns []turn, err error) {
 	var files []sysroot.Change
 	for _, f := range slices.Concat(t.Files, t.Live, t.Later) {
 		if f.changes() {
-			files = append(files, sysroot.Change{Path: f.Path, Seen: f.Seen, New: f.New, Attr: f.Attr, Secret: f.Secret, Then: f.Then})
+			files = append(files, sysroot.Change{Path: f.Path, Seen: f.Seen, New: f.New, Attr: f.Attr, Secret: f.Secret})
 		}
 	}
 	notes, err := h.Root.Recorder.Record(t.Title, files)
