@@ -24,7 +24,7 @@ import (
 
 func fixFlags() flags {
 	return flags{
-		&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NAME`, and show it as a diff; nothing is edited without"},
+		&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NOTE`, and show it as a diff; nothing is edited without"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show the diff"},
 		jsonFlag(),
 	}

@@ -30,7 +30,13 @@ import (
 // asDebconf is in the environment where this program is to be debconf-communicate(1).
 const asDebconf = "POSTFIX_MAINT_TEST_DEBCONF"
 
+// asCommand is there where it is to be itself.
+const asCommand = "POSTFIX_MAINT_TEST_COMMAND"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCommand) != "" {
+		os.Exit(execute(context.Background(), append([]string{"postfix-maint"}, os.Args[1:]...), os.Stdout, os.Stderr))
+	}
 	if os.Getenv(asDebconf) == "" {
 		os.Exit(m.Run())
 	}

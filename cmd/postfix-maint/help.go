@@ -211,5 +211,8 @@ func describe(f cli.Flag) (name, text string) {
 	if optional(f) {
 		return name + "[=" + value + "]", text
 	}
+	if optional(f) {
+		return name + "[=" + value + "]", text
+	}
 	return name + " " + value, text
 }

@@ -21,7 +21,7 @@ import (
 )
 
 func instanceFlag() cli.Flag {
-	return &cli.StringFlag{Name: "instance", Value: instance.Primary, Usage: "for the Postfix instance `NAME`"}
+	return &cli.StringFlag{Name: "instance", Value: instance.Primary, Usage: "for the Postfix `INSTANCE`"}
 }
 
 func waitFlag() cli.Flag {
@@ -31,7 +31,7 @@ func waitFlag() cli.Flag {
 func setFlags() flags {
 	return flags{
 		&cli.StringFlag{Name: "relay", Usage: "the relay, `[HOST]:PORT`; without brackets HOST is a mail domain"},
-		&cli.StringFlag{Name: "tls", Usage: "`LEVEL` none, may, encrypt, verify or secure; verify by itself, on port 25 without account may"},
+		&cli.StringFlag{Name: "tls", Usage: "`LEVEL` is none, may, encrypt, verify or secure; verify by itself, on port 25 without account may"},
 		&cli.StringFlag{Name: "ca-file", Usage: "check the relay's certificate with the CAs in `FILE`", DefaultText: "the system's"},
 		&cli.BoolFlag{Name: "wrapper", Usage: "TLS from the first byte instead of STARTTLS; on port 465 by itself"},
 		&cli.StringFlag{Name: "user", Usage: "log in with this `ACCOUNT`; none to log in no longer"},

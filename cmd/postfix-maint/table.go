@@ -70,13 +70,13 @@ func instanceRows() []row {
 			do:   onInstance(createInstance),
 			page: "instance", usage: "make an instance, enable and start it",
 			example: "instance create out --set inet_interfaces=192.0.2.25 --set master_service_disable="},
-		{words: "instance enable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
+		{words: "instance enable", operands: "INSTANCE", flags: flags{dry}, who: managers, locks: true,
 			do:   onInstance(byName((*multi.Host).Enable)),
 			page: "instance", usage: "start an instance, now and at boot", example: "instance enable out"},
-		{words: "instance disable", operands: "NAME", flags: flags{dry}, who: managers, locks: true,
+		{words: "instance disable", operands: "INSTANCE", flags: flags{dry}, who: managers, locks: true,
 			do:   onInstance(byName((*multi.Host).Disable)),
 			page: "instance", usage: "stop an instance, and do not start it at boot", example: "instance disable out"},
-		{words: "instance remove", operands: "NAME", flags: flags{purgeQueueFlag(), dry}, who: managers, locks: true, do: onInstance(removeInstance),
+		{words: "instance remove", operands: "INSTANCE", flags: flags{purgeQueueFlag(), dry}, who: managers, locks: true, do: onInstance(removeInstance),
 			page: "instance", usage: "stop an instance and take away what is Postfix's of it", example: "instance remove out --dry-run"},
 	}
 }
