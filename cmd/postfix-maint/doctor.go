@@ -113,6 +113,10 @@ func (e *examination) instances(ctx context.Context) error {
 				i.Enabled, i.Missing, i.Taken, i.Corrupt = s.Enabled, s.Missing, s.Taken, s.Queue.Corrupt
 				i.TLS, i.Ends, i.EndsFile = s.TLS.Level, s.TLS.Ends, s.TLS.File
 				i.Conflicts = conflicts[s.ConfigDir]
+				i.Waiting = doctor.Waiting{
+					Deferred: s.Queue.Deferred, Held: s.Queue.Hold, Oldest: s.Queue.Oldest,
+					Reason: s.Queue.Reason, Reasons: s.Queue.Reasons, Deferrals: s.Queue.Deferrals,
+				}
 				if s.Unit != "" {
 					i.Unit = s.Unit
 				}
@@ -122,6 +126,8 @@ func (e *examination) instances(ctx context.Context) error {
 		e.others(ctx, &i)
 		e.facts.Instances = append(e.facts.Instances, i)
 	}
+	e.facts.All = e.c.NArg() == 0
+	e.clock(ctx, m)
 	e.outdated(ctx)
 	e.work()
 	return nil
@@ -135,6 +141,30 @@ func (e *examination) unit(ctx context.Context, m *systemd.Manager, i *doctor.In
 	st, err := m.State(ctx, i.Unit)
 	e.unseen(err)
 	i.Load, i.Active, i.NeedReload = st.Load, st.Active, st.NeedReload
+	if i.Load != "" && i.Load != "not-found" {
+		i.Started, err = m.Since(ctx, i.Unit, "activating") // when it left the state in which it did nothing
+		e.unseen(err)
+	}
+}
+
+// settling is what a service may take to set the clock right after it was started.
+const settling = 15 * time.Minute
+
+// clock asks systemd for what keeps the clock right.
+func (e *examination) clock(ctx context.Context, m *systemd.Manager) {
+	if m == nil || e.gate {
+		return
+	}
+	units, err := m.Look(ctx, doctor.TimeServices...)
+	e.unseen(err)
+	for _, u := range units {
+		if u.Active != "active" {
+			continue
+		}
+		if since, err := m.Since(ctx, u.Name, u.Active); err == nil && !since.IsZero() && time.Since(since) > settling {
+			e.facts.TimeService = u.Name
+		}
+	}
 }
 
 // others asks the flows of the chroot and of the relay.

@@ -54,13 +54,17 @@ func TestFixIsUnderstood(t *testing.T) {
 
 // brokenHost has what can be mended without a running system.
 func brokenHost(t *testing.T) *sysroot.Root {
+	services := masterCF
+	for _, name := range strings.Fields("cleanup qmgr rewrite bounce defer error retry tlsmgr") {
+		services += name + " unix n - n - - " + name + "\n"
+	}
 	root := sysroottest.New(t, map[string]string{
 		"etc/postfix/main.cf": "compatibility_level = 3.6\nmyhostname = a.example\n# kept\nmydestination = one\nmydestination = two\n" +
 			"milter_protocol = 2\nsmtpd_tls_security_level = may\nsmtpd_sasl_auth_enable = yes\nalias_maps = hash:/etc/aliases\n" +
 			"alias_database = hash:/etc/aliases\nvirtual_alias_maps = hash:/etc/postfix/virtual\n",
-		"etc/postfix/master.cf": masterCF, "etc/postfix/virtual": "a b\n", "etc/aliases": "root: postmaster\n",
+		"etc/postfix/master.cf": services, "etc/postfix/virtual": "a b\n", "etc/aliases": "root: postmaster\n",
 		"etc/passwd": "root:x:0:0::/root:/bin/sh\npostfix:x:101:101::/:/bin/false\n", "etc/hosts": "127.0.0.1 localhost\n",
-		"var/spool/postfix/active/": "", "dev/log": "", "run/": "",
+		"var/spool/postfix/active/": "", "dev/log": "", "run/": "", "var/mail/": "",
 	})
 	return root
 }

@@ -5,6 +5,8 @@ package aliases
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -99,6 +101,22 @@ func (f *File) Bytes() []byte { return []byte(strings.Join(f.lines, "")) }
 func (f *File) Lookup(key string) (values []string, ok bool) {
 	e, ok := f.entries[fold(key)]
 	return elements(e.text), ok
+}
+
+// Keys are the names of the aliases, in the order of the file. Letters are small.
+func (f *File) Keys() []string {
+	keys := slices.Collect(maps.Keys(f.entries))
+	slices.SortFunc(keys, func(a, b string) int { return f.entries[a].rows[0] - f.entries[b].rows[0] })
+	return keys
+}
+
+// Line is the number of an alias's first line, 0 if there is no such alias.
+func (f *File) Line(key string) int {
+	e, ok := f.entries[fold(key)]
+	if !ok {
+		return 0
+	}
+	return e.rows[0] + 1
 }
 
 // Add appends an entry. A key that has an entry is left alone, whatever the entry says. The values are written as they are

@@ -16,7 +16,7 @@ var tableChecks = []Check{
 		Why: "the daemons that look there defer all mail (DATABASE_README; postconf -m lists the types)",
 		Do:  `"apt install %s", or name another type`,
 		Look: each(func(f *Facts, t Table) (string, string) {
-			if f.Types == nil || f.Types[t.Type] {
+			if f.Types == nil || f.Types[t.Type] || t.gone(f) {
 				return "", ""
 			}
 			return "type " + t.Type + " of " + t.Path, "postfix-" + t.Type

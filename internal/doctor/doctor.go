@@ -88,7 +88,8 @@ type Report struct {
 
 // Checks are all rows.
 func Checks() []Check {
-	return slices.Concat(serviceChecks, configChecks, tableChecks, chrootChecks, trustChecks, queueChecks, layerChecks)
+	return slices.Concat(serviceChecks, journalChecks, clockChecks, configChecks, settingChecks, transportChecks, tableChecks, typeChecks, ignoredChecks, aliasChecks,
+		chrootChecks, relayChecks, trustChecks, tlsChecks, queueChecks, waitingChecks, layerChecks, dropinChecks)
 }
 
 // Run goes through the table; with gate only through the rows for that.

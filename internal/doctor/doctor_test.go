@@ -1,6 +1,8 @@
 package doctor
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +16,7 @@ import (
 // healthy is a host with nothing to find.
 func healthy(t *testing.T) *Facts {
 	t.Helper()
-	f := &Facts{Now: time.Unix(1_000_000_000, 0), Types: map[string]bool{"hash": true}}
+	f := &Facts{Now: time.Unix(1_000_000_000, 0), Types: map[string]bool{"hash": true}, All: true}
 	f.Instances = []Instance{{
 		Instance: instance.Instance{Name: "-", ConfigDir: "/etc/postfix", QueueDir: "/q", Enabled: true},
 		Unit:     "postfix@-.service", Load: "loaded", Active: "active", Master0: 1, OwnUnit: true, TLS: "may", Ends: time.Unix(1_100_000_000, 0), EndsFile: "/c",
@@ -26,6 +28,15 @@ func healthy(t *testing.T) *Facts {
 	return f
 }
 
+type breaks func(f *Facts, i *Instance)
+
+// broken is a case of a row.
+type broken struct {
+	do    breaks
+	place string
+	words string // a part of what is to be done
+}
+
 // set gives the instance a main.cf.
 func set(t *testing.T, f *Facts, text string) {
 	t.Helper()
@@ -33,23 +44,31 @@ func set(t *testing.T, f *Facts, text string) {
 	if f.Instances[0].Main, err = maincf.Parse([]byte(text)); err != nil {
 		t.Fatal(err)
 	}
-	if f.Instances[0].Master, err = mastercf.Parse([]byte("# services\nsmtp inet n - y - - smtpd\n2525 inet n - y - - smtpd\n")); err != nil {
+	setMaster(t, f, "")
+}
+
+// setMaster gives it a master.cf: services of the network in the second and third line, the others, and from the twelfth line on more.
+func setMaster(t *testing.T, f *Facts, more string) {
+	t.Helper()
+	text := "# services\nsmtp inet n - y - - smtpd\n2525 inet n - y - - smtpd\n"
+	for _, name := range append(slices.Clone(basic), "tlsmgr") {
+		if name != "qmgr" {
+			text += name + " unix n - y - - " + name + "\n"
+		}
+	}
+	var err error
+	if f.Instances[0].Master, err = mastercf.Parse([]byte(text + "qmgr unix n - n - 1 qmgr\n" + more)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // Each row finds what is broken, at its place, and no other row says anything.
 func TestChecks(t *testing.T) {
-	type breaks func(f *Facts, i *Instance)
-	const main, master = "/etc/postfix/main.cf", "/etc/postfix/master.cf"
+
 	table := func(change func(t *Table)) breaks { return func(_ *Facts, i *Instance) { change(&i.Tables[0]) } }
 	text := func(text string) breaks { return func(f *Facts, _ *Instance) { set(t, f, text) } }
 	warns := func(text string) breaks { return func(_ *Facts, i *Instance) { i.Warnings = []string{text} } }
-	cases := map[string]struct {
-		do    breaks
-		place string
-		words string // a part of what is to be done
-	}{
+	cases := map[string]broken{
 		"unit-failed":  {func(_ *Facts, i *Instance) { i.Active, i.Master0 = "failed", 0 }, "", "systemctl restart postfix@-.service"},
 		"unit-masked":  {func(_ *Facts, i *Instance) { i.Load, i.Active, i.Master0 = "masked", "inactive", 0 }, "", "unmask"},
 		"not-running":  {func(_ *Facts, i *Instance) { i.Active, i.Master0 = "inactive", 0 }, "", "systemctl start"},
@@ -87,7 +106,8 @@ func TestChecks(t *testing.T) {
 		"file-missing":       {func(_ *Facts, i *Instance) { i.Files[0].Missing = true }, main + ":4", "put the file"},
 		"secret-readable":    {func(_ *Facts, i *Instance) { i.Files[0].Readable = true }, main + ":4", "chmod o= /k"},
 		"login-without-tls":  {text("smtpd_sasl_auth_enable = yes\n"), main + ":1", "smtpd_tls_auth_only"},
-		"relay-login-without-tls": {text("relayhost = [r]\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = may\n"),
+		"relay-login-without-tls": {text("relayhost = [r]\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = may\n" +
+			"smtp_sasl_password_maps = static:x\n"),
 			main + ":2", "--tls verify"},
 		"relay-name":        {func(f *Facts, i *Instance) { set(t, f, "relayhost = r\n"); i.RelayNotes = []string{"write it"} }, main + ":1", "as it says"},
 		"disk-full":         {func(_ *Facts, i *Instance) { i.Free.Bytes = 5 }, "/q", "make room"},
@@ -97,6 +117,7 @@ func TestChecks(t *testing.T) {
 		"work-interrupted":  {func(f *Facts, _ *Instance) { f.Work = []string{"/w"} }, "/w", "ends it"},
 		"conffile-question": {func(f *Facts, _ *Instance) { f.Leftovers = []string{"/etc/postfix/main.cf.dpkg-dist"} }, "/etc/postfix/main.cf.dpkg-dist", "take over"},
 	}
+	maps.Copy(cases, laterCases(t))
 	ids := map[string]bool{}
 	for _, c := range Checks() {
 		if ids[c.ID] || c.Why == "" || c.Do == "" || c.Title == "" || rank(c.Bad) < 0 {

@@ -19,6 +19,20 @@ type Facts struct {
 	Work      []string        // journals of commands that were interrupted
 	Unusable  []string        // instances that cannot be used, and why
 	Unseen    []string
+
+	All          bool   // every instance is among them
+	TimeService  string // the unit that keeps the clock right, if one has run for long enough
+	Synchronised bool   // the kernel says that it does
+	Public       string // an address of this host that the Internet reaches
+	NoMechanisms bool   // libsasl2 has none with which a relay lets in
+	DropIns      []DropIn
+}
+
+// DropIn is an administrator's drop-in for a unit that runs no daemon.
+type DropIn struct {
+	File, Unit string
+	Why        string
+	To         string // the directory where it would have an effect, "" if there is none
 }
 
 // Instance is what is known of one instance. The first part is for the caller to fill in, Gather fills in the rest.
@@ -39,6 +53,8 @@ type Instance struct {
 	Missed     []string // files that its chroot lacks, or has in an older version
 	Unreach    []string // what chrooted services cannot reach
 	RelayNotes []string
+	Started    time.Time // when its unit was started last, or tried to
+	Waiting    Waiting
 
 	Main      *maincf.File   // nil if it cannot be read
 	Master    *mastercf.File // likewise
@@ -56,6 +72,17 @@ type Instance struct {
 	Aliases   string   // the file that says so
 	Free      Space
 	Owners    []Owned // directories of the queue with a wrong owner
+
+	Fatal       []Fatal // what daemons ended with
+	Loops       []AliasLoop
+	Ignored     []Ignored
+	Certs       []Certificate
+	NoOrigin    string // the file that myorigin names, if there is no name in it
+	NoProgram   string // likewise mailbox_command's
+	NoSpool     string // likewise the directory of the mailboxes
+	SetgidGroup string
+	NoSetgid    []string
+	Groups      []Other
 }
 
 // Outdated is a note of check-config.

@@ -49,6 +49,8 @@ func Gather(ctx context.Context, h Host, f *Facts) {
 		h.instance(ctx, f, &f.Instances[n], len(f.Instances) > 1)
 	}
 	h.leftovers(f)
+	f.Public, f.NoMechanisms, f.Synchronised = publicAddress(), h.noMechanisms(), clockSynchronised()
+	h.dropIns(f)
 }
 
 func (h Host) output(ctx context.Context, name string, args ...string) ([]byte, error) {
@@ -71,6 +73,7 @@ func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) 
 	i.Master0 = chroot.Master(chroot.Deps{Root: h.Root}, i.QueueDir)
 	h.processes(i, others)
 	h.ask(ctx, f, i)
+	h.journal(ctx, f, i)
 	for _, name := range []string{i.mainCF(), i.masterCF(), paths.DynamicMaps} {
 		var no *sysroot.UntrustedError
 		if errors.As(h.Root.Trusted(name), &no) {
@@ -85,6 +88,11 @@ func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) 
 	h.rootMail(f, i)
 	h.space(i)
 	h.owners(i)
+	h.certificates(i)
+	h.aliasLoops(i)
+	h.ignoredLines(ctx, i)
+	h.missing(i)
+	h.groups(i)
 }
 
 // processes looks at the running daemons. A reload ends qmgr(8), and master(8) starts another one (master_refresh in Postfix's sources), so

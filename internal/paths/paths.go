@@ -26,6 +26,7 @@ const (
 	Postdrop   = "/usr/sbin/postdrop"
 	Master     = DaemonDir + "/master"
 	Postqueue  = "/usr/sbin/postqueue"
+	Postlog    = "/usr/sbin/postlog"
 	Newaliases = "/usr/bin/newaliases"
 )
 
@@ -43,6 +44,7 @@ const (
 	SnakeoilKey   = "/etc/ssl/private/ssl-cert-snakeoil.key"
 	SnakeoilCert  = "/etc/ssl/certs/ssl-cert-snakeoil.pem"
 	Procmail      = "/usr/bin/procmail"
+	MailSpool     = "/var/mail" // default mail_spool_directory
 	LdSoConf      = "/etc/ld.so.conf"
 	StatOverride  = "/var/lib/dpkg/statoverride"
 	ProcNetV4     = "/proc/sys/net/ipv4"
@@ -170,6 +172,7 @@ const (
 	RunUnits   = "/run/systemd/system"         // until the next boot
 	PropUnits  = "/etc/systemd/system.control" // what "systemctl set-property" writes
 	Template   = "postfix@.service"
+	Umbrella   = "postfix.service"
 	WatchUnit  = "postfix-resolvconf-watch.service" // of our layer alone
 	Kmsg       = "/dev/kmsg"
 )

@@ -100,14 +100,22 @@ const tick = 10 * time.Millisecond
 
 // StartedBefore tells whether a process was there at a moment. A process started less than a tick later may count as well.
 func StartedBefore(pid int, moment time.Time) bool {
+	began := Started(pid)
+	return !began.IsZero() && began.Before(moment)
+}
+
+// Started is when a process was started, to a tick; the zero time if there is none to be seen.
+func Started(pid int) time.Time {
 	fields := stat(pid)
 	var now unix.Timespec
 	if len(fields) < 20 || unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) != nil {
-		return false
+		return time.Time{}
 	}
 	ticks, err := strconv.ParseInt(fields[19], 10, 64)
-	age := time.Duration(now.Nano()) - time.Duration(ticks)*tick
-	return err == nil && time.Now().Add(-age).Before(moment)
+	if err != nil {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(ticks)*tick - time.Duration(now.Nano()))
 }
 
 // stat gives the fields of /proc/PID/stat from the third, the state, on. The second one, the name, may hold blanks.
