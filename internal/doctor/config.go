@@ -34,7 +34,8 @@ var configChecks = []Check{
 		Why: "its programs end with this message, so nothing starts",
 		Do:  "put right the setting that is named",
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
-			if i.Refused != "" && i.MainErr == "" && i.MasterErr == "" {
+			told := i.NoOrigin != "" && strings.Contains(i.Refused, i.NoOrigin)
+			if i.Refused != "" && i.MainErr == "" && i.MasterErr == "" && !told {
 				found(Seen{File: i.mainCF(), Line: i.lineOfMessage(i.Refused), What: i.Refused})
 			}
 		},

@@ -177,6 +177,12 @@ func TestRightSettings(t *testing.T) {
 		}
 	}
 	f := healthy(t)
+	f.Instances[0].Outdated = []Outdated{{Setting: "no service postlog"}}
+	set(t, f, "maillog_file = /x\n")
+	if r := Run(f, false); len(r.Findings) != 1 || r.Findings[0].ID != "outdated-setting" {
+		t.Error(r.Text())
+	}
+	f = healthy(t)
 	f.TimeService, f.Synchronised = "chrony.service", true
 	i := &f.Instances[0]
 	i.Certs = []Certificate{{Names: []string{"other.example"}}, {Names: []string{"*.example.com"}, Issued: true}, {Issued: true}}

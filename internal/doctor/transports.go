@@ -37,7 +37,8 @@ var transportChecks = []Check{
 			}
 			used := i.usedServices()
 			for _, name := range slices.Sorted(maps.Keys(used)) {
-				if by := used[name]; !has(name) {
+				told := slices.ContainsFunc(i.Outdated, func(o Outdated) bool { return o.Setting == "no service "+name }) // with the line to add
+				if by := used[name]; !has(name) && !told {
 					found(Seen{File: by.file, Line: by.line, What: by.value + ": there is no service " + name})
 				}
 			}
