@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/chroot"
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
@@ -46,7 +47,7 @@ func Gather(ctx context.Context, h Host, f *Facts) {
 		f.Unseen = append(f.Unseen, "which map types Postfix has: "+err.Error())
 	}
 	for n := range f.Instances {
-		h.instance(ctx, f, &f.Instances[n], len(f.Instances) > 1)
+		h.instance(ctx, f, &f.Instances[n])
 	}
 	h.leftovers(f)
 	f.Public, f.NoMechanisms, f.Synchronised = publicAddress(), h.noMechanisms(), clockSynchronised()
@@ -59,7 +60,7 @@ func (h Host) output(ctx context.Context, name string, args ...string) ([]byte, 
 	return h.Run.Output(ctx, name, args...)
 }
 
-func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) {
+func (h Host) instance(ctx context.Context, f *Facts, i *Instance) {
 	if data, err := h.Root.ReadFile(i.mainCF()); err != nil {
 		i.MainErr = err.Error()
 	} else if i.Main, err = maincf.Parse(data); err != nil {
@@ -71,7 +72,7 @@ func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) 
 		i.MasterErr = err.Error()
 	}
 	i.Master0 = chroot.Master(chroot.Deps{Root: h.Root}, i.QueueDir)
-	h.processes(i, others)
+	h.processes(i)
 	h.ask(ctx, f, i)
 	h.journal(ctx, f, i)
 	for _, name := range []string{i.mainCF(), i.masterCF(), paths.DynamicMaps} {
@@ -98,13 +99,13 @@ func (h Host) instance(ctx context.Context, f *Facts, i *Instance, others bool) 
 // processes looks at the running daemons. A reload ends qmgr(8), and master(8) starts another one (master_refresh in Postfix's sources), so
 // a qmgr that is older than main.cf has not read it. What makes, enables and removes instances writes into the primary one's file what no
 // daemon reads, and says so by its journal's directory.
-func (h Host) processes(i *Instance, others bool) {
+func (h Host) processes(i *Instance) {
 	if i.Master0 == 0 {
 		return
 	}
 	i.OwnUnit = slices.ContainsFunc(procs.Groups(i.Master0), func(g string) bool { return path.Base(g) == i.Unit })
 	fi, err := h.Root.Stat(i.mainCF())
-	if err != nil || fi.ModTime().After(time.Now()) || i.IsPrimary() && (others || h.byInstances(fi.ModTime())) {
+	if err != nil || fi.ModTime().After(time.Now()) || i.IsPrimary() && h.byInstances(fi.ModTime()) {
 		return
 	}
 	for _, child := range procs.Children(i.Master0) {
@@ -114,11 +115,21 @@ func (h Host) processes(i *Instance, others bool) {
 	}
 }
 
-// byInstances tells whether a command about instances was at work when a file was written.
+// byInstances tells whether a command about instances was at work when a file was written: ours, or postmulti(1), which makes the directory
+// of an instance just before, or removes it.
 func (h Host) byInstances(written time.Time) bool {
 	const around = 15 * time.Second
-	fi, err := h.Root.Stat(paths.InstanceState)
-	return err == nil && fi.ModTime().Sub(written).Abs() < around
+	traces := []string{paths.InstanceState}
+	all, _ := instance.List(h.Root)
+	for _, i := range all {
+		if !i.IsPrimary() {
+			traces = append(traces, i.ConfigDir, i.ConfigDir+"/main.cf", path.Dir(i.ConfigDir))
+		}
+	}
+	return slices.ContainsFunc(traces, func(name string) bool {
+		fi, err := h.Root.Stat(name)
+		return err == nil && fi.ModTime().Sub(written).Abs() < around
+	})
 }
 
 // ask has Postfix's own programs read the configuration: postmap(1) evaluates what every program does when it starts, postconf(1) expands

@@ -113,4 +113,16 @@ func TestWrittenByInstances(t *testing.T) {
 	if (Host{Root: sysroottest.New(t, map[string]string{"a/": ""})}).byInstances(time.Now()) {
 		t.Error("no command was at work")
 	}
+	// postmulti(1) was, an hour ago
+	root = sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "multi_instance_directories = /etc/postfix-out\n", "etc/postfix-out/main.cf": "x = y\n"})
+	then := time.Now().Add(-time.Hour)
+	for _, name := range []string{"/etc/postfix-out", "/etc/postfix-out/main.cf", "/etc"} {
+		if err := os.Chtimes(root.Dir()+name, then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h = Host{Root: root}
+	if !h.byInstances(then.Add(time.Second)) || h.byInstances(time.Now()) {
+		t.Error("postmulti was at work an hour ago, and since then somebody else")
+	}
 }
