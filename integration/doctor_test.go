@@ -6,6 +6,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"postfix-maint/integration/product"
 )
@@ -62,6 +63,48 @@ postfix-maint status > /root/screen; grep -q '^  state    running since ' /root/
 su -s /bin/sh nobody -c 'postfix-maint status' | grep -q '^  unseen   the queues' || echo "an ordinary user is not told what he cannot see"
 `
 
+// doctorMended goes on where that ends: each thing that has a repair is broken, mended and healthy, and main.cf differs by the repair alone.
+const doctorMended = `
+cd /etc/postfix; m=/etc/postfix/main.cf
+loaded() { touch -d '1 minute ago' main.cf; systemctl reload postfix@-; }
+# mends ID FIX DIFF: what is broken is found, told and mended; DIFF is what changes in main.cf
+mends() {
+  cp main.cf /root/before; cp master.cf /root/master
+  postfix-maint doctor $2 --dry-run --json > /root/said 2> /root/errs
+  [ $? = 1 ] && [ $(grep -c '"id":' /root/said) = 1 ] && grep -q "\"id\": \"$1\"" /root/said && grep -q '"repairs": ' /root/said && cmp -s main.cf /root/before && ! grep -q '"fixed": true' /root/said || { echo "$1: dry run"; cat /root/said; }
+  postfix-maint doctor $2 > /root/said 2> /root/errs; rc=$?
+  [ $rc = 0 ] && grep -q "^mended: $1: " /root/said && grep -q '^healthy: nothing found' /root/said || { echo "$1: $rc"; cat /root/said /root/errs; postfix-maint doctor; }
+  changed=$(diff /root/before main.cf | grep '^[<>]'); [ "$changed" = "$3" ] && cmp -s master.cf /root/master || { echo "$1: main.cf:"; echo "$changed"; }
+}
+cp main.cf /root/start
+echo 'a b' > virtual; echo 'virtual_alias_maps = hash:/etc/postfix/virtual' >> main.cf; loaded; mends index-missing --fix ""; postmap -q a hash:virtual | grep -qx b || echo "no index"
+echo 'c d' >> virtual; touch -d '1 hour ago' virtual.db; mends index-old --fix ""; postmap -q c hash:virtual | grep -qx d || echo "an old index"
+postfix-maint history | grep -A1 'doctor --fix' | grep -q virtual.db || { echo "no history"; postfix-maint history; }
+cp /etc/aliases /root/aliases; echo 'x: postmaster' >> /etc/aliases; touch -d '1 hour ago' /etc/aliases.db; mends index-old --fix=index-old ""; postalias -q x hash:/etc/aliases | grep -qx postmaster || echo "old aliases"
+cp /root/aliases /etc/aliases; newaliases; rm virtual virtual.db; cp /root/start main.cf; loaded
+echo x > /var/spool/postfix/etc/services; mends chroot-stale --fix ""
+chown root /var/spool/postfix/active; mends queue-owner --fix ""; [ "$(stat -c %U /var/spool/postfix/active)" = postfix ] || echo "active is root's"
+sed -i '1i # kept\nmydestination = first' main.cf; loaded; mends parameter-twice --fix=parameter-twice "< mydestination = first"
+grep -q '^undo with: postfix-maint undo' /root/said && postfix-maint undo > /root/said 2>&1 && cmp main.cf /root/before || cat /root/said
+cp /root/start main.cf; echo 'milter_protocol = 2' >> main.cf; cp main.cf /root/wrong; loaded; postfix-maint doctor --fix > /root/said 2>&1; [ $? = 1 ] && ! grep mended /root/said && cmp main.cf /root/wrong || cat /root/said; mends outdated-setting --fix=outdated-setting "< milter_protocol = 2"
+echo 'smtpd_sasl_auth_enable = yes' >> main.cf; loaded; mends login-without-tls --fix=login-without-tls "> smtpd_tls_auth_only = yes"; cp /root/start main.cf; loaded
+chmod 666 master.cf; mends writable-by-others --fix=writable-by-others ""; [ $(stat -c %a master.cf) = 664 ] || ls -l master.cf
+key=$(postconf -hx smtpd_tls_key_file); chmod o+r $key; mends secret-readable --fix=secret-readable ""; [ $(stat -c %a $key) = 640 ] || ls -l $key
+sleep 2; touch main.cf; mends not-reloaded --fix=not-reloaded ""
+systemctl stop postfix@-; mends not-running --fix=not-running ""; systemctl is-active -q postfix@- || echo "not started"
+cp -a master.cf /root/services; echo '2525 inet n - y - - smtpd' >> master.cf; mends not-listening --fix=not-listening ""; cp -a /root/services master.cf; systemctl restart postfix@-
+mkdir -p /run/systemd/system/postfix@-.service.d; echo '[Service]' > /run/systemd/system/postfix@-.service.d/x.conf; mends units-changed --fix=units-changed ""
+rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
+mkdir -p /run/systemd/system/postfix@-.service.d; printf '[Service]\nRestart=no\n' > /run/systemd/system/postfix@-.service.d/x.conf; systemctl daemon-reload; systemctl kill -s KILL postfix@-
+for i in 1 2 3 4 5 6 7 8 9; do systemctl is-failed -q postfix@- && break; sleep 0.3; done; mends unit-failed --fix=unit-failed ""
+rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
+echo '{' > /var/lib/postfix-maint/transaction.json; postfix-maint doctor 2> /dev/null | grep -q '(work-interrupted)' || echo "work is not found"; postfix-maint doctor --fix > /root/said 2>&1 && [ ! -e /var/lib/postfix-maint/transaction.json ] || cat /root/said
+postfix-maint doctor --fix=nonsense 2> /root/errs; [ $? = 2 ] && grep -q 'index-old' /root/errs || cat /root/errs
+su -s /bin/sh nobody -c 'postfix-maint doctor --fix' 2> /dev/null && echo "anybody may mend"
+postfix-maint doctor | grep -v '^healthy: nothing'
+true
+`
+
 // TestDoctor does that, and looks at the screen that status shows. The host keeps the name with
 // which it was installed: another one is a finding.
 func TestDoctor(t *testing.T) {
@@ -71,5 +114,10 @@ func TestDoctor(t *testing.T) {
 		if want := "active\n"; err != nil || !strings.HasPrefix(out, "healthy: nothing found by ") || !strings.HasSuffix(out, want) || strings.Count(out, "\n") != 2 {
 			t.Errorf("%v: %s", err, out)
 		}
+		start := time.Now()
+		if out, err := h.Run(ctx, "bash", "-uc", doctorMended); err != nil || out != "" {
+			t.Errorf("%v: %s", err, out)
+		}
+		t.Log("mending took", time.Since(start))
 	})
 }

@@ -116,13 +116,13 @@ func TestDoctorMends(t *testing.T) {
 	if now := read(t, root, "etc/postfix/main.cf"); now != main || made() != 0 {
 		t.Errorf("%d indexes, main.cf:\n%s", made(), now)
 	}
-	ask("doctor --fix", append(steps, "mended: a lookup table has no index (index-missing)\n", "mended: a directory of the queue has a wrong owner (queue-owner)\n",
+	ask("doctor --fix", append(steps, "mended: index-missing: a lookup table has no index\n", "mended: queue-owner: a directory of the queue has a wrong owner\n",
 		"(outdated-setting)"), []string{"has none", "@@"})
 	if now := read(t, root, "etc/postfix/main.cf"); now != main || made() != 2 {
 		t.Errorf("%d indexes, main.cf:\n%s", made(), now)
 	}
 	ask("doctor --fix --json", []string{"\"fixable_by\": \"id\""}, []string{"\"fixed\": true", "repairs"})
-	ask("doctor --fix=outdated-setting", []string{"-milter_protocol = 2\n", "mended: an outdated setting (outdated-setting)\n", "(login-without-tls)"},
+	ask("doctor --fix=outdated-setting", []string{"-milter_protocol = 2\n", "mended: outdated-setting: an outdated setting\n", "(login-without-tls)"},
 		[]string{"smtpd_tls_auth_only = yes"})
 	code, out, errs := runOn(t, root, "doctor --json --fix=login-without-tls")
 	if code != 2 || !strings.Contains(out, "\"fixed\": true") || !strings.Contains(out, "+smtpd_tls_auth_only = yes") || !strings.Contains(errs, "cannot look at everything") {

@@ -15,7 +15,7 @@ func (r Report) Text() string {
 	var b strings.Builder
 	for _, f := range r.Findings {
 		if f.Fixed {
-			write(&b, "mended: ", fmt.Sprintf("%s (%s)", f.Title, f.ID))
+			write(&b, "mended: ", f.ID+": "+f.Title)
 		}
 	}
 	left := r.Left()

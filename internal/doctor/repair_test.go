@@ -266,7 +266,7 @@ func TestMended(t *testing.T) {
 	if len(after.Left()) != 0 || len(after.Findings) != 1 || !after.Findings[0].Fixed {
 		t.Errorf("%+v", after)
 	}
-	if text := after.Text(); !strings.HasPrefix(text, "mended: the chroot is not in step with the host (chroot-stale)\nhealthy: nothing found by ") {
+	if text := after.Text(); !strings.HasPrefix(text, "mended: chroot-stale: the chroot is not in step with the host\nhealthy: nothing found by ") {
 		t.Error(text)
 	}
 	still := Run(f, false)
