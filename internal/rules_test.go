@@ -22,7 +22,7 @@ const module = "postfix-maint/"
 // rings, as design and package comments name them. A package that stands here not, or twice, fails the test.
 var rings = map[string][]string{
 	"format": {"aliases", "answers", "dynamicmaps", "inventory", "maincf", "mastercf", "merge", "notes", "paths", "pattern", "queue", "version"},
-	"port":   {"debconf", "elfdep", "lock", "procs", "run", "sysroot", "systemd", "watch"},
+	"port":   {"debconf", "dns", "elfdep", "lock", "procs", "run", "sysroot", "systemd", "watch"},
 	"flow":   {"adopt", "ask", "chroot", "doctor", "generator", "history", "instance", "multi", "setup", "smarthost", "status", "syslogd", "umbrella"},
 }
 
