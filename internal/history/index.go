@@ -37,7 +37,7 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 		if isConfig(f.Path) {
 			continue
 		}
-		for _, tab := range tablesOf(mains, f.Path) {
+		for _, tab := range u.tables(mains, f.Path) {
 			index, err := u.index(t, f, tab, build)
 			if err != nil {
 				return err
@@ -47,6 +47,20 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 	}
 	t.Files = all
 	return u.dropIndexes(t)
+}
+
+// tables are how the configurations name a text. Those of aliases may be Postfix's default, whichever type that is: then there is an index.
+func (u *Undo) tables(mains map[string]*maincf.File, name string) []table {
+	all := tablesOf(mains, name)
+	if len(all) > 0 || name != paths.Aliases {
+		return all
+	}
+	for _, typ := range []string{"hash", "lmdb", "cdb"} {
+		if there, err := u.root.Exists(name + suffixes[typ]); err == nil && there {
+			all = append(all, table{dir: paths.ConfigDir, typ: typ, program: paths.Postalias})
+		}
+	}
+	return all
 }
 
 // index is the file for the index of a text, which a step before the change makes.
@@ -139,8 +153,11 @@ func tablesOf(mains map[string]*maincf.File, name string) (all []table) {
 				if param == "alias_maps" || param == "alias_database" {
 					t.program = paths.Postalias
 				}
-				if !slices.ContainsFunc(all, func(o table) bool { return suffixes[o.typ] == suffixes[t.typ] }) {
+				i := slices.IndexFunc(all, func(o table) bool { return suffixes[o.typ] == suffixes[t.typ] })
+				if i < 0 {
 					all = append(all, t)
+				} else if t.program == paths.Postalias { // others may name it by way of $alias_maps
+					all[i].program = t.program
 				}
 			}
 		}
