@@ -2,6 +2,7 @@ package history
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 	"strings"
 
@@ -41,7 +42,11 @@ func (f File) takeBack(now []byte, beside [][]byte) outcome {
 		return outcome{text: before}
 	}
 	m := newMerge(f, before, after, now, masked)
-	return outcome{text: m.result(), kept: m.kept, lost: append(m.lost, f.Hidden...)}
+	whole := m.result()
+	if m.astray(f.Path, whole) {
+		whole = m.result()
+	}
+	return outcome{text: whole, kept: m.kept, lost: append(m.lost, f.Hidden...)}
 }
 
 // merge puts the records of before in the place of those of after, in a text of now.
@@ -151,6 +156,20 @@ func (m *merge) result() []byte {
 		}
 	}
 	return append([]byte{}, strings.Join(texts, "")...)
+}
+
+// astray leaves alone the names that a text would not have as before had them: where several definitions of one were moved about, another
+// one than before might come last, which is the one that counts.
+func (m *merge) astray(name string, text []byte) (found bool) {
+	got := split(name, text, text)
+	in := byKey(got)
+	for _, key := range slices.Sorted(maps.Keys(m.back)) {
+		if m.back[key] && !sameAll(m.before, got, m.inBefore[key], in[key]) {
+			m.back[key], found = false, true
+			m.kept = append(m.kept, key)
+		}
+	}
+	return found
 }
 
 // place is where a record of after is now, -1 for nowhere. One with a name is found by that, wherever it was moved to.

@@ -46,7 +46,11 @@ func TestTakeBack(t *testing.T) {
 		"an alias":                                 {aliases, "root: a\n", "root: b\n", "root: b\nx: y\n", "root: a\nx: y\n", "", ""},
 		"a line of a table":                        {table, "# a\nx y\n", "# a\nx y\nu v\n", "# b\nx y\nu v\n", "# b\nx y\n", "", ""},
 		"a line that was edited":                   {mailname, "a.example\n", "b.example\n", "c.example\n", "c.example\n", "b.example", ""},
-		"a file that was removed":                  {mailname, "a.example\n", "b.example\n", "", "", "-", ""},
+		"a line of a table goes on":                {table, "x y\n", "x y\nu v\n", "x y\nu v\n  w\n", "x y\nu v\n  w\n", "u v", ""},
+		"the line before it does":                  {table, "x y\nu v\n", "x y\n", "x y\n  z\n", "u v\nx y\n  z\n", "", ""},
+		"double definitions, moved about": {mainCF, "b = 0\na = 0\nx = 0\na = 0\na = 1\n", "a = 0\nb = 0\nx = 0\na = 0\na = 1\n",
+			"c = 0\na = 0\nx = 0\na = 0\na = 1\nb = 0\n", "c = 0\na = 0\nx = 0\na = 0\na = 1\nb = 0\n", "a", ""},
+		"a file that was removed": {mailname, "a.example\n", "b.example\n", "", "", "-", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := kept(t, c.file, c.before, c.after)

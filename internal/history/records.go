@@ -25,17 +25,14 @@ func split(name string, real, masked []byte) (all []record) {
 	add := func(key string, from, to int) {
 		all = append(all, record{key, strings.Join(physical[from:to], ""), strings.Join(actual[from:to], "")})
 	}
-	keyOf, named := keys(name)
-	done := 0
-	if named {
-		for _, rows := range lines.Logical(physical) {
-			for ; done < rows[0]; done++ {
-				add("", done, done+1)
-			}
-			end := rows[len(rows)-1] + 1
-			add(keyOf(lines.Join(physical, rows)), done, end)
-			done = end
+	keyOf, done := keys(name), 0
+	for _, rows := range lines.Logical(physical) {
+		for ; done < rows[0]; done++ {
+			add("", done, done+1)
 		}
+		end := rows[len(rows)-1] + 1 // a table's line goes on as well: what is put between would become part of it
+		add(keyOf(lines.Join(physical, rows)), done, end)
+		done = end
 	}
 	for ; done < len(physical); done++ {
 		add("", done, done+1)
@@ -43,8 +40,8 @@ func split(name string, real, masked []byte) (all []record) {
 	return all
 }
 
-// keys tells how the records of a file are called, false where they have no names.
-func keys(name string) (func(logical string) string, bool) {
+// keys tells how the records of a file are called, "" where they have no names.
+func keys(name string) func(logical string) string {
 	before := func(sep string) func(string) string {
 		return func(logical string) string {
 			key, _, _ := strings.Cut(logical, sep)
@@ -53,15 +50,15 @@ func keys(name string) (func(logical string) string, bool) {
 	}
 	switch base := path.Base(name); {
 	case base == "main.cf":
-		return before("="), true
+		return before("=")
 	case base == "aliases":
-		return before(":"), true
+		return before(":")
 	case base == "master.cf":
-		return func(logical string) string { return strings.Join(first(strings.Fields(logical), 2), "/") }, true
+		return func(logical string) string { return strings.Join(first(strings.Fields(logical), 2), "/") }
 	case base == "dynamicmaps.cf", path.Base(path.Dir(name)) == "dynamicmaps.cf.d":
-		return func(logical string) string { return strings.Join(first(strings.Fields(logical), 1), "") }, true
+		return func(logical string) string { return strings.Join(first(strings.Fields(logical), 1), "") }
 	}
-	return nil, false
+	return func(string) string { return "" }
 }
 
 func first(words []string, n int) []string { return words[:min(n, len(words))] }
