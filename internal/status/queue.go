@@ -165,6 +165,9 @@ func readHead(in *os.Root, name string, most int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, most))
 }
 
+// lastSecond is some thousand years away: JSON has no word for a time after the year 9999.
+const lastSecond = 1 << 37
+
 // arrival is when a message came in, by the record T in its file (rec_type.h): a letter, the length in groups of seven bits with the lowest
 // first, and the text, which is seconds, or seconds and microseconds. The zero time is for what is no such file.
 func arrival(head []byte) time.Time {
@@ -184,7 +187,7 @@ func arrival(head []byte) time.Time {
 		}
 		if kind == 'T' {
 			first, _, _ := strings.Cut(string(head[n:n+length]), " ")
-			if sec, err := strconv.ParseInt(first, 10, 64); err == nil && sec > 0 {
+			if sec, err := strconv.ParseInt(first, 10, 64); err == nil && sec > 0 && sec < lastSecond {
 				return time.Unix(sec, 0)
 			}
 			return time.Time{}

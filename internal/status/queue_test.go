@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,6 +71,17 @@ func TestCountQueueTrustsNobody(t *testing.T) {
 	want := Queue{Counts: queue.Counts{Deferred: 1}, Oldest: time.Unix(500, 0), Looked: 1, Partly: true}
 	if err != nil || q != want {
 		t.Errorf("got %+v, %v; want %+v", q, err, want)
+	}
+}
+
+// Postfix's account may write any time into a message: a report with it is still JSON.
+func TestATimeThatIsNone(t *testing.T) {
+	for _, at := range []int64{1 << 39, 1 << 62} {
+		root := sysroottest.New(t, map[string]string{"q/active/A": message(at)})
+		q, err := countQueue(t.Context(), root, "/q", 10, time.Now().Add(time.Hour))
+		if _, bad := json.Marshal(q); err != nil || bad != nil || !q.Oldest.IsZero() || q.Active != 1 {
+			t.Errorf("%d: %+v, %v, %v", at, q, err, bad)
+		}
 	}
 }
 
