@@ -29,12 +29,13 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// What is kept at most: entries, bytes of them all; of one text, and of a part.
+// What is kept at most: entries, bytes of them all; of one text, and of a part, packed and not.
 const (
-	mostEntries = 100
-	mostBytes   = 8 << 20
-	mostText    = 1 << 20
-	mostPart    = 1 << 20
+	mostEntries  = 100
+	mostBytes    = 8 << 20
+	mostText     = 1 << 20
+	mostPart     = 1 << 20
+	mostUnpacked = 16 << 20
 )
 
 // Kind is how a file is kept.
@@ -79,6 +80,7 @@ type Part struct {
 type Entry struct {
 	Number int    `json:"number"`
 	Parts  []Part `json:"parts"`
+	Torn   bool   `json:"torn,omitempty"` // a part is missing, or cannot be understood
 }
 
 // Diff is what became of a text, as a unified diff without secrets; "" for what is kept by name alone.
@@ -136,9 +138,18 @@ func places(root *sysroot.Root) (all []place, err error) {
 // Load reads all entries, the oldest first. One that cannot be understood is a warning.
 func Load(root *sysroot.Root) (all []Entry, warnings []string, err error) {
 	found, err := places(root)
-	for _, p := range found {
+	torn := map[int]bool{}
+	defer func() {
+		for i := range all {
+			all[i].Torn = torn[all[i].Number]
+		}
+	}()
+	for i, p := range found {
+		first := i == 0 || found[i-1].number != p.number
+		torn[p.number] = torn[p.number] || first && p.part != 1 || !first && p.part != found[i-1].part+1
 		part, err := load(root, p.name)
 		if err != nil {
+			torn[p.number] = true
 			warnings = append(warnings, fmt.Sprintf("cannot understand %q: %v", p.name, err))
 			continue
 		}
@@ -152,7 +163,6 @@ func Load(root *sysroot.Root) (all []Entry, warnings []string, err error) {
 }
 
 func load(root *sysroot.Root, name string) (p Part, err error) {
-	const most = 16 << 20 // of what a part is when it is unpacked
 	packed, err := root.ReadAtMost(name, 2*mostPart)
 	if err != nil {
 		return p, err
@@ -161,7 +171,7 @@ func load(root *sysroot.Root, name string) (p Part, err error) {
 	if err != nil {
 		return p, err
 	}
-	data, err := io.ReadAll(io.LimitReader(r, most))
+	data, err := io.ReadAll(io.LimitReader(r, mostUnpacked))
 	if err == nil {
 		err = json.Unmarshal(data, &p)
 	}
@@ -176,17 +186,18 @@ func load(root *sysroot.Root, name string) (p Part, err error) {
 	return p, err
 }
 
-func (p Part) pack() ([]byte, error) {
-	data, err := json.Marshal(p)
+// pack gives a part as it is stored; fits is false for one that could not be read again.
+func (p Part) pack() (data []byte, fits bool, err error) {
+	data, err = json.Marshal(p)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
 	if _, err = w.Write(data); err == nil {
 		err = w.Close()
 	}
-	return packed.Bytes(), err
+	return packed.Bytes(), packed.Len() <= mostPart && len(data) <= mostUnpacked, err
 }
 
 // By is what changed it.
@@ -202,6 +213,9 @@ func (e Entry) Undoes() int { return e.Parts[0].Undoes }
 func (e Entry) Final() string {
 	if e.follows() {
 		return "it told the syslog daemon where the chroots are, which each command does that changes them"
+	}
+	if e.Torn {
+		return "a part of it cannot be read, and with the others alone the files would not be what they were"
 	}
 	if e.indexes() {
 		return "the index of a table is made of its text, and of nothing else"

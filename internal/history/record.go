@@ -84,12 +84,14 @@ func (l *Log) Record(title string, files []sysroot.Change) ([]sysroot.Change, er
 	if !slices.ContainsFunc(p.Files, func(f File) bool { return f.Kind != Memory }) {
 		return nil, nil // nothing that anybody would see
 	}
-	data, err := p.pack()
-	if err == nil && len(data) > mostPart {
+	data, fits, err := p.pack()
+	if err == nil && !fits {
 		for i := range p.Files {
-			p.Files[i].Kind, p.Files[i].Before, p.Files[i].After = Large, nil, nil
+			if f := &p.Files[i]; f.Kind == Text {
+				f.Kind, f.Before, f.After = Large, nil, nil
+			}
 		}
-		data, err = p.pack()
+		data, _, err = p.pack()
 	}
 	if err == nil {
 		err = l.makeDir()

@@ -298,6 +298,50 @@ func TestOneRunIsOneEntryAndADamagedOneIsSaid(t *testing.T) {
 	}
 }
 
+// An entry of which a part is lost is not taken back by halves.
+func TestATornEntry(t *testing.T) {
+	for _, lost := range []int{1, 2, 3} {
+		root := withLog(sysroottest.New(t, map[string]string{"etc/x": "0\n", "etc/y": "0\n", "etc/z": "0\n"}))
+		for _, name := range []string{"/etc/x", "/etc/y", "/etc/z"} {
+			if err := transaction.Write(root, transaction.File{Path: name, Seen: &sysroot.Seen{Data: []byte("0\n")}, New: []byte("1\n")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if e := entries(t, root)[0]; len(e.Parts) != 3 || e.Final() != "" {
+			t.Fatalf("%+v", e)
+		}
+		write(t, root, partName(1, lost), "no entry")
+		all, warnings, err := Load(root)
+		if err != nil || len(all) != 1 || len(warnings) != 1 || !strings.Contains(all[0].Final(), "a part of it") {
+			t.Errorf("part %d damaged: %+v, %q, %v", lost, all, warnings, err)
+		}
+		if _, err := root.Remove(partName(1, lost)); err != nil {
+			t.Fatal(err)
+		}
+		if all, _, err = Load(root); err != nil || (all[0].Final() != "") != (lost < 3) {
+			t.Errorf("part %d removed: %+v, %v", lost, all, err)
+		}
+	}
+}
+
+// What is noted can be read again, however well it is packed.
+func TestManyLargeTexts(t *testing.T) {
+	root := withLog(sysroottest.New(t, map[string]string{"etc/": ""}))
+	tx := &transaction.Transaction{Title: "a test"}
+	for n := range 14 {
+		text := []byte(strings.Repeat("x", mostText-1) + "\n")
+		name := fmt.Sprintf("/etc/%d", n)
+		tx.Files = append(tx.Files, transaction.File{Path: name, Seen: &sysroot.Seen{Missing: true}, New: text, Secret: n == 0})
+	}
+	if _, err := host(root).Apply(context.Background(), tx); err != nil {
+		t.Fatal(err)
+	}
+	files := entries(t, root)[0].Parts[0].Files
+	if len(files) != 14 || files[0].Kind != Secret || files[1].Kind != Large {
+		t.Errorf("%d files, of the kinds %q and %q", len(files), files[0].Kind, files[1].Kind)
+	}
+}
+
 // What follows the chroots by itself is shown, and is nothing to take back.
 func TestWhatFollows(t *testing.T) {
 	change := func(number int, names ...string) Entry {
