@@ -80,7 +80,7 @@ var serviceChecks = []Check{
 		Why: "what was changed in the unit, or in its drop-ins, is not in force (systemctl(1), daemon-reload)",
 		Do:  `"systemctl daemon-reload"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
-			if i.NeedReload {
+			if i.NeedReload && i.Load != "masked" { // a mask is another file, too
 				found(Seen{What: "unit " + i.Unit + " changed on disk", Fix: unit(Reread, "")})
 			}
 		},
