@@ -102,6 +102,9 @@ echo '{' > /var/lib/postfix-maint/transaction.json; postfix-maint doctor 2> /dev
 postfix-maint doctor --fix=nonsense 2> /root/errs; [ $? = 2 ] && grep -q 'index-old' /root/errs || cat /root/errs
 su -s /bin/sh nobody -c 'postfix-maint doctor --fix' 2> /dev/null && echo "anybody may mend"
 postfix-maint doctor | grep -v '^healthy: nothing'
+cp /var/spool/postfix/etc/resolv.conf /root/resolv.conf; echo 'nameserver 127.0.0.1' > /var/spool/postfix/etc/resolv.conf; echo 'relayhost = [127.0.0.1]:1' >> main.cf; loaded
+postfix-maint doctor --online --json > /root/said 2> /root/errs; [ $? = 1 ] && grep -q '"id": "resolvers-silent"' /root/said && grep -q '"id": "relay-fails"' /root/said && grep -q "\"line\": $(grep -c '' main.cf)," /root/said || cat /root/said /root/errs
+cp /root/resolv.conf /var/spool/postfix/etc/resolv.conf; cp /root/start main.cf; loaded; postfix-maint doctor --gate --online 2> /dev/null; [ $? = 2 ] || echo "the gate asks others"
 true
 `
 

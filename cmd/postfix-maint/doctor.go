@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
+	"postfix-maint/internal/dns"
 	"postfix-maint/internal/doctor"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/lock"
@@ -67,9 +69,28 @@ func (e *examination) look(ctx context.Context) (*doctor.Report, error) {
 	if err := e.instances(ctx); err != nil {
 		return nil, blindError{err}
 	}
-	doctor.Gather(ctx, doctor.Host{Root: e.c.root, Run: run.Runner{}}, &e.facts)
+	h := doctor.Host{Root: e.c.root, Run: run.Runner{}}
+	if e.c.Bool("online") {
+		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil { // the relay's password gets into our memory
+			return nil, blindError{err}
+		}
+		h.Net = e.internet()
+	}
+	doctor.Gather(ctx, h, &e.facts)
 	r := doctor.Run(&e.facts, e.gate)
 	return &r, nil
+}
+
+// internet is the network as this host sees it.
+func (e *examination) internet() doctor.Network {
+	resolv, _ := e.c.root.ReadFile(paths.ResolvConf) // without one it is the host's own name server (resolv.conf(5))
+	return doctor.Internet{Servers: dns.Servers(resolv), Try: func(ctx context.Context, inst instance.Instance) (problem, advice string, err error) {
+		r, err := smarthost.Probe(ctx, smarthost.Deps{Root: e.c.root, Run: e.c.programs}, inst)
+		if r == nil || err != nil {
+			return "", "", err
+		}
+		return r.Problem, r.Advice, nil
+	}}
 }
 
 // unseen notes what could not be looked at.

@@ -26,14 +26,15 @@ const (
 
 // Check is one row.
 type Check struct {
-	ID    string // stays what it is
-	Area  string
-	Bad   Severity
-	Gate  bool   // it keeps the configuration on disk from starting, or from taking or sending mail
-	Title string // what is wrong, in a few words
-	Why   string // why that matters, with the source
-	Do    string // what to do; "%s" in it is Seen.Do
-	Look  func(f *Facts, i *Instance, found func(Seen))
+	ID     string // stays what it is
+	Area   string
+	Bad    Severity
+	Gate   bool   // it keeps the configuration on disk from starting, or from taking or sending mail
+	Title  string // what is wrong, in a few words
+	Why    string // why that matters, with the source
+	Do     string // what to do; "%s" in it is Seen.Do
+	Look   func(f *Facts, i *Instance, found func(Seen))
+	Online bool // it needs the network
 	// Repair is the consent that Seen.Fix needs; where there is none, the row says why.
 	Repair Consent
 }
@@ -89,14 +90,14 @@ type Report struct {
 // Checks are all rows.
 func Checks() []Check {
 	return slices.Concat(serviceChecks, journalChecks, clockChecks, configChecks, settingChecks, transportChecks, tableChecks, typeChecks, ignoredChecks, aliasChecks,
-		chrootChecks, relayChecks, trustChecks, tlsChecks, queueChecks, waitingChecks, layerChecks, dropinChecks)
+		chrootChecks, relayChecks, trustChecks, tlsChecks, queueChecks, waitingChecks, layerChecks, dropinChecks, onlineChecks)
 }
 
 // Run goes through the table; with gate only through the rows for that.
 func Run(f *Facts, gate bool) Report {
 	r := Report{Findings: []Finding{}, Instances: len(f.Instances), Unseen: append([]string{}, f.Unseen...)}
 	for _, c := range Checks() {
-		if gate && !c.Gate {
+		if gate && !c.Gate || c.Online && !f.Online {
 			continue
 		}
 		r.Checks++

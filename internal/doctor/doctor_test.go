@@ -118,6 +118,7 @@ func TestChecks(t *testing.T) {
 		"conffile-question": {func(f *Facts, _ *Instance) { f.Leftovers = []string{"/etc/postfix/main.cf.dpkg-dist"} }, "/etc/postfix/main.cf.dpkg-dist", "take over"},
 	}
 	maps.Copy(cases, laterCases(t))
+	maps.Copy(cases, onlineCases())
 	ids := map[string]bool{}
 	for _, c := range Checks() {
 		if ids[c.ID] || c.Why == "" || c.Do == "" || c.Title == "" || rank(c.Bad) < 0 {

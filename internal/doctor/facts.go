@@ -19,6 +19,7 @@ type Facts struct {
 	Work      []string        // journals of commands that were interrupted
 	Unusable  []string        // instances that cannot be used, and why
 	Unseen    []string
+	Online    bool // the network was asked
 
 	All          bool   // every instance is among them
 	TimeService  string // the unit that keeps the clock right, if one has run for long enough
@@ -56,6 +57,7 @@ type Instance struct {
 	Started    time.Time // when its unit was started last, or tried to
 	Waiting    Waiting
 
+	Online    *Online        // nil where nobody asked
 	Main      *maincf.File   // nil if it cannot be read
 	Master    *mastercf.File // likewise
 	MainErr   string

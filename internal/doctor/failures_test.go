@@ -14,7 +14,7 @@ I03 chroot-unreachable   K01 protocols-empty      M01 postfix-refuses      M02 p
 M09 origin-missing       M10 outdated-setting     M11 outdated-setting     P04 mail-deferred        P06 index-missing       R01 chroot-stale
 R02 chroot-stale         R06 chroot-stale         R08 chroot-stale         S01 unit-failed          S02 not-running         S03 unit-failed
 S04 not-listening        S06 not-running          S07 outside-unit         S10 instance-unusable    S11 unit-failed         T01 mechanisms-missing
-T03 relay-login-without-tls   T04 index-old       T05 chroot-unreachable   U01 table-type-missing   U02 table-type-missing  U06 setgid-lost`
+T03 relay-login-without-tls   T04 index-old       T05 chroot-unreachable   D14 destination-elsewhere   U01 table-type-missing   U02 table-type-missing  U06 setgid-lost`
 
 // hidden are the others, by why no check looks for them.
 var hidden = map[string]string{
@@ -25,7 +25,6 @@ var hidden = map[string]string{
 	"it shows only when a program of a user's runs for a message":                                         "S08 S09",
 	"check-config tells it, as Debian's own files and Postfix's prototypes have it":                       "M12 M14 T07",
 	"listening on all addresses is what an Internet Site is for; who relays and who logs in is looked at": "D17",
-	"whose domain it is only the DNS knows; without --online it is not asked":                             "D14",
 	"no line may come of a daemon that has nothing to say":                                                "I05 L02 L03",
 }
 

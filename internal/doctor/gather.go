@@ -29,6 +29,7 @@ type Host struct {
 	Run  interface {
 		Output(ctx context.Context, name string, args ...string) ([]byte, error)
 	}
+	Net Network // nil: nothing is asked of others
 }
 
 // programLimit bounds each program; one of the many files that it reads may be a named pipe.
@@ -52,6 +53,9 @@ func Gather(ctx context.Context, h Host, f *Facts) {
 	h.leftovers(f)
 	f.Public, f.NoMechanisms, f.Synchronised = publicAddress(), h.noMechanisms(), clockSynchronised()
 	h.dropIns(f)
+	if f.Online = h.Net != nil; f.Online {
+		h.online(ctx, f)
+	}
 }
 
 func (h Host) output(ctx context.Context, name string, args ...string) ([]byte, error) {

@@ -10,12 +10,18 @@ import (
 // manual is the part of the manual page that lists the checks.
 func manual() string {
 	var b strings.Builder
-	for _, area := range []string{"service", "configuration", "tables", "chroot", "trust", "queue", "layer"} {
+	for _, area := range []string{"service", "configuration", "tables", "chroot", "trust", "queue", "layer", "identity", "reach"} {
 		b.WriteString(".SS " + strings.ToUpper(area[:1]) + area[1:] + "\n")
 		for _, c := range Checks() {
 			gate := ""
 			if c.Gate {
 				gate = ", gate"
+			}
+			switch c.Repair {
+			case Safe:
+				gate += `, \-\-fix`
+			case ByID:
+				gate += `, \-\-fix=ID`
 			}
 			if c.Area == area {
 				fmt.Fprintf(&b, ".TP\n.B %s\n%s (%s%s)\n", strings.ReplaceAll(c.ID, "-", `\-`), strings.ReplaceAll(c.Title, "-", `\-`), c.Bad, gate)

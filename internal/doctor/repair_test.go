@@ -19,7 +19,6 @@ import (
 
 // Each row with a repair has it where something safe mends what was found, and none where nothing does.
 func TestRepairs(t *testing.T) {
-	type breaks func(f *Facts, i *Instance)
 	const dir, name = "/etc/postfix", "postfix@-.service"
 	table := func(change func(t *Table)) breaks {
 		return func(_ *Facts, i *Instance) { i.Tables[0].Safe = true; change(&i.Tables[0]) }

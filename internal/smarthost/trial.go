@@ -52,31 +52,51 @@ func Test(ctx context.Context, d Deps, inst instance.Instance, address string) (
 	if err != nil {
 		return nil, err
 	}
-	overrides, err := h.override()
-	if err != nil {
-		return nil, err
+	res, target, err := h.tryRelay(ctx)
+	if err != nil || res.Problem != "" {
+		return res, err
 	}
-	r, err := parseRelay(h.effective["relayhost"])
-	if err != nil {
-		return nil, fmt.Errorf("cannot test the smarthost: %w", err)
-	}
-	res := &Result{
-		Instance: inst.Name, Address: address, Relay: r.dest, Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", Overrides: overrides,
-	}
-	target, err := h.target(ctx, r, res)
-	if err != nil {
-		return nil, err
-	}
-	res.Probe = probe.Run(ctx, target)
-	if f := res.Probe.Failure; f != nil {
-		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
-		return res, nil
-	}
+	res.Address = address
 	if d.Runs != nil && !d.Runs(inst) {
 		res.Problem, res.Advice = "the relay is all right, but Postfix does not run", `start it first, as with "systemctl start postfix"`
 		return res, nil
 	}
 	return res, h.send(ctx, target, res)
+}
+
+// Probe tries the relay up to the login, and sends nothing. It gives nil where there is no relay, or not one alone.
+func Probe(ctx context.Context, d Deps, inst instance.Instance) (*Result, error) {
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := parseRelay(h.effective["relayhost"]); err != nil {
+		return nil, nil
+	}
+	res, _, err := h.tryRelay(ctx)
+	return res, err
+}
+
+// tryRelay talks to the relay as far as no mail is sent.
+func (h *host) tryRelay(ctx context.Context) (*Result, probe.Target, error) {
+	overrides, err := h.override()
+	if err != nil {
+		return nil, probe.Target{}, err
+	}
+	r, err := parseRelay(h.effective["relayhost"])
+	if err != nil {
+		return nil, probe.Target{}, fmt.Errorf("cannot test the smarthost: %w", err)
+	}
+	res := &Result{Instance: h.inst.Name, Relay: r.dest, Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", Overrides: overrides}
+	target, err := h.target(ctx, r, res)
+	if err != nil {
+		return nil, target, err
+	}
+	res.Probe = probe.Run(ctx, target)
+	if f := res.Probe.Failure; f != nil {
+		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
+	}
+	return res, target, nil
 }
 
 // target is the relay as Postfix would use it.
