@@ -81,8 +81,9 @@ func (c *call) line() string {
 		default:
 			values = []string{fmt.Sprint(c.Value(name))}
 		}
+		beside := []byte(strings.Join(values, "\n")) // one may lead to another by $name
 		for _, v := range values {
-			words = append(words, quoted("--"+name+"="+string(maincf.Mask([]byte(v)))))
+			words = append(words, quoted("--"+name+"="+string(maincf.Mask([]byte(v), beside))))
 		}
 	}
 	for _, operand := range c.Args().Slice() {

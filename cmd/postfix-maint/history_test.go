@@ -27,7 +27,9 @@ func TestLineOfACall(t *testing.T) {
 		"doctor --fix":                 "doctor --fix",
 		"doctor --fix=a --fix x --fix=b,c --dry-run":                                   "doctor --fix --fix=a --fix=b --fix=c --dry-run x",
 		"instance create out --set smtp_sasl_password_maps=static:me:hidden --set a=1": `instance create "--set=smtp_sasl_password_maps=static:***" --set=a=1 out`,
-		"instance remove out\x1b[2J --purge-queue":                                     `instance remove --purge-queue "out\x1b[2J"`,
+		"instance create out --set smtp_sasl_password_maps=inline:{$mine} --set mine=me:hidden": "instance create \"--set=smtp_sasl_password_maps=inline:***\" " +
+			`"--set=mine=***" out`,
+		"instance remove out\x1b[2J --purge-queue": `instance remove --purge-queue "out\x1b[2J"`,
 	} {
 		got := ""
 		rows := table()
