@@ -95,6 +95,23 @@ func TestGather(t *testing.T) {
 	}
 }
 
+// A table of aliases may be another account's, and as large as that likes.
+func TestAliasesWithoutEnd(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "alias_database = hash:/lists/aliases\n", "lists/aliases": "root: gone\n", "etc/passwd": "me:x:1:1::/:/bin/sh\n"})
+	for _, large := range []bool{false, true} {
+		if large {
+			if err := os.WriteFile(root.Dir()+"/lists/aliases", []byte("root: gone\n"+strings.Repeat("#", mostAliases)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := &Facts{Instances: []Instance{{Instance: instance.Instance{Name: "-", ConfigDir: "/etc/postfix", QueueDir: "/q", DataDir: "/d"}}}}
+		Gather(t.Context(), Host{Root: root, Run: postfix{}}, f)
+		if got := f.Instances[0].Root; (len(got) == 0) != large {
+			t.Errorf("large: %v; root's mail leads to %q", large, got)
+		}
+	}
+}
+
 // What an instance command wrote into main.cf no daemon reads.
 func TestWrittenByInstances(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{"var/lib/postfix-maint/instances/": ""})

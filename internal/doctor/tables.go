@@ -127,6 +127,10 @@ func (h Host) passwordFiles(value string) (names []string) {
 	return names
 }
 
+// mostAliases bounds a table of aliases, which may be another account's, as that of a list manager: of many short lines it takes some seventy
+// times its size in memory.
+const mostAliases = 4 << 20
+
 // rootMail follows root's mail through the aliases, where nothing else decides about it.
 func (h Host) rootMail(f *Facts, i *Instance) {
 	for _, other := range []string{"virtual_alias_maps", "mailbox_transport", "mailbox_transport_maps", "fallback_transport", "luser_relay", "canonical_maps",
@@ -140,7 +144,7 @@ func (h Host) rootMail(f *Facts, i *Instance) {
 	if m == nil || f.Accounts == nil {
 		return
 	}
-	text, err := h.Root.ReadFile(m[2])
+	text, err := h.Root.ReadAtMost(m[2], mostAliases)
 	if err != nil {
 		return
 	}
