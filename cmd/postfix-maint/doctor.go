@@ -248,7 +248,7 @@ func (e *examination) work() {
 		return
 	}
 	held, err := lock.Brief(path, 0)
-	if errors.As(err, new(*lock.BusyError)) {
+	if errors.Is(err, unix.EWOULDBLOCK) { // its command is at work
 		e.facts.Work = nil
 	}
 	held.Release()
