@@ -144,7 +144,7 @@ func TestAdoptInstall(t *testing.T) {
 			{withInstances, `further out 2525 /etc/postfix-out; further in 2526 /srv/in`, "", "WARNING"},
 			{"a second run does nothing", `state > /tmp/before; postfix-maint adopt --install; state | diff /tmp/before -
 				apt-get update; apt-get -s dist-upgrade; postfix-maint adopt --status; postfix-maint adopt --status --json`,
-				`^nothing to do\n(.*\n)*0 upgraded(.*\n)*postfix: STOCK\+A, this layer's\n(.*\n)*.*"inForce": true`, "W:|E:"},
+				`^nothing to do\n(.*\n)*0 upgraded(.*\n)*postfix: STOCK\+A, this layer's\n(.*\n)*.*"in_force": true`, "W:|E:"},
 			{"the lock is somebody else's, the program is broken, or gone: apt-get update goes on", `flock /run/postfix-maint.lock sh -c 'if postfix-maint adopt --install; then exit 1; fi; apt-get update -q'
 				mv /usr/sbin/postfix-maint /tmp; apt-get update -q; printf '#!/bin/sh\nexit 1\n' > /usr/sbin/postfix-maint; chmod +x /usr/sbin/postfix-maint; apt-get update -q
 				mv /tmp/postfix-maint /usr/sbin; is STOCK+A`,

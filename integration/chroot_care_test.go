@@ -71,16 +71,16 @@ var care = []struct{ name, script string }{
 	{"check says what is missing, stale and foreign", `systemctl stop postfix-resolvconf.path; eventually still; postfix-maint chroot check; echo own > $q/etc/own; rm $q/etc/hosts; echo x >> $q/etc/services
 		refused postfix-maint chroot check > /root/out 2>/dev/null; grep -qx 'missing etc/hosts' /root/out; grep -qx 'stale etc/services' /root/out
 		grep -qx 'foreign etc/own' /root/out; refused postfix-maint chroot check --json - > /root/out 2>/dev/null
-		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
+		perl -MJSON::PP -0e '$r = decode_json(<>)->{instances}[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
 		postfix-maint chroot sync --dry-run | grep -q etc/hosts; [ ! -e $q/etc/hosts ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
 		systemctl start postfix-resolvconf.path`},
 	{"the syslog daemon's file belongs to the chroot", `export conf=/etc/rsyslog.d/postfix-maint.conf; grep -qx "input(type=\"imuxsock\" Socket=\"$q/dev/log\")" $conf; cp -a $conf /root/conf
 		refused grep -v '^#' /etc/rsyslog.d/postfix.conf; eventually test -S $q/dev/log; rm $conf; refused postfix-maint chroot check > /root/out 2>/dev/null
 		[ "$(grep -v ^foreign /root/out)" = "stale $conf" ]; refused postfix-maint chroot check --json > /root/out 2>/dev/null
-		perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit "@{$r->{syslog}}" ne $ENV{conf}' /root/out
+		perl -MJSON::PP -0e '$r = decode_json(<>)->{instances}[0]; exit "@{$r->{syslog}}" ne $ENV{conf}' /root/out
 		[ "$(postfix-maint chroot sync --dry-run)" = "would update $conf" ]; [ "$(postfix-maint chroot sync)" = "updated $conf" ]; cmp $conf /root/conf
 		[ "$(postfix-maint chroot sync)" = 'nothing to do' ]; postfix-maint chroot check; systemctl stop rsyslog syslog.socket
-		postfix-maint chroot check --json | perl -MJSON::PP -0e '$r = decode_json(<>)->[0]; exit !grep /not listen on/, @{$r->{warnings}}'
+		postfix-maint chroot check --json | perl -MJSON::PP -0e '$r = decode_json(<>)->{instances}[0]; exit !grep /not listen on/, @{$r->{warnings}}'
 		systemctl start rsyslog; cp -a /etc/rsyslog.d/postfix.conf /root; echo "\$AddUnixListenSocket $q/dev/log" >> /etc/rsyslog.d/postfix.conf
 		postfix-maint chroot sync; [ ! -e $conf ]; postfix-maint chroot check; [ "$(postfix-maint chroot sync)" = 'nothing to do' ]
 		mv /root/postfix.conf /etc/rsyslog.d/; postfix-maint chroot sync; cmp $conf /root/conf; postfix-maint chroot check`},

@@ -33,6 +33,7 @@ func adoptFlags() flags {
 		&cli.StringFlag{Name: "drop-ins", Usage: "with --install: `move|leave` systemd's drop-ins for units that are no daemons with this layer"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --install or --revert: show what would be done, and do nothing"},
 		&cli.BoolFlag{Name: "json", Usage: "with --install, --revert or --status: print for machines"},
+		&cli.BoolFlag{Name: detailed, Usage: "with --install or --revert: exit status 3 where something was changed, or would be"},
 	}
 }
 
@@ -53,6 +54,8 @@ func adoptOptions(_ context.Context, c *call) error {
 		return refuse("a package and --output do not go with --%s", modes[0])
 	case c.dry() && (c.Bool("refresh") || c.Bool("hand-over")):
 		return refuse("--dry-run does not go with --%s, which takes no notice of it", modes[0])
+	case c.Bool(detailed) && !c.Bool("install") && !c.Bool("revert"):
+		return refuse("--%s belongs to --install and --revert", detailed)
 	case len(modes) == 0 && (c.dry() || c.Bool("json")):
 		return refuse("--dry-run and --json belong to --install, --revert and --status")
 	}
@@ -78,12 +81,13 @@ func printAdopted(c *call, res *adopt.Result) error {
 // adopting is a flow that changes this host, or says how it is.
 func adopting(do func(adopt.Host, context.Context) (adopt.Report, error)) func(context.Context, *call) (*adopt.Report, error) {
 	return func(ctx context.Context, c *call) (*adopt.Report, error) {
-		return report(do(host(c, progress(c)), ctx))
+		return c.report(do(host(c, progress(c)), ctx))
 	}
 }
 
 // report gives nothing to show of what failed.
-func report(r adopt.Report, err error) (*adopt.Report, error) {
+func (c *call) report(r adopt.Report, err error) (*adopt.Report, error) {
+	c.changed = c.changed || len(r.Changes) > 0
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +107,7 @@ func revert(ctx context.Context, c *call) (*adopt.Report, error) {
 	if err := leaveStrict(ctx, c.root, h, progress(c)); err != nil {
 		return nil, err
 	}
-	return report(h.Revert(ctx))
+	return c.report(h.Revert(ctx))
 }
 
 // refresh runs after each update of apt's, whose output is not ours.
@@ -121,7 +125,7 @@ func refresh(ctx context.Context, c *call) (*adopt.Report, error) {
 	defer held.Release()
 	h := host(c, c.stderr)
 	h.Say = alsoLogged(ctx, h)
-	return report(h.Refresh(ctx))
+	return c.report(h.Refresh(ctx))
 }
 
 func printAdoption(c *call, r *adopt.Report) error {
@@ -146,7 +150,7 @@ func leaveStrict(ctx context.Context, root *sysroot.Root, h adopt.Host, words io
 		h.Say("the sandbox profile would become default")
 		return nil
 	}
-	p, err := switchSandbox(ctx, root, "default")
+	p, err := switchSandbox(ctx, root, "default", false)
 	if p != nil {
 		p.print(words)
 	}

@@ -27,6 +27,7 @@ func fixFlags() flags {
 		&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NOTE`, and show it as a diff; nothing is edited without"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show the diff"},
 		jsonFlag(),
+		&cli.BoolFlag{Name: detailed, Usage: "with --fix: exit status 3 where something was changed, or would be"},
 	}
 }
 
@@ -46,31 +47,54 @@ func fixOptions(_ context.Context, c *call) error {
 	switch {
 	case !fix && c.dry():
 		return refuse("--dry-run belongs to --fix: without it nothing is edited")
-	case fix && c.Bool("json"):
-		return refuse("--json does not go with --fix, which shows its edits as diffs")
+	case !fix && c.Bool(detailed):
+		return refuse("--%s belongs to --fix: without it nothing is edited", detailed)
 	}
 	return nil
 }
 
-func checkConfig(ctx context.Context, c *call) (*[]placedNote, error) {
+func checkConfig(ctx context.Context, c *call) (*placedNotes, error) {
 	found, warnings := checkConfigs(c.root, setup.Renamed(c.root, facts(ctx, c.root, "").FQDN))
 	warn(c.stderr, warnings)
-	found = append([]placedNote{}, found...)
-	return &found, nil
+	return &placedNotes{append([]placedNote{}, found...)}, nil
 }
 
-func printNotes(c *call, found *[]placedNote) error {
-	for _, n := range *found {
+// placedNotes are all of them.
+type placedNotes struct {
+	Notes []placedNote `json:"notes"`
+}
+
+func printNotes(c *call, found *placedNotes) error {
+	for _, n := range found.Notes {
 		n.print(c.stdout)
 	}
-	if len(*found) == 0 {
+	if len(found.Notes) == 0 {
 		fmt.Fprintln(c.stdout, "nothing is outdated")
 	}
 	return nil
 }
 
-func fixConfigs(ctx context.Context, c *call) error {
-	return fixConfig(ctx, c.root, c.StringSlice("fix"), c.dry(), c.stdout, c.stderr)
+// fixConfigs makes the edits that were asked for.
+func fixConfigs(ctx context.Context, c *call) (*changes[transaction.Change], error) {
+	var made []transaction.Change
+	err := fixConfig(ctx, c.root, c.StringSlice("fix"), c.dry(), func(ch transaction.Change) {
+		made = append(made, ch)
+		if c.changed = true; !c.Bool("json") {
+			fmt.Fprint(c.stdout, ch.Diff)
+		}
+	}, c.stderr)
+	if err != nil && len(made) == 0 {
+		return nil, err
+	}
+	return changed(made, nil, nil), err
+}
+
+func printFixed(c *call, all *changes[transaction.Change]) error {
+	if len(all.Changes) > 0 && !c.dry() {
+		fmt.Fprintln(c.stdout, "Postfix takes it up with \"systemctl reload postfix\"")
+	}
+	printIfNone(c, len(all.Changes))
+	return nil
 }
 
 // placedNote is a note about one instance's files.
@@ -151,20 +175,16 @@ func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
 }
 
 // fixConfig makes the edits of the given names in every instance that has such a note. All is worked out before the first byte is written:
-// an unknown name stops everything, an instance that cannot be read keeps the others from nothing and ends in an error that names it.
-func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool, stdout, stderr io.Writer) error {
-	known, edited := map[string]bool{}, false
-	dirs, broken := fixable(root, names, known)
-	if err := allKnown(names, known); err != nil {
-		return errors.Join(err, errors.Join(broken...))
-	}
+// an instance that cannot be read keeps the others from nothing and ends in an error that names it.
+func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool, show func(transaction.Change), stderr io.Writer) error {
+	dirs, broken := fixable(root, names)
 	for _, dir := range dirs {
 		_, err := transactions(root).Run(ctx, func() (*transaction.Transaction, error) {
-			t, changes, err := planFix(root, dir, names, known, stderr)
+			t, changes, err := planFix(root, dir, names, stderr)
 			for _, ch := range changes {
-				fmt.Fprint(stdout, ch.Diff)
+				show(ch)
 			}
-			if edited = edited || t != nil; dry {
+			if dry {
 				t = nil
 			}
 			return t, err
@@ -173,20 +193,17 @@ func fixConfig(ctx context.Context, root *sysroot.Root, names []string, dry bool
 			broken = append(broken, fmt.Errorf("cannot edit %q: %w", dir, err))
 		}
 	}
-	if !dry && edited {
-		fmt.Fprintln(stdout, "Postfix takes it up with \"systemctl reload postfix\"")
-	}
 	if len(broken) > 0 {
 		return fmt.Errorf("not every instance was looked after: %w", errors.Join(broken...))
 	}
 	return nil
 }
 
-// fixable gives the directories of the instances that can be edited, and notes in known which names were found in any.
-func fixable(root *sysroot.Root, names []string, known map[string]bool) (dirs []string, broken []error) {
+// fixable gives the directories of the instances that can be edited.
+func fixable(root *sysroot.Root, names []string) (dirs []string, broken []error) {
 	insts, broken := instance.List(root)
 	for _, i := range insts {
-		if _, _, err := planFix(root, i.ConfigDir, names, known, io.Discard); err != nil {
+		if _, _, err := planFix(root, i.ConfigDir, names, io.Discard); err != nil {
 			broken = append(broken, err)
 		} else {
 			dirs = append(dirs, i.ConfigDir)
@@ -195,22 +212,9 @@ func fixable(root *sysroot.Root, names []string, known map[string]bool) (dirs []
 	return dirs, broken
 }
 
-func allKnown(names []string, known map[string]bool) error {
-	var unknown []string
-	for _, name := range names {
-		if !known[name] {
-			unknown = append(unknown, fmt.Sprintf("there is no note %q about this configuration", name))
-		}
-	}
-	if len(unknown) > 0 {
-		return errors.New(strings.Join(unknown, "; ") + "; nothing is edited")
-	}
-	return nil
-}
-
 // planFix plans the edits of one instance, master.cf first: a setting may need a service, no service needs a setting. nil is for nothing to
-// do. known gets the names that are notes here.
-func planFix(root *sysroot.Root, dir string, names []string, known map[string]bool, stderr io.Writer) (t *transaction.Transaction, changes []transaction.Change, err error) {
+// do.
+func planFix(root *sysroot.Root, dir string, names []string, stderr io.Writer) (t *transaction.Transaction, changes []transaction.Change, err error) {
 	c, err := readConfig(root, dir)
 	if err != nil {
 		return nil, nil, err
@@ -220,7 +224,6 @@ func planFix(root *sysroot.Root, dir string, names []string, known map[string]bo
 		if !slices.Contains(names, n.Name) {
 			continue
 		}
-		known[n.Name] = true
 		if n.Offer == "" {
 			warn(stderr, []string{fmt.Sprintf("%s: %s: only you can decide what to write instead: %s", dir, n.Setting, n.Reason)})
 		} else if err := n.Apply(c); err != nil {

@@ -35,8 +35,19 @@ type chrootReport struct {
 	Warnings  []string          `json:"warnings"`
 	Error     string            `json:"error,omitempty"`
 
-	diff string
-	dry  bool
+	diff    string
+	already string // why there is nothing to do
+	dry     bool
+}
+
+// chrootReports are those of all instances that were asked for.
+type chrootReports struct {
+	Instances []chrootReport `json:"instances"`
+}
+
+// changed tells whether a command changed something, or would.
+func (r chrootReport) changed() bool {
+	return r.diff != "" || len(r.Switched)+len(r.Updated)+len(r.Removed)+len(r.Syslog) > 0
 }
 
 // chrootAction does one command for one instance and fills in the report.
@@ -53,7 +64,7 @@ type syslogAction func(context.Context, *call) (files, warnings []string, err er
 
 // chroots is a flow for the named instance, or for all of them, and how one instance's report is shown.
 func chroots(do chrootAction, syslog syslogAction, print func(io.Writer, chrootReport)) action {
-	return shown(func(ctx context.Context, c *call) (*[]chrootReport, error) {
+	return shown(func(ctx context.Context, c *call) (*chrootReports, error) {
 		insts, errs := chosen(c.root, c.Args().Slice())
 		reports := []chrootReport{}
 		for _, inst := range insts {
@@ -70,8 +81,9 @@ func chroots(do chrootAction, syslog syslogAction, print func(io.Writer, chrootR
 		for i := range reports {
 			reports[i].Syslog, reports[i].Warnings = files, append(reports[i].Warnings, warnings...)
 		}
-		reports = filled(reports)
-		return &reports, distinct(append(errs, err))
+		all := chrootReports{filled(reports)}
+		c.changed = c.changed || slices.ContainsFunc(all.Instances, chrootReport.changed)
+		return &all, distinct(append(errs, err))
 	}, printChroots(print))
 }
 
@@ -96,14 +108,14 @@ func checkSyslog(_ context.Context, c *call) (files, warnings []string, err erro
 }
 
 // printChroots prints for people; what several instances share is printed once.
-func printChroots(print func(io.Writer, chrootReport)) func(*call, *[]chrootReport) error {
-	return func(c *call, reports *[]chrootReport) error {
+func printChroots(print func(io.Writer, chrootReport)) func(*call, *chrootReports) error {
+	return func(c *call, reports *chrootReports) error {
 		var warnings []string
-		for i, r := range *reports {
+		for i, r := range reports.Instances {
 			if i > 0 {
 				r.Syslog = nil
 			}
-			if len(*reports) > 1 {
+			if len(reports.Instances) > 1 {
 				fmt.Fprintf(c.stdout, "instance %s in %s:\n", r.Instance, r.Queue)
 			}
 			print(c.stdout, r)
@@ -194,6 +206,9 @@ func switchTo(on bool) chrootAction {
 		if err == nil {
 			err = undone(inst, res)
 		}
+		if !on {
+			r.already = ": no service runs chrooted"
+		}
 		return errors.Join(err, r.services(d, inst))
 	}
 }
@@ -268,8 +283,8 @@ func printChange(w io.Writer, r chrootReport) {
 	for _, line := range chroot.Summary(r.Removed) {
 		fmt.Fprintln(w, removed, line)
 	}
-	if r.diff == "" && len(r.Updated)+len(r.Removed)+len(r.Syslog) == 0 && r.Error == "" {
-		fmt.Fprintln(w, "nothing to do")
+	if !r.changed() && r.Error == "" {
+		fmt.Fprintln(w, "nothing to do"+r.already)
 	}
 }
 

@@ -121,17 +121,19 @@ reaches   26/inet: milter 127.0.0.1:1 (smtpd_milters, /etc/postfix/master.cf:3)
 		t.Errorf("check: %d, %s", code, out)
 	}
 	code, out = run("chroot check --json -")
-	var reports []struct {
-		Endpoints []struct {
-			Service, Use, Socket, Address, Parameter, File, State string
-			Line                                                  int
+	var reports struct {
+		Instances []struct {
+			Endpoints []struct {
+				Service, Use, Socket, Address, Parameter, File, State string
+				Line                                                  int
+			}
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &reports); err != nil || code != 1 || len(reports) != 1 {
+	if err := json.Unmarshal([]byte(out), &reports); err != nil || code != 1 || len(reports.Instances) != 1 {
 		t.Fatalf("check --json: %d, %v, %s", code, err, out)
 	}
 	var got []string
-	for _, e := range reports[0].Endpoints {
+	for _, e := range reports.Instances[0].Endpoints {
 		got = append(got, fmt.Sprintf("%s %s%s %s", e.Service, e.Socket, e.Address, e.State))
 	}
 	if want := "smtp/inet m/a reachable,smtp/inet /run/none no way,smtps/inet m/a reachable,smtps/inet /run/none no way,26/inet 127.0.0.1:1 untried"; strings.Join(got, ",") != want {

@@ -133,8 +133,10 @@ func TestSandbox(t *testing.T) {
 	walk(t, root, []step{
 		{"sandbox status", 0, "sandbox profile: default\n", ""},
 		{"sandbox default", 0, "sandbox profile: default\n", ""},
-		{"sandbox strict", 0, "sandbox profile: strict\n", ""},
-		{"sandbox strict", 0, "sandbox profile: strict\n", ""},
+		{"sandbox strict --dry-run --detailed-exitcode", 3, "the sandbox profile would become strict\n", ""},
+		{"sandbox status", 0, "sandbox profile: default\n", ""},
+		{"sandbox strict --json", 0, "...\"changed\": true", ""},
+		{"sandbox strict --detailed-exitcode", 0, "sandbox profile: strict\n", ""},
 		{"sandbox status", 0, "sandbox profile: strict\n", ""},
 		{"adopt --revert --dry-run --layer /none", 1, "postfix-maint: the sandbox profile would become default\n", "cannot ask apt"},
 		{"sandbox default", 0, "sandbox profile: default\n", ""},
@@ -167,7 +169,8 @@ func TestCheckConfigPrints(t *testing.T) {
 		{"check-config --fix milter-protocol --dry-run", 0, diff, ""},
 		{"check-config --fix milter-protocol", 0, diff + "Postfix takes it up with \"systemctl reload postfix\"\n", ""},
 		{"check-config", 0, "nothing is outdated\n", ""},
-		{"check-config --json", 0, "[]\n", ""},
+		{"check-config --json", 0, "{\n\t\"format\": 1,\n\t\"notes\": []\n}\n", ""},
+		{"check-config --fix milter-protocol --detailed-exitcode", 0, "nothing to do\n", ""},
 	})
 }
 
@@ -183,7 +186,7 @@ func TestChrootCommands(t *testing.T) {
 	walk(t, twoInstances(t), []step{
 		{"chroot status", 0, "instance - in /var/spool/postfix:\nchroot    on, /var/spool/postfix\n" + services +
 			"instance postfix-out in /var/spool/postfix-out:\nchroot    on, /var/spool/postfix-out\n" + services, ""},
-		{"chroot check - --json", 1, "...\"missing\": [\n\t\t\t\"etc/hosts\"", "a chroot is not in step with the host"},
+		{"chroot check - --json", 1, "...\"missing\": [\n\t\t\t\t\"etc/hosts\"", "a chroot is not in step with the host"},
 		{"chroot sync --dry-run", 0, "instance - in /var/spool/postfix:\nwould update etc/hosts\n" +
 			"instance postfix-out in /var/spool/postfix-out:\nwould update etc/hosts\n", "cannot work out the libraries"},
 		{"chroot sync -", 0, "updated etc/hosts\n", "cannot work out the libraries"},
@@ -194,7 +197,7 @@ func TestChrootCommands(t *testing.T) {
 		{"chroot status -", 0, "chroot    off, /var/spool/postfix\noutside   smtp/inet pickup/unix local/unix\n", ""},
 		{"chroot on out", 0, diff("/etc/postfix-out/master.cf", true) + "updated etc/hosts\n", "cannot work out the libraries"},
 		{"chroot on nonsense", 1, "", `cannot find instance "nonsense"`},
-		{"chroot on nonsense --json", 1, "[]\n", `cannot find instance "nonsense"`},
+		{"chroot on nonsense --json", 1, "...\"instances\": [],", `cannot find instance "nonsense"`},
 	})
 }
 
@@ -208,7 +211,7 @@ func TestInstanceCommands(t *testing.T) {
 		{"instance create more --dry-run", 1, "", "cannot read the prototype of a new instance"},
 		{"instance create more --from - --set a --dry-run", 2, "", "\"a\""},
 		{"instance enable out --dry-run", 0, "set multi_instance_enable = yes in /etc/postfix-out/main.cf\n", noSystemd},
-		{"instance disable out --dry-run", 0, "", noSystemd},
+		{"instance disable out --dry-run", 0, "nothing to do\n", noSystemd},
 		{"instance remove out --dry-run", 0, "...take /etc/postfix-out off multi_instance_directories\n", noSystemd},
 		{"instance remove none", 1, "", `cannot remove instance "none"`},
 	})
@@ -224,7 +227,9 @@ func TestMapCommands(t *testing.T) {
 	root := twoInstances(t)
 	walk(t, root, []step{
 		{"dynamicmap add pcre mkown", 0, "registering map type pcre in /etc/postfix/dynamicmaps.cf\n", ""},
-		{"dynamicmap add pcre", 0, "", ""},
+		{"dynamicmap add pcre", 0, "nothing to do\n", ""},
+		{"dynamicmap add pcre --json --detailed-exitcode", 0, "...\"changed\": false", ""},
+		{"dynamicmap add lmdb", 1, "", "there is no /usr/lib/postfix/postfix-lmdb.so"},
 	})
 	if text, err := root.ReadFile("/etc/postfix/dynamicmaps.cf"); !strings.Contains(string(text), "mkown") {
 		t.Errorf("the registry is %q, %v", text, err)
@@ -246,7 +251,7 @@ func TestSmarthostCommands(t *testing.T) {
 	walk(t, twoInstances(t), []step{
 		{"smarthost show", 0, "relay:        none: mail is delivered directly\nTLS:          none\nroot's mail:  stays here\n", ""},
 		{"smarthost show --instance out --json", 0, "...\"relay\": \"\"", ""},
-		{"smarthost show --instance none --json", 1, "", `cannot find instance "none"`},
+		{"smarthost show --instance none --json", 1, "...\"kind\": \"failed\"", `cannot find instance "none"`},
 		{"smarthost set --relay x --rewrite y", 2, "", "use none, generic=ADDRESS"},
 		{"smarthost set --dry-run", 2, "", "a smarthost needs a relay"},
 		{"smarthost set --relay x --rewrite users=/none", 1, "", "cannot read the senders"},
@@ -304,7 +309,7 @@ func TestApplyCommand(t *testing.T) {
 		{"apply --dry-run --json", 0, "...\"step\": \"main.cf\"", ""},
 		{"apply", 0, "...main.cf: create", ""},
 		{"apply", 0, "nothing to do\n", ""},
-		{"apply --json", 0, "{\n\t\"changes\": [],\n\t\"warnings\": []\n}\n", ""},
+		{"apply --json", 0, "{\n\t\"format\": 1,\n\t\"changes\": [],\n\t\"warnings\": [],\n\t\"changed\": false\n}\n", ""},
 	})
 }
 
@@ -355,7 +360,7 @@ func TestResultsInWords(t *testing.T) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	(&profile{strict: true, waits: true}).print(&out)
+	(&profile{Profile: "strict", Waits: true}).print(&out)
 	const said = "main.cf: edit it\n-a\nnothing to do\nput in x\np.deb\nnothing to do\n"
 	if got := out.String(); !strings.HasPrefix(got, said) || !strings.HasSuffix(got, "takes the profile up at its next restart\n") {
 		t.Errorf("printed %q", got)

@@ -47,7 +47,7 @@ func examine(ctx context.Context, c *call) (*doctor.Report, error) {
 func verdict(r *doctor.Report) error {
 	switch left := len(r.Left()); {
 	case left > 0:
-		return fmt.Errorf("findings: %d", left)
+		return findings(left)
 	case len(r.Unseen) > 0:
 		return blindError{fmt.Errorf("cannot look at everything: %s", strings.Join(r.Unseen, "; "))}
 	}
@@ -64,7 +64,7 @@ type examination struct {
 // look gathers the facts and goes through the checks.
 func (e *examination) look(ctx context.Context) (*doctor.Report, error) {
 	if os.Geteuid() != 0 {
-		return nil, blindError{errors.New("cannot look at everything: only root can")}
+		return nil, blindError{rootError{errors.New("only root can look at everything: \"postfix-maint status\" shows what others may see")}}
 	}
 	if err := e.instances(ctx); err != nil {
 		return nil, blindError{err}

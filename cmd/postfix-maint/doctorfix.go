@@ -228,7 +228,7 @@ func (m *mending) step(ctx context.Context, a doctor.Act) error {
 // offer makes an edit that check-config offers.
 func (m *mending) offer(ctx context.Context, a doctor.Act) error {
 	warnings, err := transactions(m.c.root).Run(ctx, func() (*transaction.Transaction, error) {
-		t, changes, err := planFix(m.c.root, a.Dir, []string{a.Name}, map[string]bool{}, m.c.stderr)
+		t, changes, err := planFix(m.c.root, a.Dir, []string{a.Name}, m.c.stderr)
 		for _, ch := range changes {
 			m.show(ch)
 		}

@@ -2,24 +2,41 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path"
 
 	"postfix-maint/internal/dynamicmaps"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // onMaps is a flow on the registry of map types.
-func onMaps(do func(context.Context, *call, setup.Maps) error) action {
-	return func(ctx context.Context, c *call) error {
+func onMaps(do func(context.Context, *call, setup.Maps) error) func(context.Context, *call) (*changes[transaction.Change], error) {
+	return func(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 		svc, done := service(c.root)
 		defer done()
-		return do(ctx, c, setup.Maps{
+		var made []transaction.Change
+		var warnings []string
+		err := do(ctx, c, setup.Maps{
 			Deps: setup.Deps{Root: c.root, Run: run.Runner{}, Service: svc},
-			Say:  func(text string) { fmt.Fprintln(c.stdout, text) },
-			Warn: func(text string) { warn(c.stderr, []string{text}) },
+			Say: func(text string) {
+				made = append(made, transaction.Change{What: text})
+				c.did(text, "")
+			},
+			Warn: func(text string) {
+				warnings = append(warnings, text)
+				warn(c.stderr, []string{text})
+			},
 			Dpkg: inScript(),
 		})
+		if err != nil && len(made) == 0 {
+			return nil, err
+		}
+		return changed(made, warnings, nil), err
 	}
 }
 
@@ -31,7 +48,13 @@ func mapType(_ context.Context, c *call) error {
 	return nil
 }
 
+// addMap registers a type. In a maintainer script the library is there; an administrator may have forgotten the package.
 func addMap(ctx context.Context, c *call, m setup.Maps) error {
+	library := path.Join(paths.LibDir, "postfix-"+c.Args().First()+".so")
+	if _, err := c.root.Stat(library); errors.Is(err, fs.ErrNotExist) && !inScript() {
+		return fmt.Errorf("cannot register map type %q: there is no %s; Debian's packages are called postfix-%s and the like",
+			c.Args().First(), library, c.Args().First())
+	}
 	return m.Add(ctx, c.Args().Get(0), c.Args().Get(1))
 }
 

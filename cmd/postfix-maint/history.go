@@ -158,7 +158,7 @@ func loadHistory(c *call) ([]history.Entry, error) {
 	return all, err
 }
 
-func listHistory(_ context.Context, c *call) (*[]past, error) {
+func listHistory(_ context.Context, c *call) (*pasts, error) {
 	all, err := loadHistory(c)
 	if err != nil {
 		return nil, err
@@ -167,7 +167,7 @@ func listHistory(_ context.Context, c *call) (*[]past, error) {
 	for _, e := range all {
 		found = append(found, pastOf(all, e))
 	}
-	return &found, nil
+	return &pasts{found}, nil
 }
 
 func showHistory(_ context.Context, c *call) (*past, error) {
@@ -227,8 +227,13 @@ func (p past) head(w io.Writer) {
 	}
 }
 
-func printHistory(c *call, all *[]past) error {
-	for _, p := range *all {
+// pasts are all entries, the newest first.
+type pasts struct {
+	Entries []past `json:"entries"`
+}
+
+func printHistory(c *call, all *pasts) error {
+	for _, p := range all.Entries {
 		p.head(c.stdout)
 		var names []string
 		for _, f := range p.Files {
@@ -238,7 +243,7 @@ func printHistory(c *call, all *[]past) error {
 		}
 		fmt.Fprintf(c.stdout, "    %s\n", strings.Join(names, " "))
 	}
-	if len(*all) == 0 {
+	if len(all.Entries) == 0 {
 		fmt.Fprintln(c.stdout, "nothing was changed yet")
 	}
 	return nil

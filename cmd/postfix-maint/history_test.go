@@ -71,7 +71,7 @@ func TestHistoryCommands(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "a = 1\nb = 2\n", "run/": ""})
 	walk(t, root, []step{
 		{"history", 0, "nothing was changed yet\n", ""},
-		{"history --json", 0, "[]\n", ""},
+		{"history --json", 0, "{\n\t\"format\": 1,\n\t\"entries\": []\n}\n", ""},
 		{"history show 1", 1, "", `there is no entry "1"`},
 		{"undo", 1, "", "there is nothing to take back"},
 	})

@@ -14,20 +14,42 @@ import (
 	"postfix-maint/internal/multi"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
+	"postfix-maint/internal/sysroot/transaction"
 	"postfix-maint/internal/systemd"
 )
 
 // onInstance is a flow that changes an instance.
-func onInstance(do func(context.Context, *call, *multi.Host) error) action {
-	return func(ctx context.Context, c *call) error {
+func onInstance(do func(context.Context, *call, *multi.Host) error) func(context.Context, *call) (*changes[transaction.Change], error) {
+	return func(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 		h, done, err := instances(ctx, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer done()
+		var made []transaction.Change
+		var warnings []string
 		h.DryRun = c.dry()
-		return do(ctx, c, h)
+		h.Show = func(ch multi.Change) {
+			made = append(made, transaction.Change{What: ch.What, Diff: ch.Diff})
+			c.did(ch.What, ch.Diff)
+		}
+		if tell := h.Warn; c.Bool("json") {
+			h.Warn = func(text string) { warnings = append(warnings, text); tell(text) }
+		}
+		if err := do(ctx, c, h); err != nil && len(made) == 0 {
+			return nil, err
+		} else {
+			return changed(made, warnings, nil), err
+		}
 	}
+}
+
+// printMade says that nothing was to be done; all else was said when it was done.
+func printMade(c *call, all *changes[transaction.Change]) error {
+	if !inScript() {
+		printIfNone(c, len(all.Changes))
+	}
+	return nil
 }
 
 // byName needs no more than the instance's name.

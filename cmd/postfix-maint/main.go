@@ -57,7 +57,7 @@ func endFor(ctx context.Context, wait time.Duration, stop, end func()) {
 }
 
 // execute is the whole program but for the process around it: 0 if all went well, 1 if not, 2 for a call that is not understood, and of
-// doctor if it could not look.
+// doctor if it could not look, 3 where something was changed and that was asked for.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return executeRows(ctx, table(), args, stdout, stderr)
 }
@@ -79,6 +79,7 @@ func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr 
 		ExitErrHandler: func(*cli.Context, error) {},
 		OnUsageError:   notUnderstood,
 	}
+	whole := args
 	r, args, err := understand(app.Commands, args)
 	switch {
 	case r.incomplete: // nobody has asked for help, so it is no result
@@ -92,16 +93,28 @@ func executeRows(ctx context.Context, rows []row, args []string, stdout, stderr 
 	default:
 		err = app.RunContext(ctx, args)
 	}
-	if err != nil {
+	code = statusOfError(err)
+	if code != 0 && code != changedStatus {
+		failedForMachines(whole, stdout, err)
 		fmt.Fprintf(stderr, "postfix-maint: %v\n", err)
 	}
+	return code
+}
+
+// changedStatus is the exit status of --detailed-exitcode.
+const changedStatus = 3
+
+// statusOfError is the exit status that an error comes to.
+func statusOfError(err error) int {
 	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errChanged):
+		return changedStatus
 	case errors.As(err, new(usageError)), errors.As(err, new(blindError)):
 		return 2
-	case err != nil:
-		return 1
 	}
-	return 0
+	return 1
 }
 
 func notUnderstood(_ *cli.Context, err error, _ bool) error { return usageError{err} }

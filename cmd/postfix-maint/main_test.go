@@ -33,7 +33,7 @@ func TestUsage(t *testing.T) {
 		"smarthost": 2, "smarthost show --instance=": 2, "smarthost set --user=": 2, "smarthost test --wait=0s a@example.com": 2,
 		"dynamicmap": 2, "adopt --install --revert": 2, "adopt --install x.deb": 2, "adopt --status --output x": 2, "adopt --json": 2,
 		"adopt --hand-over x": 2, "adopt --hand-over --status": 2, "adopt --hand-over --dry-run": 2, "adopt --refresh --dry-run": 2,
-		"check-config --dry-run": 2, "check-config --fix x --json": 2, "apply --dry-run=perhaps": 2,
+		"check-config --dry-run": 2, "sandbox status --dry-run": 2, "check-config --detailed-exitcode": 2, "adopt --status --detailed-exitcode": 2, "apply --dry-run=perhaps": 2,
 	} {
 		t.Run(call, func(t *testing.T) {
 			var stderr strings.Builder
@@ -146,7 +146,7 @@ func TestWhatWasMeant(t *testing.T) {
 		"a sub command's word":                 {"sandbox stric", "strict"},
 		"a maintainer script's word":           {"postinst configur 3.7", "configure"},
 		"nothing like it":                      {"frobnicate", ""},
-		"an option of another command":         {"sandbox strict --dry-run", ""},
+		"an option of another command":         {"sandbox strict --watch", ""},
 		"an option without the value it needs": {"instance create x --group", ""},
 	}
 	for name, c := range cases {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -44,7 +45,9 @@ type who struct {
 	hidden    bool   // another program of ours: no help has it
 	tree      bool   // it works on a tree, which DPKG_ROOT may name
 	host      string // why that has to be the running system; %q is the tree
-	root      string // what only root can do
+	root      string // what only root can do on the running system
+	dry       bool   // anybody may make a dry run of it
+	instead   string // what others can do
 	inScripts bool   // maintainer scripts run it as well: dpkg lets in one at a time, and no lock is taken there
 	secrets   bool   // a password is in its memory and in that of what it starts: neither may end in a core dump
 }
@@ -54,15 +57,44 @@ var (
 	startScript  = who{hidden: true}
 	anybody      = who{}
 	anywhere     = who{tree: true}
-	mapKeepers   = who{tree: true, inScripts: true}
+	mapKeepers   = who{tree: true, inScripts: true, root: "change the registry of map types"}
 	onHost       = who{tree: true, host: "cannot adopt below DPKG_ROOT: apt works on the running system"}
-	packagers    = who{tree: true, host: onHost.host, root: "cannot change this host's packages"}
+	packagers    = who{tree: true, host: onHost.host, root: "change this host's packages", dry: true}
 	lookers      = who{tree: true, host: "cannot look at the mail system in %q: that system does not run"}
-	menders      = who{tree: true, host: lookers.host, root: "cannot mend anything"}
-	undoers      = who{tree: true, host: "cannot take back a change in %q: that system does not run", root: "cannot take back a change"}
+	menders      = who{tree: true, host: lookers.host, root: "mend anything"}
+	undoers      = who{tree: true, host: "cannot take back a change in %q: that system does not run", root: "take back a change"}
 	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
 	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
 )
+
+// asRoot is who, with what only root can do.
+func asRoot(w who, what string) who {
+	w.root = what
+	return w
+}
+
+// rootError is for who is not root.
+type rootError struct{ error }
+
+// detailed is the option that tells changes from none by the exit status.
+const detailed = "detailed-exitcode"
+
+// errChanged is no failure: something was changed, or would be, and it was asked to be told so.
+var errChanged = errors.New("changed")
+
+// changing are the options of commands that change something.
+func changing(more ...cli.Flag) flags {
+	return append(more, dryRunFlag(), jsonFlag(), detailedFlag())
+}
+
+func detailedFlag() cli.Flag {
+	return &cli.BoolFlag{Name: detailed, Usage: "exit status 3 where something was changed, or would be"}
+}
+
+// changes tells whether the command is one that changes something.
+func (c *call) changes() bool {
+	return (c.locks || c.words == "sandbox") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == detailed })
+}
 
 // call is a call that was understood: its options and operands are the row's.
 type call struct {
@@ -73,6 +105,7 @@ type call struct {
 	stdout, stderr io.Writer
 	password       smarthost.Secret
 	log            *history.Log // takes down what it changes
+	changed        bool         // something was changed, or would be
 }
 
 // commands makes the library's commands of the rows.
@@ -133,6 +166,9 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	if !c.Bool("json") {
 		sayUndo(c.log, c.stdout)
 	}
+	if err == nil && c.changed && c.Bool(detailed) {
+		return errChanged
+	}
 	return named(rows[0].words, err)
 }
 
@@ -155,8 +191,8 @@ func (c *call) allowed() (err error) {
 	switch {
 	case c.who.host != "" && !c.root.IsHost():
 		return errors.New(strings.ReplaceAll(c.who.host, "%q", fmt.Sprintf("%q", c.root.Dir())))
-	case c.who.root != "" && !c.dry() && os.Geteuid() != 0:
-		return fmt.Errorf("%s: only root can", c.who.root)
+	case c.who.root != "" && !(c.dry() && c.who.dry) && c.root.IsHost() && os.Geteuid() != 0:
+		return rootError{fmt.Errorf("only root can %s%s", c.who.root, c.who.instead)}
 	}
 	return nil
 }

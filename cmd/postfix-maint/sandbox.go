@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/run"
@@ -14,35 +16,56 @@ import (
 
 // profile is what a choice of the sandbox came to.
 type profile struct {
-	strict, changed bool
-	waits           bool // for a restart
+	Profile string `json:"profile"`
+	Waits   bool   `json:"waits_for_restart"`
+	changed bool
+}
+
+// sandboxOptions refuses options that do not go together.
+func sandboxOptions(_ context.Context, c *call) error {
+	if c.Args().First() == "status" && (c.dry() || c.Bool(detailed)) {
+		return refuse("--dry-run and --%s belong to default and strict: status changes nothing", detailed)
+	}
+	return nil
 }
 
 func chooseSandbox(ctx context.Context, c *call) (*profile, error) {
-	return switchSandbox(ctx, c.root, c.Args().First())
+	choice := c.Args().First()
+	if choice != "status" && c.root.IsHost() && !c.dry() && os.Geteuid() != 0 {
+		return nil, rootError{errors.New("only root can choose the sandbox: \"postfix-maint sandbox status\" says what is in force")}
+	}
+	p, err := switchSandbox(ctx, c.root, choice, c.dry())
+	if p != nil {
+		c.changed = p.changed
+	}
+	return p, err
 }
 
 // switchSandbox is sandbox with what systemd has to know of it.
-func switchSandbox(ctx context.Context, root *sysroot.Root, choice string) (*profile, error) {
-	p, err := sandbox(root, choice)
-	if err != nil || !p.changed || !root.IsHost() || !systemd.Booted("/") {
+func switchSandbox(ctx context.Context, root *sysroot.Root, choice string, dry bool) (*profile, error) {
+	p, err := sandbox(root, choice, dry)
+	if err != nil || !p.changed || dry || !root.IsHost() || !systemd.Booted("/") {
 		return p, err
 	}
 	s := &setup.Systemd{Run: run.Runner{}, Dial: systemd.Dial}
 	defer s.Close()
 	err = s.Reload(ctx)
-	p.waits = err == nil
+	p.Waits = err == nil
 	return p, err
 }
 
 func printSandbox(c *call, p *profile) error {
+	if c.dry() && p.changed {
+		fmt.Fprintf(c.stdout, "the sandbox profile would become %s\n", p.Profile)
+		return nil
+	}
 	p.print(c.stdout)
 	return nil
 }
 
 func (p *profile) print(w io.Writer) {
-	fmt.Fprintf(w, "sandbox profile: %s\n", map[bool]string{true: "strict", false: "default"}[p.strict])
-	if p.waits {
+	fmt.Fprintf(w, "sandbox profile: %s\n", p.Profile)
+	if p.Waits {
 		fmt.Fprintln(w, "a running instance takes the profile up at its next restart")
 	}
 }
@@ -55,29 +78,31 @@ func isStrict(root *sysroot.Root) bool {
 
 // sandbox makes or removes the link to the strict drop-in (systemd.unit(5)). A file of the administrator's in its place is
 // not touched.
-func sandbox(root *sysroot.Root, choice string) (*profile, error) {
-	p := &profile{strict: isStrict(root)}
+func sandbox(root *sysroot.Root, choice string, dry bool) (*profile, error) {
+	strict := isStrict(root)
+	p := &profile{Profile: map[bool]string{true: "strict", false: "default"}[strict]}
 	_, err := root.Lstat(paths.StrictDropIn)
-	if foreign := err == nil && !p.strict; foreign && choice != "status" {
+	if foreign := err == nil && !strict; foreign && choice != "status" {
 		return nil, fmt.Errorf("cannot choose a profile: %q is not ours; move it away first", paths.StrictDropIn)
 	}
-	switch choice {
-	case "strict":
+	if choice == "status" || choice == p.Profile {
+		return p, nil
+	}
+	p.Profile, p.changed = choice, true
+	switch {
+	case dry:
+	case choice == "strict":
 		if _, err := root.MkdirAll(paths.StrictDropInDir, sysroot.Attr{}); err != nil {
 			return nil, err
 		}
-		if p.changed, err = root.Symlink(paths.StrictProfile, paths.StrictDropIn); err != nil {
+		if _, err = root.Symlink(paths.StrictProfile, paths.StrictDropIn); err != nil {
 			return nil, err
 		}
-		p.strict = true
-	case "default":
-		if p.strict {
-			if p.changed, err = root.Remove(paths.StrictDropIn); err != nil {
-				return nil, err
-			}
-			_, _ = root.Remove(paths.StrictDropInDir) // it stays where somebody has a drop-in there
+	default:
+		if _, err = root.Remove(paths.StrictDropIn); err != nil {
+			return nil, err
 		}
-		p.strict = false
+		_, _ = root.Remove(paths.StrictDropInDir) // it stays where somebody has a drop-in there
 	}
 	return p, nil
 }

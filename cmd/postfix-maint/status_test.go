@@ -19,7 +19,7 @@ func TestStatusCommand(t *testing.T) {
 		{"status", 0, "...\ninstance postfix-out, unit postfix@postfix-out.service\n  state    stopped, not enabled\n", ""},
 		{"status out --json", 0, "...\"name\": \"postfix-out\"", ""},
 		{"status none", 1, "", `cannot find instance "none"`},
-		{"status --watch --json", 2, "", "--watch does not go with --json"},
+		{"status --watch --json", 2, "...\"kind\": \"usage\"", "--watch does not go with --json"},
 	})
 	if _, out, _ := runOn(t, twoInstances(t), "status out"); strings.Contains(out, "primary instance") {
 		t.Errorf("of one instance: %s", out)
@@ -34,7 +34,8 @@ func TestDoctorCommand(t *testing.T) {
 		{"doctor", 1, "...advice: an outdated setting (outdated-setting)\n  seen  /etc/postfix/main.cf:6: milter_protocol = 2: ", "findings: "},
 		{"doctor none", 2, "", `cannot find instance "none"`},
 	})
-	for layer, want := range map[string]bool{"": false, "+a0.1.0": true} { // Debian's own layer fills a chroot in its own way
+	for _, layer := range []string{"", "+a0.1.0"} { // Debian's own layer fills a chroot in its own way; what follows has ours
+		want := layer != ""
 		stanza := "Package: postfix\nStatus: install ok installed\nVersion: 3.7.11-0+deb12u1" + layer + "\n\n"
 		if _, err := root.MkdirAll("/var/lib/dpkg", sysroot.Attr{}); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ func grouped(group string, rows []row) []row {
 
 // looks are the commands that only look at the mail system.
 func looks() []row {
-	json := jsonFlag()
+	json, past := jsonFlag(), asRoot(anywhere, "read the history")
 	return []row{
 		{words: "status", operands: "[INSTANCE]", flags: flags{watchFlag(), json}, who: lookers, first: watchOptions, do: showStatus,
 			page: "status", usage: "show the whole mail system on one screen", example: "status --watch"},
@@ -33,89 +33,93 @@ func looks() []row {
 		{words: "doctor --fix", who: menders, locks: true, do: shown(mend, printText)},
 		{words: "check-config", flags: fixFlags(), who: anywhere, first: fixOptions, do: shown(checkConfig, printNotes),
 			page: "doctor", usage: "find outdated settings, and say what to write instead", example: "check-config --fix milter-protocol --dry-run"},
-		{words: "check-config --fix", who: anywhere, locks: true, do: fixConfigs},
-		{words: "history", flags: flags{json}, who: anywhere, do: shown(listHistory, printHistory),
+		{words: "check-config --fix", who: asRoot(anywhere, "change the configuration"), locks: true, do: shown(fixConfigs, printFixed)},
+		{words: "history", flags: flags{json}, who: past, do: shown(listHistory, printHistory),
 			page: "history", usage: "list what our commands, dpkg and debconf changed", example: "history"},
-		{words: "history show", operands: "NUMBER", flags: flags{json}, who: anywhere, first: entryNumber, do: shown(showHistory, printPast),
+		{words: "history show", operands: "NUMBER", flags: flags{json}, who: past, first: entryNumber, do: shown(showHistory, printPast),
 			page: "history", usage: "show one change as a diff", example: "history show 12"},
 	}
 }
 
 // changers are those that change what is nobody else's.
 func changers() []row {
-	dry, json := dryRunFlag(), jsonFlag()
+	keepers := asRoot(anywhere, "change the configuration")
 	return []row{
-		{words: "apply", flags: flags{dry, json}, who: anywhere, locks: true, do: shown(apply, printChanges),
+		{words: "apply", flags: changing(), who: keepers, locks: true, do: shown(apply, printChanges),
 			usage: "do the set-up with the answers in debconf's database", example: "apply --dry-run"},
-		{words: "undo", operands: "[NUMBER]", flags: flags{dry, json}, who: undoers, first: entryNumber, locks: true, do: shown(undo, printChanges),
+		{words: "undo", operands: "[NUMBER]", flags: changing(), who: undoers, first: entryNumber, locks: true, do: shown(undo, printChanges),
 			page: "history", usage: "take a change back, the newest one by itself; what was edited since stays", example: "undo 12 --dry-run"},
-		{words: "sandbox", operands: "default|strict|status", who: anywhere, do: shown(chooseSandbox, printSandbox),
+		{words: "sandbox", operands: "default|strict|status", flags: changing(), who: anywhere, first: sandboxOptions, do: shown(chooseSandbox, printSandbox),
 			usage:   "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)",
 			example: "sandbox strict"},
 		{words: "dynamicmap", usage: "register a map type of a library of its own (pcre, lmdb and so on), or take it out again"},
-		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", who: mapKeepers, first: mapType, locks: true, do: onMaps(addMap),
+		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", flags: flags{jsonFlag(), detailedFlag()}, who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(addMap), printMade),
 			usage: "register a map type that is not registered yet", example: "dynamicmap add pcre"},
-		{words: "dynamicmap remove", operands: "TYPE", who: mapKeepers, first: mapType, locks: true, do: onMaps(removeMap),
+		{words: "dynamicmap remove", operands: "TYPE", flags: flags{jsonFlag(), detailedFlag()}, who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(removeMap), printMade),
 			usage: "take out a map type of Debian's; another library's stays", example: "dynamicmap remove pcre"},
 	}
 }
 
 func instanceRows() []row {
-	dry, json := dryRunFlag(), jsonFlag()
+	keepers := asRoot(managers, "change the instances")
+	lister := asRoot(managers, "list the instances with their mail")
+	lister.instead = `: "postfix-maint status" shows what others may see`
 	return []row{
 		{words: "instance", page: "instance", usage: "make, list, enable, disable and remove Postfix instances"},
-		{words: "instance list", flags: flags{json}, who: managers, do: shown(listInstances, printInstances), page: "instance",
+		{words: "instance list", flags: flags{jsonFlag()}, who: lister, do: shown(listInstances, printInstances), page: "instance",
 			usage: "show all instances", example: "instance list"},
-		{words: "instance create", operands: "NAME", flags: append(createFlags(), dry), who: managers, first: createOptions, locks: true,
-			do:   onInstance(createInstance),
+		{words: "instance create", operands: "NAME", flags: changing(createFlags()...), who: keepers, first: createOptions, locks: true,
+			do:   shown(onInstance(createInstance), printMade),
 			page: "instance", usage: "make an instance, enable and start it",
 			example: "instance create out --set inet_interfaces=192.0.2.25 --set master_service_disable="},
-		{words: "instance enable", operands: "INSTANCE", flags: flags{dry}, who: managers, locks: true,
-			do:   onInstance(byName((*multi.Host).Enable)),
+		{words: "instance enable", operands: "INSTANCE", flags: changing(), who: keepers, locks: true,
+			do:   shown(onInstance(byName((*multi.Host).Enable)), printMade),
 			page: "instance", usage: "start an instance, now and at boot", example: "instance enable out"},
-		{words: "instance disable", operands: "INSTANCE", flags: flags{dry}, who: managers, locks: true,
-			do:   onInstance(byName((*multi.Host).Disable)),
+		{words: "instance disable", operands: "INSTANCE", flags: changing(), who: keepers, locks: true,
+			do:   shown(onInstance(byName((*multi.Host).Disable)), printMade),
 			page: "instance", usage: "stop an instance, and do not start it at boot", example: "instance disable out"},
-		{words: "instance remove", operands: "INSTANCE", flags: flags{purgeQueueFlag(), dry}, who: managers, locks: true, do: onInstance(removeInstance),
+		{words: "instance remove", operands: "INSTANCE", flags: changing(purgeQueueFlag()), who: keepers, locks: true, do: shown(onInstance(removeInstance), printMade),
 			page: "instance", usage: "stop an instance and take away what is Postfix's of it", example: "instance remove out --dry-run"},
 	}
 }
 
 func chrootRows() []row {
-	dry, json := dryRunFlag(), jsonFlag()
+	json := jsonFlag()
+	keepers := asRoot(anywhere, "change the chroots")
 	return []row{
 		{words: "chroot", page: "chroot", usage: "run the services chrooted or not, and keep the chroot right"},
 		{words: "chroot status", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(statusChroot, noSyslog, printStatus),
 			page: "chroot", usage: "say which services run chrooted, and what each is led to", example: "chroot status"},
-		{words: "chroot check", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(checkChroot, checkSyslog, printCheck),
+		{words: "chroot check", operands: "[INSTANCE]", flags: flags{json}, who: asRoot(anywhere, "look into the chroots"), do: chroots(checkChroot, checkSyslog, printCheck),
 			page: "chroot", usage: "list what is missing, stale or foreign; exit status 1 if anything is missing, stale or out of a service's reach",
 			example: "chroot check"},
-		{words: "chroot sync", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+		{words: "chroot sync", operands: "[INSTANCE]", flags: changing(), who: keepers, locks: true,
 			do:   chroots(syncChroot, syncAllSyslog, printChange),
 			page: "chroot", usage: "bring the chroot up to date", example: "chroot sync --dry-run"},
-		{words: "chroot on", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+		{words: "chroot on", operands: "[INSTANCE]", flags: changing(), who: keepers, locks: true,
 			do:   chroots(switchTo(true), syncAllSyslog, printChange),
 			page: "chroot", usage: "run Postfix's services chrooted", example: "chroot on"},
-		{words: "chroot off", operands: "[INSTANCE]", flags: flags{dry, json}, who: anywhere, locks: true,
+		{words: "chroot off", operands: "[INSTANCE]", flags: changing(), who: keepers, locks: true,
 			do:   chroots(switchTo(false), syncAllSyslog, printChange),
 			page: "chroot", usage: "run no service chrooted, and take our files out of the queue directory", example: "chroot off --dry-run"},
 	}
 }
 
 func relayRows() []row {
-	dry, json, inst := dryRunFlag(), jsonFlag(), instanceFlag()
+	json, inst := jsonFlag(), instanceFlag()
+	keepers := asRoot(relayKeepers, "look after the smarthost")
 	return []row{
 		{words: "smarthost", page: "smarthost", usage: "send all mail through a relay: address, TLS, account, sender rewriting, root's mail"},
-		{words: "smarthost set", flags: append(setFlags(), inst, dry, json), who: relayKeepers, first: setOptions, locks: true,
+		{words: "smarthost set", flags: changing(append(setFlags(), inst)...), who: keepers, first: setOptions, locks: true,
 			do: shown(changeSmarthost(setSmarthost), printChanges), page: "smarthost",
 			usage:   "bring a smarthost into force; what is not named stays as the last set left it",
 			example: "smarthost set --relay '[smtp.example.com]:587' --user me@example.com --password-file /root/password"},
-		{words: "smarthost unset", flags: flags{inst, dry, json}, who: relayKeepers, locks: true,
+		{words: "smarthost unset", flags: changing(inst), who: keepers, locks: true,
 			do:   shown(changeSmarthost(unsetSmarthost), printChanges),
 			page: "smarthost", usage: "go back to what was in force before the first set", example: "smarthost unset --dry-run"},
-		{words: "smarthost show", flags: flags{inst, json}, who: relayKeepers, do: shown(showSmarthost, printText), page: "smarthost",
+		{words: "smarthost show", flags: flags{inst, json}, who: keepers, do: shown(showSmarthost, printText), page: "smarthost",
 			usage: "say what is in force", example: "smarthost show"},
-		{words: "smarthost test", operands: "ADDRESS", flags: flags{waitFlag(), inst, json}, who: relayKeepers, first: testOptions,
+		{words: "smarthost test", operands: "ADDRESS", flags: flags{waitFlag(), inst, json}, who: keepers, first: testOptions,
 			do: shown(testSmarthost, printText), page: "smarthost",
 			usage: "deliver a message through the relay and say how it went", example: "smarthost test somebody@example.org --wait 30s"},
 	}

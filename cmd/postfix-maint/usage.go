@@ -96,7 +96,7 @@ func (r *reading) unknown(word string, here []*cli.Command) string {
 	if len(elsewhere) > 0 {
 		return "; did you mean " + strings.Join(elsewhere, " or ") + "?"
 	}
-	if len(here) == 1 {
+	if len(here) == 1 && len(r.done) > 0 {
 		return fmt.Sprintf("; did you mean %s %s?", strings.Join(r.done, " "), here[0].Name)
 	}
 	if len(r.done) > 0 {

@@ -32,7 +32,7 @@ type Host struct {
 type Report struct {
 	Installed string              `json:"installed"` // version of postfix, "" for none
 	Adopted   bool                `json:"adopted"`   // it has our layer
-	InForce   bool                `json:"inForce"`   // newer versions are adopted as they come
+	InForce   bool                `json:"in_force"`  // newer versions are adopted as they come
 	Ready     []string            `json:"ready"`     // adopted versions that apt can install
 	Refused   map[string][]string `json:"refused"`   // Debian's versions that cannot be adopted, and why
 	Instances []Further           `json:"instances"` // the enabled ones but the primary
