@@ -6,7 +6,6 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"time"
 
 	"postfix-maint/integration/product"
 )
@@ -90,7 +89,7 @@ cp /root/start main.cf; echo 'milter_protocol = 2' >> main.cf; cp main.cf /root/
 echo 'smtpd_sasl_auth_enable = yes' >> main.cf; loaded; mends login-without-tls --fix=login-without-tls "> smtpd_tls_auth_only = yes"; cp /root/start main.cf; loaded
 chmod 666 master.cf; mends writable-by-others --fix=writable-by-others ""; [ $(stat -c %a master.cf) = 664 ] || ls -l master.cf
 key=$(postconf -hx smtpd_tls_key_file); chmod o+r $key; mends secret-readable --fix=secret-readable ""; [ $(stat -c %a $key) = 640 ] || ls -l $key
-sleep 2; touch main.cf; mends not-reloaded --fix=not-reloaded ""
+sleep 2; touch main.cf; touch -d '1 hour ago' /var/lib/postfix-maint/instances; mends not-reloaded --fix=not-reloaded ""
 systemctl stop postfix@-; mends not-running --fix=not-running ""; systemctl is-active -q postfix@- || echo "not started"
 cp -a master.cf /root/services; echo '2525 inet n - y - - smtpd' >> master.cf; mends not-listening --fix=not-listening ""; cp -a /root/services master.cf; systemctl restart postfix@-
 mkdir -p /run/systemd/system/postfix@-.service.d; echo '[Service]' > /run/systemd/system/postfix@-.service.d/x.conf; mends units-changed --fix=units-changed ""
@@ -117,10 +116,8 @@ func TestDoctor(t *testing.T) {
 		if want := "active\n"; err != nil || !strings.HasPrefix(out, "healthy: nothing found by ") || !strings.HasSuffix(out, want) || strings.Count(out, "\n") != 2 {
 			t.Errorf("%v: %s", err, out)
 		}
-		start := time.Now()
 		if out, err := h.Run(ctx, "bash", "-uc", doctorMended); err != nil || out != "" {
 			t.Errorf("%v: %s", err, out)
 		}
-		t.Log("mending took", time.Since(start))
 	})
 }

@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/urfave/cli/v2"
+
+	"postfix-maint/internal/doctor"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
@@ -134,5 +138,31 @@ func TestDoctorMends(t *testing.T) {
 	want := strings.Replace(main, "milter_protocol = 2\n", "", 1) + "smtpd_tls_auth_only = yes\n"
 	if now := read(t, root, "etc/postfix/main.cf"); now != want {
 		t.Errorf("main.cf is now:\n%s", now)
+	}
+}
+
+// An edit is loaded, but never together with those of somebody else.
+func TestMendingLoads(t *testing.T) {
+	for what, c := range map[string]struct {
+		i     doctor.Instance
+		dirs  []string
+		shown string
+		said  bool
+	}{
+		"its own":               {doctor.Instance{Master0: 1}, []string{"/c"}, "systemctl reload u", false},
+		"with somebody else's":  {doctor.Instance{Master0: 1, Edited: true}, []string{"/c"}, "", true},
+		"nothing runs":          {doctor.Instance{}, []string{"/c"}, "", false},
+		"of another instance":   {doctor.Instance{Master0: 1}, []string{"/d"}, "", false},
+		"nothing was edited":    {doctor.Instance{Master0: 1}, nil, "", false},
+		"others' edits, no own": {doctor.Instance{Master0: 1, Edited: true}, nil, "", false},
+	} {
+		c.i.ConfigDir, c.i.Unit = "/c", "u"
+		var stdout, stderr strings.Builder
+		set := flag.NewFlagSet("", flag.ContinueOnError)
+		set.Bool("dry-run", true, "")
+		m := mending{c: &call{Context: cli.NewContext(nil, set, nil), stdout: &stdout, stderr: &stderr}, facts: &doctor.Facts{Instances: []doctor.Instance{c.i}}, edited: c.dirs}
+		if err := m.reload(t.Context()); err != nil || strings.TrimSpace(stdout.String()) != c.shown || strings.Contains(stderr.String(), "--fix=not-reloaded") != c.said {
+			t.Errorf("%s: %v, %q, %q", what, err, stdout.String(), stderr.String())
+		}
 	}
 }
