@@ -45,8 +45,57 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 			all = append(all, index)
 		}
 	}
-	t.Files = all
+	gone, err := u.goneIndexes(t, mains, build)
+	if err != nil {
+		return err
+	}
+	t.Files = slices.Concat(gone, all) // main.cf stays the last one
 	return u.dropIndexes(t)
+}
+
+// goneIndexes are those that the entry took away from texts that stay as they are, where a configuration names them by that type again.
+func (u *Undo) goneIndexes(t *transaction.Transaction, mains map[string]*maincf.File, build Builder) (all []transaction.File, err error) {
+	for _, p := range u.entry.Parts {
+		for _, f := range p.Files {
+			stem := f.Path[:len(f.Path)-len(path.Ext(f.Path))]
+			now := u.files[stem]
+			done := slices.ContainsFunc(all, func(o transaction.File) bool { return o.Path == f.Path })
+			if f.Kind != Index || !f.Gone || done || now != nil && now.changes() {
+				continue
+			}
+			for _, tab := range tablesOf(mains, stem) {
+				if tab.index(stem) != f.Path {
+					continue
+				}
+				index, err := u.again(t, stem, tab, build)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, index...)
+			}
+		}
+	}
+	return all, nil
+}
+
+// again is the index of a text that stays as it is, none where there is one.
+func (u *Undo) again(t *transaction.Transaction, stem string, tab table, build Builder) ([]transaction.File, error) {
+	if there, err := u.root.Exists(tab.index(stem)); err != nil || there {
+		return nil, err
+	}
+	fi, err := u.root.Stat(stem)
+	if err != nil {
+		return nil, nil // nor is there a text
+	}
+	text, err := u.root.ReadTrusted(stem)
+	if err != nil {
+		u.warn("%s is not made again: %v", tab.index(stem), err)
+		return nil, nil
+	}
+	uid, gid := sysroot.Owner(fi)
+	f := transaction.File{Path: stem, New: text, Attr: sysroot.Attr{Mode: sysroot.Exact(fi.Mode()), UID: uid, GID: gid}}
+	index, err := u.index(t, f, tab, build)
+	return []transaction.File{index}, err
 }
 
 // tables are how the configurations name a text. Those of aliases may be Postfix's default, whichever type that is: then there is an index.

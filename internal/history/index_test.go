@@ -1,6 +1,7 @@
 package history
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -26,5 +27,27 @@ func TestTheIndexOfAliasesIsMadeByPostalias(t *testing.T) {
 		if is := read(root, paths.Aliases+".db"); !strings.HasPrefix(is, "\x00"+paths.Postalias) || !strings.HasSuffix(is, "root: a\n") {
 			t.Errorf("%q: the index is %q", main, is)
 		}
+	}
+}
+
+// A table that main.cf names by its former type again gets the index of that type again, though its text is what it was.
+func TestTheIndexOfTheFormerTypeComesBack(t *testing.T) {
+	const table = "/etc/postfix/generic"
+	main := "smtp_generic_maps = hash:" + table + "\n"
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": main, table[1:]: "x y\n", table[1:] + ".db": "\x00old"})
+	if err := os.Chmod(root.Dir()+table, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := change(root, map[string]string{paths.MainCF: strings.Replace(main, "hash", "lmdb", 1), table + ".db": "", table + ".lmdb": "\x00new"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := takeBack(root, entries(t, root)[0]); err != nil || read(root, paths.MainCF) != main {
+		t.Errorf("%v, main.cf says %q", err, read(root, paths.MainCF))
+	}
+	if is := read(root, table+".db"); !strings.HasSuffix(is, "x y\n") {
+		t.Errorf("the index is %q", is)
+	}
+	if fi, err := root.Stat(table + ".db"); err != nil || fi.Mode().Perm() != 0o640 {
+		t.Errorf("the index: %v, %v", fi, err)
 	}
 }
