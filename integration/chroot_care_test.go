@@ -70,13 +70,13 @@ var care = []struct{ name, script string }{
 		cmp /etc/hosts $q/etc/hosts; cmp /etc/services $q/etc/services`},
 	{"check says what is missing, stale and foreign", `systemctl stop postfix-resolvconf.path; eventually still; postfix-maint chroot check; echo own > $q/etc/own; rm $q/etc/hosts; echo x >> $q/etc/services
 		refused postfix-maint chroot check > /root/out 2>/dev/null; grep -qx 'missing etc/hosts' /root/out; grep -qx 'stale etc/services' /root/out
-		grep -qx 'foreign etc/own' /root/out; refused postfix-maint chroot check --json - > /root/out 2>/dev/null
+		grep -qx 'not ours etc/own' /root/out; refused postfix-maint chroot check --json - > /root/out 2>/dev/null
 		perl -MJSON::PP -0e '$r = decode_json(<>)->{instances}[0]; exit "@{$r->{missing}} @{$r->{stale}}" ne "etc/hosts etc/services"' /root/out
 		postfix-maint chroot sync --dry-run | grep -q etc/hosts; [ ! -e $q/etc/hosts ]; postfix-maint chroot sync >/dev/null; postfix-maint chroot check
 		systemctl start postfix-resolvconf.path`},
 	{"the syslog daemon's file belongs to the chroot", `export conf=/etc/rsyslog.d/postfix-maint.conf; grep -qx "input(type=\"imuxsock\" Socket=\"$q/dev/log\")" $conf; cp -a $conf /root/conf
 		refused grep -v '^#' /etc/rsyslog.d/postfix.conf; eventually test -S $q/dev/log; rm $conf; refused postfix-maint chroot check > /root/out 2>/dev/null
-		[ "$(grep -v ^foreign /root/out)" = "stale $conf" ]; refused postfix-maint chroot check --json > /root/out 2>/dev/null
+		[ "$(grep -v 'not ours' /root/out)" = "stale $conf" ]; refused postfix-maint chroot check --json > /root/out 2>/dev/null
 		perl -MJSON::PP -0e '$r = decode_json(<>)->{instances}[0]; exit "@{$r->{syslog}}" ne $ENV{conf}' /root/out
 		[ "$(postfix-maint chroot sync --dry-run)" = "would update $conf" ]; [ "$(postfix-maint chroot sync)" = "updated $conf" ]; cmp $conf /root/conf
 		[ "$(postfix-maint chroot sync)" = 'nothing to do' ]; postfix-maint chroot check; systemctl stop rsyslog syslog.socket

@@ -145,16 +145,21 @@ func TestInstanceCommand(t *testing.T) {
 				t.Errorf("%s leaves\n%s\nthere was\n%s", command, after, before)
 			}
 		}
-		refuse(create, "its service smtp (127.0.0.2:25) meets service smtp (0.0.0.0:25) of instance -")
+		refuse(create, "its service smtp (127.0.0.2:25 of inet_interfaces = 127.0.0.2) meets service smtp (0.0.0.0:25 of inet_interfaces = all) of instance -")
 		sh(ctx, t, h, "postconf -e inet_interfaces=127.0.0.1; systemctl restart postfix@-")
 		before = sh(ctx, t, h, "cat /etc/postfix/main.cf; "+left)
 		refuse(create+" --set inet_protocols=nonsense", "nonsense")
 		refuse(create+" --set inet_interfaces=127.0.0.3", "taken back") // no such address on this host: the start fails
 
+		refuse(create+" --set mynetwork=127.0.0.0/8", "did you mean mynetworks?")
+
 		// Killed: the second one ends as one that was never killed.
 		const after = "0.4"
 		sh(ctx, t, h, "timeout --foreground -s KILL "+after+" "+create+" || true; "+create+" || postfix-maint instance list | grep postfix-k")
 		await(ctx, t, h, "the instance", "systemctl is-active postfix@postfix-k && "+greeting("127.0.0.2/25"))
+		if got := sh(ctx, t, h, create+" --detailed-exitcode; postfix-maint instance enable k --detailed-exitcode"); got != "nothing to do\nnothing to do\n" {
+			t.Errorf("a second create and enable: %s", got)
+		}
 		if got := sh(ctx, t, h, "ls /var/lib/postfix-maint/instances /etc/postfix*/*.tmp 2>/dev/null || true"); strings.TrimSpace(strings.ReplaceAll(got, "/var/lib/postfix-maint/instances:", "")) != "" {
 			t.Errorf("killed after %s s, it leaves %s", after, got)
 		}

@@ -310,10 +310,13 @@ func printCheck(w io.Writer, r chrootReport) {
 	for _, group := range []struct {
 		word  string
 		names []string
-	}{{"missing", r.Missing}, {"stale", slices.Concat(r.Stale, r.Syslog)}, {"foreign", r.Foreign}} {
+	}{{"missing", r.Missing}, {"stale", slices.Concat(r.Stale, r.Syslog)}, {"not ours", r.Foreign}} {
 		for _, line := range chroot.Summary(group.names) {
 			fmt.Fprintln(w, group.word, line)
 		}
+	}
+	if len(r.Foreign) > 0 {
+		fmt.Fprintf(w, "what is not ours was left there by Debian's layer or by somebody; if nobody needs it: \"rm -r %s/NAME\"\n", r.Queue)
 	}
 	for _, line := range reachable(r.Endpoints) {
 		fmt.Fprintln(w, line)

@@ -30,6 +30,9 @@ func onInstance(do func(context.Context, *call, *multi.Host) error) func(context
 		var warnings []string
 		h.DryRun = c.dry()
 		h.Show = func(ch multi.Change) {
+			if ch.Inner {
+				return
+			}
 			made = append(made, transaction.Change{What: ch.What, Diff: ch.Diff})
 			c.did(ch.What, ch.Diff)
 		}
@@ -105,7 +108,14 @@ func request(c *call) multi.Request {
 }
 
 func createInstance(ctx context.Context, c *call, h *multi.Host) error {
-	return h.Create(ctx, request(c))
+	req := request(c)
+	if madeBefore(c, req) {
+		return nil
+	}
+	if err := c.knownParameters(ctx, req.Set); err != nil {
+		return err
+	}
+	return h.Create(ctx, req)
 }
 
 // instances builds what acts on the instances of the system.

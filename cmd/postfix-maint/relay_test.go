@@ -40,6 +40,9 @@ func (p postfix) Output(_ context.Context, name string, args ...string) ([]byte,
 		text, err := os.ReadFile(table)
 		return nil, errors.Join(err, os.WriteFile(table+".db", text, 0o600))
 	case "postconf":
+		if args[0] == "-d" {
+			return []byte("mynetworks = x\nmyhostname = y\nmynetworks_style = z\n"), nil
+		}
 		if args[2] == "-m" {
 			return []byte("hash regexp"), nil
 		}

@@ -73,6 +73,8 @@ func password(ctx context.Context, c *call) (smarthost.Secret, error) {
 	switch {
 	case name != "" && c.Bool("password-stdin"):
 		return "", refuse("the password comes from a file or from standard input, not from both")
+	case name == "" && isTerminal(c.App.Reader) && (c.Bool("password-stdin") || c.IsSet("user") && c.String("user") != "none"):
+		return askSecret(ctx, c.App.Reader.(*os.File), c.stderr, c.String("user"))
 	case c.Bool("password-stdin"):
 		return readSecret(ctx, c.App.Reader)
 	case name == "":
@@ -89,6 +91,44 @@ func password(ctx context.Context, c *call) (smarthost.Secret, error) {
 	}
 	return readSecret(ctx, f)
 }
+
+// askSecret asks a person, whose screen does not show what is typed. Nothing typed keeps the password that is stored.
+func askSecret(ctx context.Context, terminal *os.File, words io.Writer, user string) (smarthost.Secret, error) {
+	fd := int(terminal.Fd())
+	was, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", err)
+	}
+	silent := *was
+	silent.Lflag &^= unix.ECHO
+	if err := unix.IoctlSetTermios(fd, unix.TCSETSF, &silent); err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", err)
+	}
+	defer func() {
+		_ = unix.IoctlSetTermios(fd, unix.TCSETS, was)
+		fmt.Fprintln(words)
+	}()
+	fmt.Fprintf(words, "Password%s (it is not shown; nothing keeps the one that is stored): ", strings.TrimSuffix(" of "+user, " of "))
+	secret, err := readSecret(ctx, oneLine{terminal})
+	if errors.Is(err, errNoSecret) {
+		return "", nil
+	}
+	return secret, err
+}
+
+// oneLine ends with the first line: a terminal gives one at a time.
+type oneLine struct{ terminal *os.File }
+
+// Read gives it, and that it is all.
+func (o oneLine) Read(p []byte) (n int, err error) {
+	if n, err = o.terminal.Read(p); err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// errNoSecret is for an empty line.
+var errNoSecret = errors.New("cannot read the password: there is none")
 
 // readSecret reads what somebody may still be typing, until ctx ends. The reader that waits then is left to the end of the process.
 func readSecret(ctx context.Context, from io.Reader) (smarthost.Secret, error) {
@@ -129,7 +169,7 @@ func passwordLine(text string) (smarthost.Secret, error) {
 	text = strings.TrimPrefix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\ufeff")
 	switch {
 	case text == "":
-		return "", errors.New("cannot read the password: there is none")
+		return "", errNoSecret
 	case strings.Contains(text, "\n"):
 		return "", errors.New("cannot read the password: there is more than one line")
 	}

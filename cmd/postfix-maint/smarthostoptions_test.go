@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/instance"
@@ -81,3 +83,52 @@ func TestPasswordIsNotWaitedForForEver(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// Who types a password sees a question, and not what is typed; the terminal is as before afterwards. Nothing typed is none.
+func TestAPasswordIsAskedWithoutEcho(t *testing.T) {
+	for typed, want := range map[string]string{"geheim": "geheim", "": ""} {
+		screen, terminal, err := pty.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan struct{})
+		var words strings.Builder
+		go func() {
+			<-asked
+			fmt.Fprintf(screen, "%s\n", typed)
+		}()
+		got, err := askSecret(t.Context(), terminal, &onFirst{Writer: &words, do: func() { close(asked) }}, "me@example.com")
+		if err != nil || string(got) != want || !strings.HasPrefix(words.String(), "Password of me@example.com (") {
+			t.Errorf("%q gives %q, %v; asked %q", typed, string(got), err, words.String())
+		}
+		after, err := unix.IoctlGetTermios(int(terminal.Fd()), unix.TCGETS)
+		if err != nil || after.Lflag != before.Lflag {
+			t.Errorf("the terminal is not as before: %v", err)
+		}
+		terminal.Close()
+		shown, _ := io.ReadAll(screen)
+		screen.Close()
+		if strings.Contains(string(shown), "geheim") {
+			t.Errorf("the screen shows %q", shown)
+		}
+	}
+}
+
+// onFirst does something after the first write.
+type onFirst struct {
+	io.Writer
+	do func()
+}
+
+func (o *onFirst) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.do != nil {
+		o.do()
+		o.do = nil
+	}
+	return n, err
+}

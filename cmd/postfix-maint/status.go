@@ -89,8 +89,8 @@ func printScreen(c *call, r *status.Report) error {
 	return err
 }
 
-// isTerminal tells whether what is written goes to a person's screen.
-func isTerminal(w io.Writer) bool {
+// isTerminal tells whether what is read or written is a person's.
+func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

@@ -91,7 +91,7 @@ func chrootRows() []row {
 		{words: "chroot status", operands: "[INSTANCE]", flags: flags{json}, who: anywhere, do: chroots(statusChroot, noSyslog, printStatus),
 			page: "chroot", usage: "say which services run chrooted, and what each is led to", example: "chroot status"},
 		{words: "chroot check", operands: "[INSTANCE]", flags: flags{json}, who: asRoot(anywhere, "look into the chroots"), do: chroots(checkChroot, checkSyslog, printCheck),
-			page: "chroot", usage: "list what is missing, stale or foreign; exit status 1 if anything is missing, stale or out of a service's reach",
+			page: "chroot", usage: "list what is missing, stale or not ours; exit status 1 if anything is missing, stale or out of a service's reach",
 			example: "chroot check"},
 		{words: "chroot sync", operands: "[INSTANCE]", flags: changing(), who: keepers, locks: true,
 			do:   chroots(syncChroot, syncAllSyslog, printChange),

@@ -66,7 +66,7 @@ func (h *Host) planCreate(ctx context.Context, req Request) (*plan, error) {
 	if err := c.writeDown(); err != nil {
 		return fail(err)
 	}
-	c.add("note what is about to be made in "+paths.InstanceWork, func(context.Context) error { return h.saveJournal(c.j) })
+	c.addInner("note what is about to be made in "+paths.InstanceWork, func(context.Context) error { return h.saveJournal(c.j) })
 	c.failed = c.takeBack
 	c.makeFiles()
 	c.configure()
@@ -228,13 +228,13 @@ func (c *creation) prepare(ctx context.Context) error {
 		return err
 	}
 	if start != nil { // a create that is killed from here on goes forward, not back
-		c.add("note that only the start is missing", func(context.Context) error {
+		c.addInner("note that only the start is missing", func(context.Context) error {
 			c.j.Complete = true
 			return h.saveJournal(c.j)
 		})
 		c.changes = append(c.changes, c.quick(*start))
 	}
-	c.add("remove the note", func(context.Context) error { return h.dropJournal() })
+	c.addInner("remove the note", func(context.Context) error { return h.dropJournal() })
 	return nil
 }
 

@@ -17,6 +17,7 @@ type endpoint struct {
 	addrs   netip.Prefix // one address, or all of a family, or the loopback network
 	host    string       // instead of addrs: a name that only the resolver knows
 	port    string       // a number, or a name that /etc/services does not have
+	by      string       // the setting of main.cf that it comes from
 }
 
 // Sets of addresses. IPv4 and IPv6 are apart: master(8) sets IPV6_V6ONLY (inet_listen.c).
@@ -38,6 +39,14 @@ func (e endpoint) String() string {
 		return "[" + e.addrs.Addr().String() + "]:" + e.port
 	}
 	return e.addrs.Addr().String() + ":" + e.port
+}
+
+// written is the address with the setting that it comes from.
+func (e endpoint) written() string {
+	if e.by == "" {
+		return e.String()
+	}
+	return e.String() + " of " + e.by
 }
 
 // overlaps tells whether both cannot be listened on. A host name is the same as itself and lies in "all addresses"; what else
@@ -220,16 +229,16 @@ func (c *config) listens(n names) ([]endpoint, error) {
 			continue
 		}
 		host, port := hostPort(s.Name)
-		found := n.addresses(host, family)
+		found, by := n.addresses(host, family), ""
 		if host == "" {
 			interfaces, err := value("inet_interfaces", "all")
 			if err != nil {
 				return nil, err
 			}
-			found = n.interfaces(interfaces, family)
+			found, by = n.interfaces(interfaces, family), "inet_interfaces = "+interfaces
 		}
 		for _, e := range found {
-			e.service, e.port = s.Name, n.port(port)
+			e.service, e.port, e.by = s.Name, n.port(port), by
 			all = append(all, e)
 		}
 	}

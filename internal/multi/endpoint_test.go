@@ -135,7 +135,7 @@ func TestConflictsNameBothSides(t *testing.T) {
 		parsed(t, "postfix-in", "inet_interfaces=10.0.0.1", inet("smtp")), parsed(t, "postfix-out", "inet_interfaces=10.0.0.1", inet("10.0.0.1:25")),
 	}}
 	found, err := s.conflicts(s.insts[1])
-	want := "its service 10.0.0.1:25 (10.0.0.1:25) meets service smtp (10.0.0.1:25) of instance postfix-in"
+	want := "its service 10.0.0.1:25 (10.0.0.1:25) meets service smtp (10.0.0.1:25 of inet_interfaces = 10.0.0.1) of instance postfix-in"
 	if err != nil || len(found) != 1 || found[0] != want {
 		t.Errorf("got %q, %v", found, err)
 	}

@@ -60,6 +60,8 @@ type Change struct {
 	What string // one line
 	Diff string // unified diff, for files that are there already
 
+	Inner bool // only we need to know of it
+
 	do func(context.Context) error
 }
 
@@ -71,6 +73,11 @@ type plan struct {
 
 func (p *plan) add(what string, do func(context.Context) error) {
 	p.changes = append(p.changes, Change{What: what, do: do})
+}
+
+// addInner adds a step that nobody reads of.
+func (p *plan) addInner(what string, do func(context.Context) error) {
+	p.changes = append(p.changes, Change{What: what, do: do, Inner: true})
 }
 
 // programLimit bounds each program. It is not ended earlier, not even by an interrupt: what postmulti(1) leaves undone in

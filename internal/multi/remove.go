@@ -61,7 +61,7 @@ func (h *Host) planRemove(ctx context.Context, name string, purge bool) (*plan, 
 	}
 	j := &journal{Action: "remove", Instance: c.Instance, Started: time.Now(), Purge: purge}
 	p := &plan{failed: func(ctx context.Context, err error) error { return h.stay(ctx, j, err) }}
-	p.add("note what is about to be removed in "+paths.InstanceWork, func(context.Context) error { return h.saveJournal(j) })
+	p.addInner("note what is about to be removed in "+paths.InstanceWork, func(context.Context) error { return h.saveJournal(j) })
 	return p, h.planRemoval(ctx, p, s, j)
 }
 
@@ -114,7 +114,7 @@ func (h *Host) planRemoval(ctx context.Context, p *plan, s *site, j *journal) er
 			return nil
 		})
 	}
-	p.add("remove the note", func(context.Context) error { return h.dropJournal() })
+	p.addInner("remove the note", func(context.Context) error { return h.dropJournal() })
 	return nil
 }
 

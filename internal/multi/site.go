@@ -179,7 +179,7 @@ func (s *site) conflicts(c *config) (found []string, err error) {
 		for _, m := range mine {
 			for _, t := range theirs {
 				if m.overlaps(t) {
-					found = append(found, fmt.Sprintf("its service %s (%s) meets service %s (%s) of instance %s", m.service, m, t.service, t, other.Name))
+					found = append(found, fmt.Sprintf("its service %s (%s) meets service %s (%s) of instance %s", m.service, m.written(), t.service, t.written(), other.Name))
 				}
 			}
 		}
