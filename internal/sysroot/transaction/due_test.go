@@ -109,3 +109,30 @@ func TestDue(t *testing.T) {
 	}
 	keys()
 }
+
+// An edit of the last moment of a file that follows has it planned anew, and the new plan may find nothing to do: what follows the change is
+// done all the same.
+func TestWhatFollowsAnEditedOne(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"dir/file": "old", "dir/gone": "old", "var/lib/postfix-maint/": ""})
+	own := sysroot.Attr{UID: os.Getuid(), GID: os.Getgid()}
+	told, plans := 0, 0
+	warnings, err := host(root).Run(t.Context(), func() (*transaction.Transaction, error) {
+		if plans++; plans > 1 {
+			return nil, nil
+		}
+		old := &sysroot.Seen{Data: []byte("old")}
+		return &transaction.Transaction{
+			Title: "a test", Files: []transaction.File{{Path: "/dir/file", Seen: old, New: []byte("new"), Attr: own}}, Later: []transaction.File{{Path: "/dir/gone", Seen: old}},
+			Before: []transaction.Step{{What: "edit", Do: func(context.Context) error {
+				_, err := root.WriteFile("/dir/gone", []byte("edited"), own)
+				return err
+			}}},
+			After: []transaction.Step{{What: "tell", Do: func(context.Context) error { told++; return errors.New("deaf") }}},
+		}, nil
+	})
+	file, _ := root.ReadFile("/dir/file")
+	gone, _ := root.ReadFile("/dir/gone")
+	if err != nil || plans != 2 || told != 1 || len(warnings) != 1 || string(file) != "new" || string(gone) != "edited" {
+		t.Errorf("%d plans, told %d times, %q, %v; the files say %q and %q", plans, told, warnings, err, file, gone)
+	}
+}

@@ -9,7 +9,8 @@
 //	         tree's history (sysroot.Recorder) is one of them, so that it is there exactly if the change is in force
 //	swap     each new file changes places with the old one: Files, of which the last is the moment from which on all is in force; then Live
 //	         and Later
-//	after    what follows from it, such as a reload: a failure is a warning, since the files are in force
+//	after    what follows from it, such as a reload: a failure is a warning, since the files are in force. An edit of one of Later has the
+//	         caller plan anew, after this
 //
 // Files that are in force already, by their names in the last one, cannot all be replaced at one moment. So that one first names their
 // drafts (Detour), which is the moment; then they get to their places, which nothing names; then it names these again, which means the same.
@@ -136,18 +137,20 @@ func (h Host) Apply(ctx context.Context, t *Transaction) (warnings []string, err
 			err = fmt.Errorf("cannot %s, nothing is changed: %w", t.Before[i].What, err)
 		}
 	}
+	inForce := false
 	if err == nil {
-		err = h.swapAll(ctx, t, j)
+		inForce, err = h.swapAll(ctx, t, j)
 	}
-	if err = errors.Join(err, h.end(j)); err != nil {
+	err = errors.Join(err, h.end(j))
+	if !inForce {
 		return nil, err
 	}
-	for _, s := range t.After {
+	for _, s := range t.After { // with an error as well: the next plan may find nothing more to do
 		if err := s.Do(ctx); err != nil {
 			warnings = append(warnings, fmt.Sprintf("the change is in force, but cannot %s: %v", s.What, err))
 		}
 	}
-	return warnings, nil
+	return warnings, err
 }
 
 // record gives the turns of the history's own files. They come first: what fails there takes nothing back that is in force.
@@ -168,21 +171,21 @@ func (h Host) record(t *Transaction) (turns []turn, err error) {
 	return turns, err
 }
 
-// swapAll is Apply for the files: journal, stage, swap.
-func (h Host) swapAll(ctx context.Context, t *Transaction, j *journal) error {
+// swapAll is Apply for the files: journal, stage, swap. The change may be in force in spite of an error, see Later.
+func (h Host) swapAll(ctx context.Context, t *Transaction, j *journal) (inForce bool, err error) {
 	turns, moment := t.turns()
 	if len(turns) == 0 {
-		return nil
+		return true, nil
 	}
 	noted, err := h.record(t)
 	if err != nil {
-		return fmt.Errorf("cannot note the change in the history, nothing is changed: %w", err)
+		return false, fmt.Errorf("cannot note the change in the history, nothing is changed: %w", err)
 	}
 	turns, moment = append(noted, turns...), moment+len(noted)
 	for _, f := range turns {
 		s, err := h.Root.Name(f.Path)
 		if err != nil {
-			return err
+			return false, err
 		}
 		j.Files = append(j.Files, entry{Staged: s, Old: seenSum(f.Seen), New: sum(f.New)})
 	}
@@ -193,19 +196,19 @@ func (h Host) swapAll(ctx context.Context, t *Transaction, j *journal) error {
 	}
 	if err := write(j); err != nil {
 		j.Files = nil
-		return err
+		return false, err
 	}
 	err = j.stage(ctx, h.Root, turns)
 	if err == nil {
 		err = j.swap(ctx, h.Root, turns[:moment+1])
 	}
 	if err != nil {
-		return errors.Join(err, j.back(h.Root))
+		return false, errors.Join(err, j.back(h.Root))
 	}
 	for i, f := range turns[moment+1:] { // in force: what was edited meanwhile stays, and the caller plans anew with it
 		err = errors.Join(err, h.Root.Swap(j.Files[moment+1+i].Staged, f.Seen))
 	}
-	return err
+	return true, err
 }
 
 func (j *journal) stage(ctx context.Context, root *sysroot.Root, turns []turn) error {
