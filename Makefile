@@ -32,13 +32,13 @@ scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP c
 	@$(GO) vet -tags integration ./integration/... && \
 	$(GO) test -tags integration -c -o build/scenarios ./integration && \
 	$(GO) test -tags integration ./integration/hosts && \
-	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(DEBIANS) $(if $(RUN),-test.run '$(RUN)')
+	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(NIGHTLY) $(if $(RUN),-test.run '$(RUN)')
 
 nightly: ## what takes hours: every fuzz target for ten minutes, kills and full disks at every call, Debian's layer's failures (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs && \
 	STAGE_SHOW=1 $(STAGE) fuzz integration/ci/fuzz && \
 	KILLSTEP=1 $(STAGE) transaction $(GO) test -count=1 -race ./internal/sysroot/transaction && \
-	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 DEBIANS=-debians LIMIT=12h
+	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 NIGHTLY=-nightly LIMIT=12h
 
 debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done

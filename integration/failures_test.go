@@ -46,7 +46,7 @@ var layerWords = map[product.Layer]string{
 	product.Ours:   "install_it() { install_ours; }\nupgrade=/debs/o2/postfix.deb\nbroken=/debs/broken/postfix.deb\n",
 }
 
-// TestFailures plays each scene: what went wrong with Debian's layer does not with ours, and is seen to go wrong there (-debians).
+// TestFailures plays each scene: what went wrong with Debian's layer does not with ours, and is seen to go wrong there (-nightly).
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	for _, release := range hosts.Releases() {

@@ -21,13 +21,13 @@ var (
 	results tally
 )
 
-// debians plays what shows the failures of Debian's layer with that layer as well. Its packages change
-// with a point release, not with ours: once a night is soon enough.
-var debians = flag.Bool("debians", false, "TestFailures, TestPreseedFiles: with Debian's layer as well")
+// nightly adds what takes long and changes seldom: what shows the failures of Debian's layer is played with that layer as well, whose packages
+// change with a point release and not with ours; what fleets use runs on each release.
+var nightly = flag.Bool("nightly", false, "TestFailures, TestPreseedFiles: with Debian's layer as well; TestFleet...: on each release")
 
 // layers are those with which a test is played that shows what Debian's layer does, and ours does not.
 func layers() []product.Layer {
-	if *debians {
+	if *nightly {
 		return []product.Layer{product.Debian, product.Ours}
 	}
 	return []product.Layer{product.Ours}
