@@ -23,7 +23,7 @@ func (f File) takeBack(now []byte, beside [][]byte) outcome {
 	stays := outcome{text: now, kept: []string{""}} // the whole of it
 	masked := now
 	if now != nil && f.Masked {
-		masked = maincf.Mask(now, beside...)
+		masked = maincf.Mask(now, append(slices.Clone(beside), before, after)...) // as file() has masked them
 	}
 	switch {
 	case same(masked, before) && !same(before, after):

@@ -41,6 +41,7 @@ func TestTakeBack(t *testing.T) {
 		"a secret beside stays":                    {mainCF, "a = 1\nx_password = old\n", "a = 2\nx_password = old\n", "a = 2\nx_password = new\n", "a = 1\nx_password = new\n", "", ""},
 		"a secret that changed":                    {mainCF, "a = 1\nx_password = old\n", "a = 2\nx_password = new\n", "a = 2\nx_password = new\n", "a = 1\nx_password = new\n", "", "x_password"},
 		"a secret that was removed":                {mainCF, "a = 1\nx_password = old\n", "a = 2\n", "a = 2\n", "a = 1\n", "", "x_password"},
+		"a secret by what is gone":                 {mainCF, "x_password = $d\nz = 1\n", "d = v\nz = 1\n", "d = v\nz = 1\n", "x_password = $d\nd = v\nz = 1\n", "", "d"},
 		"a service":                                {masterCF, smtp("y"), smtp("n"), smtp("n") + "x unix - n n - - pipe\n", smtp("y") + "x unix - n n - - pipe\n", "", ""},
 		"a service that was edited":                {masterCF, smtp("y"), smtp("n"), strings.Replace(smtp("n"), "smtpd", "postscreen", 1), strings.Replace(smtp("n"), "smtpd", "postscreen", 1), "smtp/inet", ""},
 		"an alias":                                 {aliases, "root: a\n", "root: b\n", "root: b\nx: y\n", "root: a\nx: y\n", "", ""},
