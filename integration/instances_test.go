@@ -186,6 +186,9 @@ func TestInstanceCommand(t *testing.T) {
 		if want := "{Name:postfix-k Active:active Group:g Enabled:true Listen:[127.0.0.2:25] Problems:[] Chroot:{State:current}}"; got != want {
 			t.Errorf("list shows %s, want %s", got, want)
 		}
+		if said := sh(ctx, t, h, asNobody); said != "" {
+			t.Errorf("as an ordinary user: %s", said)
+		}
 		if said, err := h.Sh(ctx, "postfix-maint instance remove k"); err == nil || !strings.Contains(said, "1 messages") {
 			t.Errorf("an instance with mail is removed: %v: %s", err, said)
 		}
@@ -203,6 +206,25 @@ func TestInstanceCommand(t *testing.T) {
 		sh(ctx, t, h, words+"up postfix postfix@-; healthy")
 	})
 }
+
+// asNobody has an ordinary user try what everybody can, and what only root can, which is said at once and is no wrong use; and what the
+// shells complete. It prints what is not so.
+const asNobody = `
+	as() { runuser -u nobody -- postfix-maint "$@" > /tmp/out 2> /tmp/errs; }
+	for c in status 'status k' 'status --json' 'chroot status' 'sandbox status' check-config 'check-config --json' help 'help smarthost set'; do
+		as $c && [ ! -s /tmp/errs ] && [ -s /tmp/out ] || echo "$c: $(cat /tmp/errs)"
+	done
+	for c in history 'history show 1' 'undo --dry-run' 'apply --dry-run' 'instance list' 'instance create x --dry-run' 'instance disable k' \
+		'chroot check' 'chroot sync' 'chroot off --dry-run' 'smarthost show' 'smarthost unset' 'smarthost test a@example.org' 'sandbox strict' \
+		'dynamicmap add pcre' 'check-config --fix nis-aliases' 'adopt --revert'; do
+		rc=0; as $c || rc=$?
+		[ $rc = 1 ] && [ ! -s /tmp/out ] && [ "$(wc -l < /tmp/errs)" = 1 ] && grep -q '^postfix-maint: only root can ' /tmp/errs || echo "$c: $rc $(cat /tmp/out /tmp/errs)"
+	done
+	as complete instance remove '' && grep -q '^postfix-k.*/etc/postfix-k$' /tmp/out || echo "no instance is completed: $(cat /tmp/out /tmp/errs)"
+	as complete undo '' && [ ! -s /tmp/out ] && [ ! -s /tmp/errs ] || echo "the history is completed"
+	postfix-maint complete undo '' | grep -q 'instance create' || echo "root sees no history"
+	for f in bash-completion/completions/postfix-maint zsh/vendor-completions/_postfix-maint fish/vendor_completions.d/postfix-maint.fish; do [ -s /usr/share/$f ] || echo "no $f"; done
+`
 
 // skeletons makes an instance by upstream's scripts and one by ours, while the primary one names an address that is not up, and compares
 // all but main.cf, which is left in /tmp under the same name. The log names in master.cf differ on purpose.

@@ -26,7 +26,7 @@ func fixFlags() flags {
 	return flags{
 		&cli.StringSliceFlag{Name: "fix", Usage: "make the edit that is offered for `NOTE`, and show it as a diff; nothing is edited without"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show the diff"},
-		jsonFlag(),
+		wholeFlag(), jsonFlag(),
 		&cli.BoolFlag{Name: detailed, Usage: "with --fix: exit status 3 where something was changed, or would be"},
 	}
 }
@@ -80,7 +80,7 @@ func fixConfigs(ctx context.Context, c *call) (*changes[transaction.Change], err
 	err := fixConfig(ctx, c.root, c.StringSlice("fix"), c.dry(), func(ch transaction.Change) {
 		made = append(made, ch)
 		if c.changed = true; !c.Bool("json") {
-			fmt.Fprint(c.stdout, ch.Diff)
+			fmt.Fprint(c.stdout, c.onScreen(ch.Diff))
 		}
 	}, c.stderr)
 	if err != nil && len(made) == 0 {

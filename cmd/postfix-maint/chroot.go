@@ -38,6 +38,8 @@ type chrootReport struct {
 	diff    string
 	already string // why there is nothing to do
 	dry     bool
+
+	onScreen func(string) string
 }
 
 // chrootReports are those of all instances that were asked for.
@@ -68,7 +70,7 @@ func chroots(do chrootAction, syslog syslogAction, print func(io.Writer, chrootR
 		insts, errs := chosen(c.root, c.Args().Slice())
 		reports := []chrootReport{}
 		for _, inst := range insts {
-			r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.dry()}
+			r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.dry(), onScreen: c.onScreen}
 			if err := do(ctx, c, chrootDeps(ctx, c.root), inst, &r); err != nil {
 				if !errors.Is(err, errNotInStep) && !errors.Is(err, errUnreachable) {
 					r.Error = err.Error()
@@ -272,7 +274,7 @@ func (r *chrootReport) services(d chroot.Deps, inst instance.Instance) error {
 }
 
 func printChange(w io.Writer, r chrootReport) {
-	fmt.Fprint(w, r.diff)
+	fmt.Fprint(w, r.onScreen(r.diff))
 	updated, removed := "updated", "removed"
 	if r.dry {
 		updated, removed = "would update", "would remove"

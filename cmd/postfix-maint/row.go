@@ -84,7 +84,7 @@ var errChanged = errors.New("changed")
 
 // changing are the options of commands that change something.
 func changing(more ...cli.Flag) flags {
-	return append(more, dryRunFlag(), jsonFlag(), detailedFlag())
+	return append(more, dryRunFlag(), wholeFlag(), jsonFlag(), detailedFlag())
 }
 
 func detailedFlag() cli.Flag {

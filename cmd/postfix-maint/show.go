@@ -119,7 +119,7 @@ func failedForMachines(args []string, stdout io.Writer, err error) {
 func (c *call) did(what, diff string) {
 	c.changed = true
 	if !c.Bool("json") {
-		fmt.Fprintf(c.stdout, "%s\n%s", what, diff)
+		fmt.Fprintf(c.stdout, "%s\n%s", what, c.onScreen(diff))
 	}
 }
 
