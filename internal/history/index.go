@@ -4,11 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 
-	"postfix-maint/internal/instance"
-	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/sysroot/transaction"
@@ -27,7 +24,7 @@ func (t table) index(name string) string { return name + suffixes[t.typ] }
 
 // addIndexes adds to the transaction the indexes of its texts, behind the texts, and takes those away whose text goes.
 func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
-	mains, err := u.mains()
+	named, err := u.namings()
 	if err != nil {
 		return err
 	}
@@ -37,7 +34,7 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 		if isConfig(f.Path) {
 			continue
 		}
-		for _, tab := range u.tables(mains, f.Path) {
+		for _, tab := range u.tables(named, f.Path) {
 			index, err := u.index(t, f, tab, build)
 			if err != nil {
 				return err
@@ -45,7 +42,7 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 			all = append(all, index)
 		}
 	}
-	gone, err := u.goneIndexes(t, mains, build)
+	gone, err := u.goneIndexes(t, named, build)
 	if err != nil {
 		return err
 	}
@@ -54,7 +51,7 @@ func (u *Undo) addIndexes(t *transaction.Transaction, build Builder) error {
 }
 
 // goneIndexes are those that the entry took away from texts that stay as they are, where a configuration names them by that type again.
-func (u *Undo) goneIndexes(t *transaction.Transaction, mains map[string]*maincf.File, build Builder) (all []transaction.File, err error) {
+func (u *Undo) goneIndexes(t *transaction.Transaction, named []naming, build Builder) (all []transaction.File, err error) {
 	for _, p := range u.entry.Parts {
 		for _, f := range p.Files {
 			stem := f.Path[:len(f.Path)-len(path.Ext(f.Path))]
@@ -63,7 +60,7 @@ func (u *Undo) goneIndexes(t *transaction.Transaction, mains map[string]*maincf.
 			if f.Kind != Index || !f.Gone || done || now != nil && now.changes() {
 				continue
 			}
-			for _, tab := range tablesOf(mains, stem) {
+			for _, tab := range tablesOf(named, stem) {
 				if tab.index(stem) != f.Path {
 					continue
 				}
@@ -99,8 +96,8 @@ func (u *Undo) again(t *transaction.Transaction, stem string, tab table, build B
 }
 
 // tables are how the configurations name a text. Those of aliases may be Postfix's default, whichever type that is: then there is an index.
-func (u *Undo) tables(mains map[string]*maincf.File, name string) []table {
-	all := tablesOf(mains, name)
+func (u *Undo) tables(named []naming, name string) []table {
+	all := tablesOf(named, name)
 	if len(all) > 0 || name != paths.Aliases {
 		return all
 	}
@@ -166,50 +163,4 @@ func (u *Undo) dropIndexes(t *transaction.Transaction) error {
 		}
 	}
 	return nil
-}
-
-// mains are the main.cf of all instances by their directories, as they are to be.
-func (u *Undo) mains() (map[string]*maincf.File, error) {
-	all := map[string]*maincf.File{}
-	insts, _ := instance.List(u.root) // one that cannot be read has no table that anybody looks up
-	for _, i := range insts {
-		name := path.Join(i.ConfigDir, "main.cf")
-		data, err := u.root.ReadFile(name)
-		if now := u.files[name]; now != nil {
-			data, err = now.text, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if all[i.ConfigDir], err = maincf.Parse(data); err != nil {
-			return nil, fmt.Errorf("cannot understand %q: %w", name, err)
-		}
-	}
-	return all, nil
-}
-
-// tablesOf finds how the configurations name a text.
-func tablesOf(mains map[string]*maincf.File, name string) (all []table) {
-	naming := regexp.MustCompile(`\b(hash|btree|lmdb|cdb):` + regexp.QuoteMeta(name) + `($|[,}\s])`)
-	for dir, f := range mains {
-		for _, param := range f.Names() {
-			value, _ := f.Get(param)
-			if whole, err := instance.Expand(f, dir, value); err == nil {
-				value = whole
-			}
-			for _, m := range naming.FindAllStringSubmatch(value, -1) {
-				t := table{dir: dir, typ: m[1], program: paths.Postmap}
-				if param == "alias_maps" || param == "alias_database" {
-					t.program = paths.Postalias
-				}
-				i := slices.IndexFunc(all, func(o table) bool { return suffixes[o.typ] == suffixes[t.typ] })
-				if i < 0 {
-					all = append(all, t)
-				} else if t.program == paths.Postalias { // others may name it by way of $alias_maps
-					all[i].program = t.program
-				}
-			}
-		}
-	}
-	return all
 }

@@ -49,6 +49,9 @@ func PlanUndo(root *sysroot.Root, e Entry) (*Undo, error) {
 			}
 		}
 	}
+	if err := u.keepNamed(); err != nil {
+		return nil, err
+	}
 	for _, name := range u.order {
 		if err := u.tell(name); err != nil {
 			return nil, err
