@@ -85,7 +85,7 @@ const (
 	lookTime   = 150 * time.Millisecond
 	queueLeast = 2 * time.Millisecond
 	samples    = 2000 // messages that are looked into, of all instances together
-	fewest     = 20   // of one
+	fewest     = 10   // of one
 )
 
 // Look completes a report.

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrBounds is for a tree that is deeper, or has more in it, than a Walker goes through.
@@ -55,7 +57,7 @@ func (w *Walker) enter(ctx context.Context, in *os.Root, name, at string, depth 
 		return err
 	}
 	defer dir.Close()
-	f, err := dir.Open(".")
+	f, err := list(dir)
 	if err != nil {
 		return err
 	}
@@ -69,12 +71,36 @@ func (w *Walker) enter(ctx context.Context, in *os.Root, name, at string, depth 
 			return err
 		}
 		for _, e := range entries {
-			if err := w.entry(ctx, dir, e, at, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := w.entry(ctx, dir, walked{e, dir}, at, depth); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
 	}
 }
+
+// list opens a directory for its names. What is opened in an os.Root has each entry looked up as well, which takes longer than all the rest of
+// a walk; its descriptor alone does not.
+func list(dir *os.Root) (*os.File, error) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "dup", Path: dir.Name(), Err: err}
+	}
+	return os.NewFile(uintptr(fd), "."), nil
+}
+
+// walked is an entry that is looked up in its directory, whatever has its name elsewhere.
+type walked struct {
+	os.DirEntry
+	in *os.Root
+}
+
+// Info is os.DirEntry's.
+func (e walked) Info() (fs.FileInfo, error) { return e.in.Lstat(e.Name()) }
 
 // batch reads the next entries of a directory, as long as there is time and there are not too many.
 func (w *Walker) batch(ctx context.Context, dir *os.File) ([]os.DirEntry, error) {
