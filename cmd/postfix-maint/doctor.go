@@ -69,7 +69,7 @@ func (e *examination) look(ctx context.Context) (*doctor.Report, error) {
 	if err := e.instances(ctx); err != nil {
 		return nil, blindError{err}
 	}
-	h := doctor.Host{Root: e.c.root, Run: run.Runner{}}
+	h := doctor.Host{Root: e.c.root, Run: run.Runner{}, Gate: e.gate}
 	if e.c.Bool("online") {
 		if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil { // the relay's password gets into our memory
 			return nil, blindError{err}
@@ -126,7 +126,7 @@ func (e *examination) instances(ctx context.Context) error {
 	for _, i := range seen.Instances {
 		conflicts[i.ConfigDir] = i.Problems
 	}
-	seen = status.Look(ctx, status.Input{Root: e.c.root, Report: seen})
+	seen = status.Look(ctx, status.Input{Root: e.c.root, Report: seen, NoQueues: e.gate})
 	for _, inst := range insts {
 		i := doctor.Instance{Instance: inst, Unit: inst.Unit()}
 		for _, s := range seen.Instances {

@@ -60,6 +60,19 @@ func TestJournal(t *testing.T) {
 	}
 }
 
+// What the gate does not look at is not gathered for it.
+func TestGateGathersLess(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "  lonely\nmyorigin = /none\n", "etc/postfix/master.cf": ""})
+	for _, gate := range []bool{false, true} {
+		f := &Facts{Instances: []Instance{{Instance: instance.Instance{Name: "-", ConfigDir: "/etc/postfix", QueueDir: "/q"}, Load: "loaded", Unit: "u", Started: time.Now()}}}
+		said := postfix{"journalctl": `{"MESSAGE":"fatal: x","_UID":"0","_SYSTEMD_UNIT":"u","_EXE":"/usr/lib/postfix/sbin/smtpd","__REALTIME_TIMESTAMP":"99999999999999999"}`}
+		Gather(t.Context(), Host{Root: root, Run: said, Gate: gate}, f)
+		if i := f.Instances[0]; (len(i.Ignored) > 0) == gate || (len(i.Fatal) > 0) == gate || i.NoOrigin == "" {
+			t.Errorf("gate %v: %+v, %+v, %q", gate, i.Ignored, i.Fatal, i.NoOrigin)
+		}
+	}
+}
+
 func TestCircles(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: b\nb: c\nc: d\n":                   "",

@@ -78,3 +78,14 @@ func TestLook(t *testing.T) {
 		})
 	}
 }
+
+// Who has no use for the queues is spared the counting.
+func TestNoQueues(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "", "q/hold/A1": "", "q/hold/A2": ""})
+	for _, without := range []bool{false, true} {
+		r := Look(t.Context(), Input{Root: root, Report: Report{Instances: []Instance{{Name: "-", ConfigDir: "/etc/postfix", QueueDir: "/q"}}}, NoQueues: without})
+		if got := r.Instances[0].Queue.Hold; (got == 2) == without {
+			t.Errorf("without %v: %d", without, got)
+		}
+	}
+}

@@ -77,6 +77,8 @@ type Input struct {
 	Report Report
 	// Since tells from when on a unit has its state. nil where systemd does not run.
 	Since func(ctx context.Context, unit, state string) (time.Time, error)
+	// NoQueues leaves them out.
+	NoQueues bool
 }
 
 // How long counting the queues may take, and looking into their messages after that; and what each queue has when that time is up.
@@ -133,6 +135,9 @@ func (l *looker) look(ctx context.Context, i *Instance, sample int) {
 		i.Relay = Relay{Host: value("relayhost"), TLS: value("smtp_tls_security_level"), Login: strings.EqualFold(value("smtp_sasl_auth_enable"), "yes")}
 		i.TLS, err = readTLS(l.in.Root, value)
 		l.unseen(i, "certificates", err)
+	}
+	if l.in.NoQueues {
+		return
 	}
 	i.Queue, err = countQueue(ctx, l.in.Root, i.QueueDir, sample, l.until)
 	l.unseen(i, "the queues", err)

@@ -105,3 +105,23 @@ func TestWalksTogether(t *testing.T) {
 		t.Errorf("got %v for one file too many", err)
 	}
 }
+
+// An entry is looked up in its own directory, whatever has its name where the process is.
+func TestWalkedEntries(t *testing.T) {
+	in := walkTree(t, "q/d/b")
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("b", []byte("longer"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	w := Walker{Depth: 3, Most: 10, Visit: func(_ *os.Root, e fs.DirEntry, _ string) error {
+		if fi, err := e.Info(); e.Name() == "b" && (err != nil || fi.Size() != 0) {
+			t.Errorf("%v, %v", fi, err)
+		}
+		seen++
+		return nil
+	}}
+	if err := w.Walk(t.Context(), in, "q"); err != nil || seen != 2 {
+		t.Errorf("%d, %v", seen, err)
+	}
+}
