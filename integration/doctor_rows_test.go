@@ -108,7 +108,7 @@ mv /usr/sbin/postconf.real /usr/sbin/postconf
 const doctorTrust = `
 cert() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=$1 -addext subjectAltName=DNS:$1 -days $2 -keyout $3.key -out $3.pem 2> /root/errs; chmod 600 $3.key; }
 cd /etc/postfix; cert mx.example.test 100 one; cert mx.example.test 5 soon; cert ca.example.test 100 ca
-openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=imap.example.test -addext subjectAltName=DNS:imap.example.test -keyout other.key 2> /root/errs |
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=imap.elsewhere.example -addext subjectAltName=DNS:imap.elsewhere.example -keyout other.key 2> /root/errs |
   openssl x509 -req -CA ca.pem -CAkey ca.key -CAcreateserial -days 100 -copy_extensions copy -out other.pem 2> /root/errs; chmod 600 other.key
 tls() { put smtpd_tls_key_file /etc/postfix/$3; with $1 smtpd_tls_cert_file /etc/postfix/$2; }
 tls key-mismatch one.pem soon.key

@@ -69,7 +69,7 @@ func circles(table *aliases.File, text, delimiter string, domains []string) (fou
 	var follow func(name string)
 	follow = func(name string) {
 		if at := slices.Index(chain, name); at >= 0 {
-			if len(chain)-at > 1 && len(found) < most {
+			if len(found) < most { // two at least: an alias is not followed to itself
 				found = append(found, slices.Clone(chain[at:]))
 			}
 			return

@@ -45,11 +45,11 @@ func TestJournal(t *testing.T) {
 			text, uid, unit, program, at*1_000_000)
 	}
 	const unit, smtpd = "postfix@-.service", "/usr/lib/postfix/sbin/smtpd"
-	said := line(`"fatal: newest"`, "0", unit, smtpd, 1002) + line(`"fatal: newest"`, "77", unit, smtpd, 1001) + line(`"panic: older"`, "77", unit, smtpd, 1001) +
-		line(`"fatal: a script"`, "0", unit, "/usr/sbin/postlog", 1001) +
-		line(`"fatal: of a user"`, "1000", unit, smtpd, 1002) + line(`"fatal: elsewhere"`, "0", "user@0.service", smtpd, 1002) +
+	said := line(`"fatal: of a user"`, "1000", unit, smtpd, 1002) + line(`"fatal: elsewhere"`, "0", "user@0.service", smtpd, 1002) +
 		line(`"fatal: of a setuid program"`, "0", unit, "/usr/bin/sudo", 1002) + line(`"fatal: before"`, "0", unit, smtpd, 999) +
-		line(`"warning: less"`, "0", unit, smtpd, 1002) + line(`[102,97]`, "0", unit, smtpd, 1002) + "no JSON\n" + line(`"fatal: a fourth"`, "0", unit, smtpd, 1001)
+		line(`"warning: less"`, "0", unit, smtpd, 1002) + line(`[102,97]`, "0", unit, smtpd, 1002) + "no JSON\n" +
+		line(`"fatal: newest"`, "0", unit, smtpd, 1002) + line(`"fatal: newest"`, "77", unit, smtpd, 1001) + line(`"panic: older"`, "77", unit, smtpd, 1001) +
+		line(`"fatal: a script"`, "0", unit, "/usr/sbin/postlog", 1001) + line(`"fatal: a fourth"`, "0", unit, smtpd, 1001)
 	f, _ := look(t, map[string]string{"etc/passwd": "postfix:x:77:77::/:/bin/false\n"}, postfix{"journalctl": said})
 	var got []string
 	for _, e := range f.Instances[0].Fatal {

@@ -139,6 +139,7 @@ func TestRightSettings(t *testing.T) {
 		{"relayhost = 2001:db8::1\n", ""},
 		{"relayhost = [127.0.0.1]:10025\n", ""},
 		{"relayhost = $missing\n", ""},
+		{"relayhost = [127.0.0.1]\ninet_interfaces = 192.0.2.1\n", ""},
 		{"message_size_limit = 100000000\nmailbox_size_limit = 0\n", ""},
 		{"virtual_mailbox_limit = 1000\n", ""},
 		{"relay_domains = $mydestination\nmydestination = a.example\n", ""},
@@ -185,7 +186,11 @@ func TestRightSettings(t *testing.T) {
 	f = healthy(t)
 	f.TimeService, f.Synchronised = "chrony.service", true
 	i := &f.Instances[0]
-	i.Certs = []Certificate{{Names: []string{"other.example"}}, {Names: []string{"*.example.com"}, Issued: true}, {Issued: true}}
+	set(t, f, "myhostname = mx.example.com\nvirtual_alias_domains = example.org\n")
+	i.Certs = []Certificate{
+		{Names: []string{"other.example"}}, {Names: []string{"*.example.com"}, Issued: true}, {Issued: true}, {Names: []string{"Mail.example.com"}, Issued: true},
+		{Names: []string{"mail.example.org"}, Issued: true}, {Names: []string{"example.org"}, Issued: true},
+	}
 	i.Waiting = Waiting{Deferred: 99, Oldest: f.Now.Add(-time.Hour), Reason: "no", Reasons: 1, Deferrals: 1}
 	if r := Run(f, false); len(r.Findings) > 0 {
 		t.Error(r.Text())

@@ -33,7 +33,11 @@ var settingChecks = []Check{
 		Look: withMain(func(f *Facts, i *Instance, found func(Seen)) {
 			relay, name := i.get("relayhost", ""), i.get("myhostname", "")
 			host, port, at25 := strings.Cut(strings.TrimPrefix(relay.value, "["), "]")
-			own := slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, strings.ToLower(host)) || name.known && name.value != "" && strings.EqualFold(host, name.value)
+			own := slices.Contains(loopback, strings.ToLower(host)) && slices.ContainsFunc(maincf.SplitList(i.get("inet_interfaces", "all").value),
+				func(at string) bool {
+					return at == "all" || at == "loopback-only" || slices.Contains(loopback, strings.Trim(at, "[]"))
+				})
+			own = own || name.known && name.value != "" && strings.EqualFold(host, name.value)
 			if at25 && (port == "" || port == ":25" || port == ":smtp") && own && len(f.Instances) == 1 && i.listensAt25() {
 				found(Seen{File: relay.file, Line: relay.line, What: "relayhost = " + relay.value})
 			}
@@ -145,6 +149,9 @@ var settingChecks = []Check{
 		},
 	},
 }
+
+// loopback is this host by names that every host has for itself.
+var loopback = []string{"localhost", "127.0.0.1", "::1"}
 
 // domainClasses are the parameters that list domains of one class each. relay_domains often repeats mydestination, which does no harm.
 var domainClasses = [3]string{"mydestination", "virtual_alias_domains", "virtual_mailbox_domains"}

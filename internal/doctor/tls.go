@@ -133,7 +133,7 @@ var tlsChecks = []Check{
 			name := i.get("myhostname", "")
 			public := slices.ContainsFunc(i.smtpServers(), func(s server) bool { return s.port() == "25" && !s.private() })
 			for _, c := range i.Certs {
-				if leaf := (&x509.Certificate{DNSNames: c.Names}); public && c.Issued && len(c.Names) > 0 && name.known && name.value != "" && leaf.VerifyHostname(name.value) != nil {
+				if public && c.Issued && name.known && name.value != "" && c.strange(name.value, i.mailDomains()) {
 					found(Seen{File: c.File, Line: c.Line, What: c.Path + " is for " + list(c.Names) + " and not for " + name.value})
 				}
 			}
@@ -183,6 +183,33 @@ var tlsChecks = []Check{
 			}
 		}),
 	},
+}
+
+// strange tells that a certificate is neither for the host nor for another name in its domain, or in one that it takes mail for: by which of those
+// others send mail here only the DNS knows.
+func (c Certificate) strange(host string, domains []string) bool {
+	if (&x509.Certificate{DNSNames: c.Names}).VerifyHostname(host) == nil {
+		return false
+	}
+	if _, parent, is := strings.Cut(host, "."); is {
+		domains = append(domains, parent)
+	}
+	for _, name := range c.Names {
+		for _, d := range domains {
+			if strings.EqualFold(name, d) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(d)) {
+				return false
+			}
+		}
+	}
+	return len(c.Names) > 0
+}
+
+// mailDomains are those that main.cf lists.
+func (i *Instance) mailDomains() (all []string) {
+	for _, name := range append([]string{"relay_domains"}, domainClasses[:]...) {
+		all = append(all, maincf.SplitList(i.get(name, "").value)...)
+	}
+	return all
 }
 
 // own tells that a list of networks has nothing but this host.
