@@ -312,12 +312,7 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 func undoFollows(c *call, u *history.Undo, t *transaction.Transaction) error {
 	insts, _ := instance.List(c.root)
 	for _, inst := range insts {
-		master, concerned := false, false
-		for _, name := range u.Paths() {
-			below := strings.HasPrefix(name, inst.ConfigDir+"/")
-			concerned = concerned || below || inst.IsPrimary() && !strings.HasPrefix(name, paths.ConfigDir)
-			master = master || name == path.Join(inst.ConfigDir, "master.cf")
-		}
+		concerned, master := concerns(u.Paths(), inst)
 		if !concerned {
 			continue
 		}
@@ -349,6 +344,16 @@ func undoFollows(c *call, u *history.Undo, t *transaction.Transaction) error {
 		}})
 	}
 	return nil
+}
+
+// concerns tells whether files are of an instance's configuration, and whether its master.cf is one of them.
+func concerns(names []string, inst instance.Instance) (concerned, master bool) {
+	for _, name := range names {
+		below := strings.HasPrefix(name, inst.ConfigDir+"/")
+		concerned = concerned || below || inst.IsPrimary() && !strings.HasPrefix(name, paths.ConfigDir)
+		master = master || name == path.Join(inst.ConfigDir, "master.cf")
+	}
+	return concerned, master
 }
 
 // refill fills a chroot before services enter it, or clears it when the last one has left.
