@@ -30,6 +30,14 @@ must postfix-maint undo $((n+1)); is set 'after the undo of it'
 must postfix-maint smarthost unset; is old 'after unset'
 must postfix-maint chroot off; must postfix-maint undo; cmp oldmaster /etc/postfix/master.cf; must postfix-maint chroot check
 systemctl is-active -q postfix@- || echo 'Postfix does not run'
+cp /etc/postfix/main.cf alone; must postfix-maint instance create out --set inet_interfaces=127.0.0.1 --set master_service_disable=inet; says '^undo with: '; n=$(sed -n 's/^undo with: .* //p' said)
+must postfix-maint instance disable out; must postfix-maint undo; systemctl is-active -q postfix@postfix-out || echo 'a disabled instance did not come back'
+must postfix-maint undo $(sed -n 's/^undo with: .* //p' said); systemctl is-active -q postfix@postfix-out && echo 'an instance that was enabled by an undo stays'
+must postfix-maint instance enable out; cp -p /etc/postfix-out/main.cf out; echo 'message_size_limit = 5' >> /etc/postfix-out/main.cf
+postfix-maint undo $n > said 2>&1 && echo 'an edited instance is removed'; says 'was changed since'; cp -p out /etc/postfix-out/main.cf
+must postfix-maint undo $n; [ ! -e /etc/postfix-out ] && [ ! -e /var/spool/postfix-out ] || echo 'the instance is there'; is alone 'after undo of create'
+must postfix-maint sandbox strict; says '^undo with: '; must postfix-maint undo; k=$(sed -n 's/^undo with: .* //p' said); must postfix-maint sandbox status; says default
+must postfix-maint undo $k; must postfix-maint sandbox status; says strict; must postfix-maint history show $k
 [ "$(stat -c %a /var/lib/postfix-maint/history /var/lib/postfix-maint/history/*.gz | sort -u | xargs)" = '600 700' ] || echo 'others may read the history'
 `
 

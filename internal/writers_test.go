@@ -54,6 +54,7 @@ var writers = map[string]string{
 	"internal/doctor/mend.go:mode":               "a mode, by descriptor: no text changes",
 	"internal/doctor/mend.go:owner":              "the owner of a directory of the queue, by descriptor",
 	"internal/generator/files.go:write":          "units in the generator's own directory, which systemd empties",
+	"internal/history/back.go:Close":             ours,
 	"internal/history/index.go:make":             "drafts, which the transaction puts in their places",
 	"internal/history/record.go:makeDir":         dirs,
 	"internal/lock/lock.go:Take":                 ours,

@@ -29,9 +29,7 @@ func (c *call) record() {
 		return
 	}
 	c.log = history.NewLog(c.root, "postfix-maint "+c.line())
-	if strings.HasPrefix(c.words, "instance ") {
-		c.log.Final = `an instance is more than files: "postfix-maint instance remove NAME" and "instance create NAME" are the ways there and back`
-	}
+	c.log.Back, c.log.Final = opposite(c.root, append(strings.Fields(c.words), c.Args().Slice()...))
 	c.root.Recorder = c.log
 }
 
@@ -241,7 +239,9 @@ func printHistory(c *call, all *pasts) error {
 				names = append(names, f.Path)
 			}
 		}
-		fmt.Fprintf(c.stdout, "    %s\n", strings.Join(names, " "))
+		if len(names) > 0 {
+			fmt.Fprintf(c.stdout, "    %s\n", strings.Join(names, " "))
+		}
 	}
 	if len(all.Entries) == 0 {
 		fmt.Fprintln(c.stdout, "nothing was changed yet")
@@ -279,6 +279,9 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 	}
 	if c.log != nil {
 		c.log.Undoes = e.Number
+	}
+	if e.Opposite() != nil {
+		return undoBy(ctx, c, e, history.TakenBack(all, e.Number))
 	}
 	var u *history.Undo
 	warnings, err := transactions(c.root).Run(ctx, func() (t *transaction.Transaction, err error) {
@@ -320,18 +323,7 @@ func undoFollows(c *call, u *history.Undo, t *transaction.Transaction) error {
 			return err
 		}
 		t.After = append(t.After, transaction.Step{What: "reload instance " + inst.Name, Do: func(ctx context.Context) error {
-			var before, after error
-			if master {
-				before = refill(ctx, c.root, inst, true)
-			}
-			err := reloadInstance(ctx, inst)
-			if err == nil {
-				err = reloads(c.root).Done(inst.Unit())
-			}
-			if master {
-				after = refill(ctx, c.root, inst, false)
-			}
-			return errors.Join(before, err, after)
+			return reloadRefilled(ctx, c.root, inst, master)
 		}})
 		if master || u.Syslog {
 			u.Syslog = true
@@ -354,6 +346,22 @@ func concerns(names []string, inst instance.Instance) (concerned, master bool) {
 		master = master || name == path.Join(inst.ConfigDir, "master.cf")
 	}
 	return concerned, master
+}
+
+// reloadRefilled reloads an instance, with its chroot as a changed master.cf wants it.
+func reloadRefilled(ctx context.Context, root *sysroot.Root, inst instance.Instance, master bool) error {
+	var before, after error
+	if master {
+		before = refill(ctx, root, inst, true)
+	}
+	err := reloadInstance(ctx, inst)
+	if err == nil {
+		err = reloads(root).Done(inst.Unit())
+	}
+	if master {
+		after = refill(ctx, root, inst, false)
+	}
+	return errors.Join(before, err, after)
 }
 
 // refill fills a chroot before services enter it, or clears it when the last one has left.

@@ -196,7 +196,7 @@ func TestChangersAreAlike(t *testing.T) {
 	for _, r := range table() {
 		command, _, isOption := r.option()
 		heads := rowOf(t, command)
-		if r.do == nil || isOption || !r.locks && r.words != "sandbox" {
+		if r.do == nil || isOption || !r.locks {
 			continue
 		}
 		for _, name := range []string{"dry-run", "json", detailed} {
@@ -210,7 +210,7 @@ func TestChangersAreAlike(t *testing.T) {
 // An ordinary user is told at once what only root can do, before anything is looked at; with DPKG_ROOT the tree may be anybody's.
 func TestOnlyRootCan(t *testing.T) {
 	for _, r := range table() {
-		if (r.locks || strings.HasPrefix(r.words, "history")) && !r.who.dpkg && r.who.root == "" {
+		if (r.locks || strings.HasPrefix(r.words, "history")) && !r.who.dpkg && r.who.root == "" && r.words != "sandbox" { // anybody may ask for its status
 			t.Errorf("%q does not say what only root can do", r.words)
 		}
 		if strings.HasPrefix(r.who.root, "cannot") {

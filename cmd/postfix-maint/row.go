@@ -93,7 +93,7 @@ func detailedFlag() cli.Flag {
 
 // changes tells whether the command is one that changes something.
 func (c *call) changes() bool {
-	return (c.locks || c.words == "sandbox") && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == detailed })
+	return c.locks && slices.ContainsFunc(c.Command.Flags, func(f cli.Flag) bool { return f.Names()[0] == detailed })
 }
 
 // call is a call that was understood: its options and operands are the row's.
@@ -163,6 +163,9 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 		c.record()
 	}
 	err := c.do(lib.Context, c)
+	if err == nil {
+		err = c.ended()
+	}
 	if !c.Bool("json") {
 		sayUndo(c.log, c.stdout)
 	}
@@ -201,7 +204,7 @@ func (c *call) dry() bool { return c.Bool("dry-run") }
 
 // lock keeps others out of the tree; nil if that is not needed.
 func (c *call) lock(ctx context.Context) (*lock.Lock, error) {
-	if c.dry() || c.who.inScripts && inScript() {
+	if c.dry() || c.who.inScripts && inScript() || c.words == "sandbox" && c.Args().First() == "status" {
 		return nil, nil
 	}
 	return takeLock(ctx, c.root, c.words, c.stderr)

@@ -21,20 +21,20 @@ type profile struct {
 	changed bool
 }
 
-// sandboxOptions refuses options that do not go together.
+// sandboxOptions refuses options that do not go together, and whoever may not choose.
 func sandboxOptions(_ context.Context, c *call) error {
-	if c.Args().First() == "status" && (c.dry() || c.Bool(detailed)) {
+	status := c.Args().First() == "status"
+	if status && (c.dry() || c.Bool(detailed)) {
 		return refuse("--dry-run and --%s belong to default and strict: status changes nothing", detailed)
+	}
+	if root, err := openRoot(); !status && err == nil && root.IsHost() && !c.dry() && os.Geteuid() != 0 {
+		return rootError{errors.New("only root can choose the sandbox: \"postfix-maint sandbox status\" says what is in force")}
 	}
 	return nil
 }
 
 func chooseSandbox(ctx context.Context, c *call) (*profile, error) {
-	choice := c.Args().First()
-	if choice != "status" && c.root.IsHost() && !c.dry() && os.Geteuid() != 0 {
-		return nil, rootError{errors.New("only root can choose the sandbox: \"postfix-maint sandbox status\" says what is in force")}
-	}
-	p, err := switchSandbox(ctx, c.root, choice, c.dry())
+	p, err := switchSandbox(ctx, c.root, c.Args().First(), c.dry())
 	if p != nil {
 		c.changed = p.changed
 	}

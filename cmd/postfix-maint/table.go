@@ -49,7 +49,7 @@ func changers() []row {
 			usage: "do the set-up with the answers in debconf's database", example: "apply --dry-run"},
 		{words: "undo", operands: "[NUMBER]", flags: changing(), who: undoers, first: entryNumber, locks: true, do: shown(undo, printChanges),
 			page: "history", usage: "take a change back, the newest one by itself; what was edited since stays", example: "undo 12 --dry-run"},
-		{words: "sandbox", operands: "default|strict|status", flags: changing(), who: anywhere, first: sandboxOptions, do: shown(chooseSandbox, printSandbox),
+		{words: "sandbox", operands: "default|strict|status", flags: changing(), who: anywhere, first: sandboxOptions, locks: true, do: shown(chooseSandbox, printSandbox),
 			usage:   "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)",
 			example: "sandbox strict"},
 		{words: "dynamicmap", usage: "register a map type of a library of its own (pcre, lmdb and so on), or take it out again"},

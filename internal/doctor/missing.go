@@ -113,8 +113,7 @@ func (h Host) dropIns(f *Facts) {
 		}
 		for _, d := range dirs {
 			unit, is := strings.CutSuffix(d.Name(), ".d")
-			daemon := unit == paths.Umbrella || strings.HasPrefix(unit, "postfix@") && strings.HasSuffix(unit, ".service") && unit != paths.Template
-			if !is || !daemon || slices.Contains(units, unit) {
+			if !is || !isDaemon(unit) || slices.Contains(units, unit) {
 				continue
 			}
 			why, to := "and there is no such instance", ""
@@ -124,6 +123,11 @@ func (h Host) dropIns(f *Facts) {
 			h.dropInsOf(f, path.Join(base, d.Name()), unit, why, to)
 		}
 	}
+}
+
+// isDaemon tells whether somebody may take a unit for one in which daemons run.
+func isDaemon(unit string) bool {
+	return unit == paths.Umbrella || strings.HasPrefix(unit, "postfix@") && strings.HasSuffix(unit, ".service") && unit != paths.Template
 }
 
 // dropInsOf notes those that set something for processes; what orders or names a unit may be meant for that unit.

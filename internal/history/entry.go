@@ -73,6 +73,7 @@ type Part struct {
 	Title  string    `json:"title"`            // of the change
 	Undoes int       `json:"undoes,omitempty"` // the entry that this one takes back
 	Final  string    `json:"final,omitempty"`  // why it cannot be taken back, and what to do instead
+	Back   *Back     `json:"back,omitempty"`
 	Files  []File    `json:"files"`
 }
 
@@ -180,7 +181,10 @@ func load(root *sysroot.Root, name string) (p Part, err error) {
 			err = fmt.Errorf("%q is no path of a file", f.Path)
 		}
 	}
-	if err == nil && len(p.Files) == 0 {
+	if err == nil && p.Back != nil && len(p.Back.Words) < 2 {
+		err = errors.New("it names no command that takes it back")
+	}
+	if err == nil && len(p.Files) == 0 && p.Back == nil {
 		err = errors.New("it names no file")
 	}
 	return p, err
@@ -211,6 +215,9 @@ func (e Entry) Undoes() int { return e.Parts[0].Undoes }
 
 // Final says why it cannot be taken back, "" if it can.
 func (e Entry) Final() string {
+	if e.Opposite() != nil {
+		return ""
+	}
 	if e.follows() {
 		return "it told the syslog daemon where the chroots are, which each command does that changes them"
 	}

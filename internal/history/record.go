@@ -23,6 +23,7 @@ type Log struct {
 	By     string // what runs
 	Undoes int    // the entry that it takes back
 	Final  string // why what it does cannot be taken back
+	Back   *Back  // how it is, where files are not all
 	Now    func() time.Time
 
 	root   *sysroot.Root
@@ -72,7 +73,7 @@ func (l *Log) makeDir() error {
 
 // Record gives the part that notes a change, and takes out the oldest entries where there are too many.
 func (l *Log) Record(title string, files []sysroot.Change) ([]sysroot.Change, error) {
-	p := Part{Run: l.run, When: time.Unix(l.Now().Unix(), 0).UTC(), By: l.By, Title: title, Undoes: l.Undoes, Final: l.Final}
+	p := Part{Run: l.run, When: l.now(), By: l.By, Title: title, Undoes: l.Undoes, Final: l.Final, Back: l.Back}
 	for _, c := range files {
 		if path.Dir(c.Path) == paths.ReloadDue {
 			continue // an undo has its own
