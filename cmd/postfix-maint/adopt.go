@@ -32,7 +32,7 @@ func adoptFlags() flags {
 		&cli.BoolFlag{Name: "hand-over", Hidden: true, Usage: "give the instances to Debian's own units; its maintainer script's call"},
 		&cli.StringFlag{Name: "drop-ins", Usage: "with --install: `move|leave` systemd's drop-ins for units that are no daemons with this layer"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --install or --revert: show what would be done, and do nothing"},
-		&cli.BoolFlag{Name: "json", Usage: "with --install, --revert or --status: print for machines"},
+		&cli.BoolFlag{Name: "json", Usage: "print for machines"},
 		&cli.BoolFlag{Name: detailed, Usage: "with --install or --revert: exit status 3 where something was changed, or would be"},
 	}
 }
@@ -56,8 +56,8 @@ func adoptOptions(_ context.Context, c *call) error {
 		return refuse("--dry-run does not go with --%s, which takes no notice of it", modes[0])
 	case c.Bool(detailed) && !c.Bool("install") && !c.Bool("revert"):
 		return refuse("--%s belongs to --install and --revert", detailed)
-	case len(modes) == 0 && (c.dry() || c.Bool("json")):
-		return refuse("--dry-run and --json belong to --install, --revert and --status")
+	case len(modes) == 0 && c.dry():
+		return refuse("--dry-run belongs to --install, --revert and --status")
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func TestUsage(t *testing.T) {
 		"": 2, "nonsense": 2, "--nonsense": 2, "--help": 0, "--version": 0,
 		"instance create --help": 0, "smarthost test --instance --help": 2, "chroot on --help --nonsense": 2, "chroot": 2, "chroot nonsense": 2, "instance": 2, "instance list --help": 0, "apply --help": 0,
 		"smarthost": 2, "smarthost show --instance=": 2, "smarthost set --user=": 2, "smarthost test --wait=0s a@example.com": 2,
-		"dynamicmap": 2, "adopt --install --revert": 2, "adopt --install x.deb": 2, "adopt --status --output x": 2, "adopt --json": 2,
+		"dynamicmap": 2, "adopt --install --revert": 2, "adopt --install x.deb": 2, "adopt --status --output x": 2, "adopt --dry-run": 2,
 		"adopt --hand-over x": 2, "adopt --hand-over --status": 2, "adopt --hand-over --dry-run": 2, "adopt --refresh --dry-run": 2,
 		"check-config --dry-run": 2, "sandbox status --dry-run": 2, "check-config --detailed-exitcode": 2, "adopt --status --detailed-exitcode": 2, "apply --dry-run=perhaps": 2,
 	} {

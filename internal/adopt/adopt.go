@@ -43,12 +43,12 @@ type Options struct {
 
 // Result says what was made.
 type Result struct {
-	Path    string   // the adopted package
-	Release string   // the Debian release that it was made from
-	Stock   string   // Debian's version
-	Version string   // the adopted version
-	Changes []string // one line per file put in, replaced, extended or left out
-	Written bool     // false if the very same package was there already
+	Path    string   `json:"path"`    // the adopted package
+	Release string   `json:"release"` // the Debian release that it was made from
+	Stock   string   `json:"stock"`   // Debian's version
+	Version string   `json:"version"` // the adopted version
+	Changes []string `json:"changes"` // one line per file put in, replaced, extended or left out
+	Written bool     `json:"written"` // false if the very same package was there already
 }
 
 // RefusedError says that a package is not one that this version of the layer knows how to take over.

@@ -27,7 +27,7 @@ type Report struct {
 	Layer     string     `json:"layer"`            // version of this layer in it, "" for Debian's own
 	Program   string     `json:"postfix_maint"`    // version of this program
 	Update    string     `json:"update"`           // the version that apt would go to, "" for none
-	Changed   time.Time  `json:"changed,omitzero"` // when answers of the packages' questions were last applied
+	Changed   time.Time  `json:"answers_applied,omitzero"` // when answers of the packages' questions were last applied
 	Instances []Instance `json:"instances"`        // the primary one first
 	Problems  []string   `json:"problems"`         // of no single instance
 	Unseen    []string   `json:"not_seen"`         // what this account may not see, or what took too long
