@@ -23,14 +23,14 @@ import (
 type Report struct {
 	Time      time.Time  `json:"time"`
 	Host      string     `json:"host"`
-	Postfix   string     `json:"postfix"`          // version of Debian's package, "" if it is not installed
-	Layer     string     `json:"layer"`            // version of this layer in it, "" for Debian's own
-	Program   string     `json:"postfix_maint"`    // version of this program
-	Update    string     `json:"update"`           // the version that apt would go to, "" for none
+	Postfix   string     `json:"postfix"`                  // version of Debian's package, "" if it is not installed
+	Layer     string     `json:"layer"`                    // version of this layer in it, "" for Debian's own
+	Program   string     `json:"postfix_maint"`            // version of this program
+	Update    string     `json:"update"`                   // the version that apt would go to, "" for none
 	Changed   time.Time  `json:"answers_applied,omitzero"` // when answers of the packages' questions were last applied
-	Instances []Instance `json:"instances"`        // the primary one first
-	Problems  []string   `json:"problems"`         // of no single instance
-	Unseen    []string   `json:"not_seen"`         // what this account may not see, or what took too long
+	Instances []Instance `json:"instances"`                // the primary one first
+	Problems  []string   `json:"problems"`                 // of no single instance
+	Unseen    []string   `json:"not_seen"`                 // what this account may not see, or what took too long
 }
 
 // Instance is one Postfix. The first part is for the caller to fill in, Look fills in the rest.
