@@ -83,6 +83,8 @@ cp /etc/aliases /root/aliases; echo 'x: postmaster' >> /etc/aliases; touch -d '1
 cp /root/aliases /etc/aliases; newaliases; rm virtual virtual.db; cp /root/start main.cf; loaded
 echo x > /var/spool/postfix/etc/services; mends chroot-stale --fix ""
 chown root /var/spool/postfix/active; mends queue-owner --fix ""; [ "$(stat -c %U /var/spool/postfix/active)" = postfix ] || echo "active is root's"
+chmod g-s /usr/sbin/postdrop; mends setgid-lost --fix=setgid-lost ""; [ "$(stat -c %a.%G /usr/sbin/postdrop)" = 2555.postdrop ] || ls -l /usr/sbin/postdrop
+p=/var/spool/postfix/public; was=$(stat -c %a.%G $p); chgrp root $p; chmod g-x $p; mends queue-group --fix=queue-group ""; [ "$(stat -c %a.%G $p)" = $was ] || ls -ld $p
 sed -i '1i # kept\nmydestination = first' main.cf; loaded; mends parameter-twice --fix=parameter-twice "< mydestination = first"
 grep -q '^undo with: postfix-maint undo' /root/said && postfix-maint undo > /root/said 2>&1 && cmp main.cf /root/before || cat /root/said
 cp /root/start main.cf; echo 'milter_protocol = 2' >> main.cf; cp main.cf /root/wrong; loaded; postfix-maint doctor --fix > /root/said 2>&1; [ $? = 1 ] && ! grep mended /root/said && cmp main.cf /root/wrong || cat /root/said; mends outdated-setting --fix=outdated-setting "< milter_protocol = 2"

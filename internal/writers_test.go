@@ -51,6 +51,7 @@ var writers = map[string]string{
 	"internal/adopt/tree.go:controlModes":        made,
 	"internal/debconf/forget.go:forgetIn":        "a password in debconf's files, overwritten in its place: a new file would leave the old one's blocks",
 	"internal/doctor/mend.go:draft":              "drafts, which the transaction puts in their places",
+	"internal/doctor/mend.go:group":              "a group and a mode, by descriptor: no text changes",
 	"internal/doctor/mend.go:mode":               "a mode, by descriptor: no text changes",
 	"internal/doctor/mend.go:owner":              "the owner of a directory of the queue, by descriptor",
 	"internal/generator/files.go:write":          "units in the generator's own directory, which systemd empties",

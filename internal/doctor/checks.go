@@ -264,7 +264,7 @@ var queueChecks = []Check{
 			for _, o := range i.Owners {
 				s := Seen{File: i.QueueDir, What: o.What}
 				if o.Root {
-					s.Fix = []Act{{Deed: Owner, Path: o.Dir, UID: o.UID, Name: o.Name}}
+					s.Fix = []Act{{Deed: Owner, Path: o.Dir, ID: o.UID, Name: o.Name}}
 				}
 				found(s)
 			}

@@ -84,6 +84,7 @@ type Instance struct {
 	NoSpool     string // likewise the directory of the mailboxes
 	SetgidGroup string
 	NoSetgid    []string
+	SetgidGID   int
 	Groups      []Other
 }
 

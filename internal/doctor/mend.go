@@ -36,6 +36,8 @@ func (m Mender) Mend(ctx context.Context, a Act) error {
 		return m.mode(a)
 	case Owner:
 		return m.owner(a)
+	case Group:
+		return m.group(a)
 	}
 	return fmt.Errorf("internal error: nobody knows how to do %q", a.Deed)
 }
@@ -157,7 +159,39 @@ func (m Mender) owner(a Act) error {
 		if m.Dry {
 			return nil
 		}
-		return unix.Fchownat(fd, "", a.UID, -1, unix.AT_EMPTY_PATH)
+		return unix.Fchownat(fd, "", a.ID, -1, unix.AT_EMPTY_PATH)
+	})
+}
+
+// group has a directory of the queue belong to the group for users' mail, or a program run as that.
+func (m Mender) group(a Act) error {
+	real, err := m.Root.Path(a.Path)
+	if err != nil {
+		return err
+	}
+	program := a.Bits&fs.ModeSetgid != 0
+	if program {
+		if err := m.Root.Trusted(a.Path); err != nil {
+			return err
+		}
+	}
+	return held(real, func(fd int, st unix.Stat_t) error {
+		kind, was := st.Mode&unix.S_IFMT, st.Mode&0o7777
+		now := was&^0o777 | uint32(a.Bits.Perm())
+		if program {
+			now = was | unix.S_ISGID | 0o010
+		}
+		if program != (kind == unix.S_IFREG) || !program && kind != unix.S_IFDIR || now == was && int(st.Gid) == a.ID {
+			return nil
+		}
+		m.Show(transaction.Change{What: fmt.Sprintf("chgrp %s %s; chmod %04o %s (it was group %d, %04o)", a.Name, a.Path, now, a.Path, st.Gid, was), Path: a.Path})
+		if m.Dry {
+			return nil
+		}
+		if err := unix.Fchownat(fd, "", -1, a.ID, unix.AT_EMPTY_PATH); err != nil {
+			return err
+		}
+		return unix.Chmod(fmt.Sprintf("/proc/self/fd/%d", fd), now) // what is given to a group loses its setgid bit (chown(2))
 	})
 }
 

@@ -46,6 +46,7 @@ func (h Host) groups(i *Instance) {
 	if !known {
 		return
 	}
+	i.SetgidGID = gid
 	overrides, _ := h.Root.ReadFile(paths.StatOverride)
 	for _, p := range []string{paths.Postdrop, paths.Postqueue} {
 		fi, err := h.Root.Stat(p)
@@ -68,9 +69,9 @@ func (h Host) groups(i *Instance) {
 		_, have := sysroot.Owner(fi)
 		switch mode := fi.Mode().Perm(); {
 		case have != gid:
-			i.Groups = append(i.Groups, Other{File: p, Why: fmt.Sprintf("it belongs to group %d and not to %s", have, i.SetgidGroup)})
+			i.Groups = append(i.Groups, Other{File: p, Bits: d.mode, Why: fmt.Sprintf("it belongs to group %d and not to %s", have, i.SetgidGroup)})
 		case mode&0o070 != d.mode&0o070 || mode&0o007 != 0 && d.name == "maildrop":
-			i.Groups = append(i.Groups, Other{File: p, Why: fmt.Sprintf("its mode is %03o and not %03o", mode, d.mode)})
+			i.Groups = append(i.Groups, Other{File: p, Bits: d.mode, Why: fmt.Sprintf("its mode is %03o and not %03o", mode, d.mode)})
 		}
 	}
 }

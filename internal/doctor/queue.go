@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"io/fs"
 	"strings"
 	"time"
 
@@ -46,7 +47,7 @@ var reasons = []struct {
 	{pattern.New(`(?i)permission denied|not owned|read-only`), "put right the owner or the mode of the mailbox or directory that is named"},
 }
 
-// waitingChecks: only a person can say what is to become of mail, so there is no repair.
+// waitingChecks: only a person can say what is to become of mail, so there is no repair of that.
 var waitingChecks = []Check{
 	{
 		ID: "mail-deferred", Area: "queue", Bad: Advice, Title: "mail waits, and nothing it is sent to takes it",
@@ -82,22 +83,25 @@ var waitingChecks = []Check{
 		},
 	},
 	{
-		ID: "setgid-lost", Area: "queue", Bad: Broken, Title: "users cannot hand in mail",
+		// It lets programs do more than they may now.
+		ID: "setgid-lost", Area: "queue", Bad: Broken, Repair: ByID, Title: "users cannot hand in mail",
 		Why: "postdrop(1) writes into the queue as group setgid_group; without that right only root's mail gets there (postfix check)",
 		Do:  `"postfix set-permissions"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, p := range i.NoSetgid {
-				found(Seen{File: p, What: "it does not run as group " + i.SetgidGroup})
+				found(Seen{File: p, What: "it does not run as group " + i.SetgidGroup,
+					Fix: []Act{{Deed: Group, Path: p, Name: i.SetgidGroup, ID: i.SetgidGID, Bits: fs.ModeSetgid}}})
 			}
 		},
 	},
 	{
-		ID: "queue-group", Area: "queue", Bad: Broken, Gate: true, Title: "a directory of the queue has a wrong group or mode",
+		// Somebody may have wanted it.
+		ID: "queue-group", Area: "queue", Bad: Broken, Gate: true, Repair: ByID, Title: "a directory of the queue has a wrong group or mode",
 		Why: "postdrop(1) cannot put users' mail there, or others can (postfix check)",
 		Do:  `"postfix set-permissions"`,
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, g := range i.Groups {
-				found(Seen{File: g.File, What: g.Why})
+				found(Seen{File: g.File, What: g.Why, Fix: []Act{{Deed: Group, Path: g.File, Name: i.SetgidGroup, ID: i.SetgidGID, Bits: g.Bits}}})
 			}
 		},
 	},

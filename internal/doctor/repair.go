@@ -25,7 +25,8 @@ const (
 	Once   Deed = "once"   // take out the settings of parameter Name in main.cf that a later one overrides
 	Offer  Deed = "offer"  // make the edit that check-config offers for note Name
 	Mode   Deed = "mode"   // take the mode bits Bits from Path
-	Owner  Deed = "owner"  // give directory Path to account UID
+	Owner  Deed = "owner"  // give directory Path to account ID
+	Group  Deed = "group"  // give Path to group ID, which is Name; it runs as that with the bit ModeSetgid in Bits, else Bits are its mode
 	Chroot Deed = "chroot" // bring the chroot up to date
 	Ended  Deed = "ended"  // an interrupted change: whoever takes the lock for a repair ends it
 	Unit   Deed = "unit"   // have systemd do Value with unit Name
@@ -39,7 +40,7 @@ type Act struct {
 	Name  string
 	Value string
 	Bits  fs.FileMode
-	UID   int
+	ID    int // of an account or group
 }
 
 // The values of Unit.

@@ -60,8 +60,12 @@ func TestRepairs(t *testing.T) {
 		{"secret-readable", ByID, func(_ *Facts, i *Instance) { i.Files[0].Readable = true }, &Act{Deed: Mode, Path: "/k", Bits: 0o007}},
 		{"login-without-tls", ByID, login("may"), &Act{Deed: Set, Name: "smtpd_tls_auth_only", Value: "yes"}},
 		{"login-without-tls", ByID, login(""), nil},
-		{"queue-owner", Safe, owned(true), &Act{Deed: Owner, Path: "/q/active", Name: "postfix", UID: 7}},
+		{"queue-owner", Safe, owned(true), &Act{Deed: Owner, Path: "/q/active", Name: "postfix", ID: 7}},
 		{"queue-owner", Safe, owned(false), nil},
+		{"setgid-lost", ByID, func(_ *Facts, i *Instance) { i.NoSetgid, i.SetgidGroup, i.SetgidGID = []string{"/p"}, "pd", 9 },
+			&Act{Deed: Group, Path: "/p", Name: "pd", ID: 9, Bits: fs.ModeSetgid}},
+		{"queue-group", ByID, func(_ *Facts, i *Instance) { i.Groups, i.SetgidGID = []Other{{File: "/q/public", Bits: 0o710}}, 9 },
+			&Act{Deed: Group, Path: "/q/public", ID: 9, Bits: 0o710}},
 		{"work-interrupted", Safe, work(paths.Transaction), &Act{Deed: Ended, Path: paths.Transaction}},
 		{"work-interrupted", Safe, work(paths.InstanceWork), nil},
 	}
@@ -236,7 +240,7 @@ func TestMendModesAndOwners(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.shown = nil
-	b.mend(Act{Deed: Owner, Path: "/var/q/active", UID: 99, Name: "me"}, "var/q/active")
+	b.mend(Act{Deed: Owner, Path: "/var/q/active", ID: 99, Name: "me"}, "var/q/active")
 	fi, err := os.Stat(b.real("var/q/active"))
 	if err != nil {
 		t.Fatal(err)
@@ -245,13 +249,53 @@ func TestMendModesAndOwners(t *testing.T) {
 		t.Errorf("%d:%d %v", uid, gid, fi.Mode())
 	}
 	b.shown = nil
-	b.mend(Act{Deed: Owner, Path: "/var/q/active", UID: 7, Name: "me"}, "var/q/active") // it is somebody's by now
+	b.mend(Act{Deed: Owner, Path: "/var/q/active", ID: 7, Name: "me"}, "var/q/active") // it is somebody's by now
 	if err := os.Symlink("/etc", b.real("var/q/link")); err != nil {
 		t.Fatal(err)
 	}
-	b.mend(Act{Deed: Owner, Path: "/var/q/link", UID: 7, Name: "me"}, "var/q/link")
+	b.mend(Act{Deed: Owner, Path: "/var/q/link", ID: 7, Name: "me"}, "var/q/link")
 	if len(b.shown) > 0 {
 		t.Errorf("%+v", b.shown)
+	}
+}
+
+func TestMendGroups(t *testing.T) {
+	b := newBench(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: a directory gets another group")
+	}
+	look := func(name string, gid int, mode fs.FileMode) {
+		t.Helper()
+		fi, err := os.Stat(b.real(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, have := sysroot.Owner(fi); have != gid || fi.Mode()&^fs.ModeDir != mode || len(b.shown) != 1 {
+			t.Errorf("group %d, %v, %+v", have, fi.Mode(), b.shown)
+		}
+		b.shown = nil
+	}
+	if err := os.Chmod(b.real("var/q/active"), 0o777|fs.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	b.mend(Act{Deed: Group, Path: "/var/q/active", ID: 99, Bits: 0o730}, "var/q/active")
+	look("var/q/active", 99, 0o730|fs.ModeSticky)
+	program := Act{Deed: Group, Path: "/etc/postfix/table", ID: 99, Bits: fs.ModeSetgid}
+	if err := os.Chmod(b.real("etc/postfix/table"), 0o545); err != nil {
+		t.Fatal(err)
+	}
+	b.mend(program, "etc/postfix/table")
+	look("etc/postfix/table", 99, 0o555|fs.ModeSetgid)
+	b.mend(program, "etc/postfix/table")
+	b.mend(Act{Deed: Group, Path: "/etc/postfix/table", ID: 7, Bits: 0o710}, "etc/postfix/table") // no directory
+	if len(b.shown) > 0 {
+		t.Errorf("%+v", b.shown)
+	}
+	if err := os.Chmod(b.real("etc/postfix/table"), 0o757); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Mend(t.Context(), program); !errors.As(err, new(*sysroot.UntrustedError)) || b.mode("etc/postfix/table") != 0o757 {
+		t.Errorf("what anybody may write runs as a group: %v", err)
 	}
 }
 
