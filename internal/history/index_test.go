@@ -51,3 +51,24 @@ func TestTheIndexOfTheFormerTypeComesBack(t *testing.T) {
 		t.Errorf("the index: %v, %v", fi, err)
 	}
 }
+
+// A text that is hidden by now does not get out, neither by its index nor on the screen.
+func TestATextThatIsHiddenByNow(t *testing.T) {
+	const table = "/etc/postfix/generic"
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "smtp_generic_maps = hash:" + table + "\n", table[1:]: "x y\n"})
+	if err := change(root, map[string]string{table: "x y\nu v\n"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(root.Dir()+table, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := PlanUndo(root, entries(t, root)[0]); err != nil || len(u.Changes) != 1 || u.Changes[0].Diff != "" {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := takeBack(root, entries(t, root)[0]); err != nil || read(root, table) != "x y\n" {
+		t.Errorf("%v, the table says %q", err, read(root, table))
+	}
+	if fi, err := root.Stat(table + ".db"); err != nil || fi.Mode().Perm() != 0o600 {
+		t.Errorf("the index: %v, %v", fi, err)
+	}
+}

@@ -116,6 +116,10 @@ func (u *Undo) see(f File) (*fate, error) {
 		mode = 0o600
 	}
 	now := &fate{seen: seen, text: text(seen.Data, seen.Missing), attr: sysroot.Attr{Mode: mode, UID: f.UID, GID: f.GID, Settled: isConfig(f.Path)}}
+	if fi, err := u.root.Stat(f.Path); err == nil { // the file keeps its own, and its index is to be no more open
+		now.attr.Mode = sysroot.Exact(fi.Mode())
+		now.attr.UID, now.attr.GID = sysroot.Owner(fi)
+	}
 	u.files[f.Path] = now
 	u.order = append(u.order, f.Path)
 	return now, nil
@@ -187,7 +191,11 @@ func (u *Undo) tell(name string) error {
 	if err != nil {
 		return err
 	}
-	u.Changes = append(u.Changes, transaction.Change{What: what + name, Path: name, Diff: maincf.Diff(name, now.seen.Data, now.text, beside...)})
+	diff := ""
+	if isConfig(name) || now.attr.Mode&0o004 != 0 { // a table that is hidden by now may hold logins, which only a main.cf would tell
+		diff = maincf.Diff(name, now.seen.Data, now.text, beside...)
+	}
+	u.Changes = append(u.Changes, transaction.Change{What: what + name, Path: name, Diff: diff})
 	return nil
 }
 
