@@ -203,6 +203,7 @@ func TestNotDoneNeedsRoot(t *testing.T) {
 // TestNothingIsSaidTwice shows that of two runs at one start the second says only what is new, and a later one says all again.
 func TestNothingIsSaidTwice(t *testing.T) {
 	t.Parallel()
+	sysroottest.NeedsRoot(t)
 	root := sysroottest.New(t, map[string]string{"run/postfix-maint/": ""})
 	inst := instance.Instance{Name: instance.Primary}
 	first := []string{"a: b", "c"}

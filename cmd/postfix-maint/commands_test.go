@@ -62,9 +62,7 @@ type step struct {
 
 func needsRoot(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: files and directories get their owners")
-	}
+	sysroottest.NeedsRoot(t)
 }
 
 // walk runs calls one after the other on a tree, with stand-ins for the programs that are found by name. Commands for the running system alone take

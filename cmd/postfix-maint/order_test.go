@@ -134,6 +134,7 @@ func (m *machine) unasked(before map[answers.Question]string, may bool) error {
 // In whatever order programs of ours, preseeds and edits by hand or by another program come: a setting becomes only what somebody asked
 // for since answers were applied last, only by dpkg-reconfigure or "apply", and what was asked for and never seen before comes into force.
 func TestEveryOrderOfProgramsAndEdits(t *testing.T) {
+	needsRoot(t)
 	t.Setenv("DEBCONF_RECONFIGURE", "1")
 	values := map[answers.Question][]string{
 		answers.RelayHost: {"", "[a.example]", "[b.example]"}, answers.MyNetworks: {"127.0.0.0/8", "10.0.0.0/8", "192.0.2.0/24"},

@@ -147,6 +147,7 @@ func relayTemplates() map[string]debconftest.Template {
 
 // dpkg-reconfigure changes no byte and no answer where nobody asks for anything, from the first time on.
 func TestReconfigureSettles(t *testing.T) {
+	needsRoot(t)
 	type given = map[answers.Question]string
 	login := given{answers.RelayAccount: "anna@r.example", answers.RelayPassword: "geheim"}
 	for name, relay := range map[string]given{
@@ -204,6 +205,7 @@ func unpackedHost(t *testing.T, main string) *sysroot.Root {
 // Below DPKG_ROOT a relay that needs more than relayhost is refused with the reason: Postfix's programs can't run there. Mail
 // stays local, and the answers stay for dpkg-reconfigure.
 func TestRelayBelowRoot(t *testing.T) {
+	needsRoot(t)
 	for name, more := range map[string]map[answers.Question]string{
 		"TLS":     {answers.RelayTLS: answers.StartTLS},
 		"a login": {answers.RelayAccount: "anna", answers.RelayPassword: "geheim"},
@@ -274,6 +276,7 @@ func settles(t *testing.T, f *debconftest.Frontend, root *sysroot.Root, preseed 
 
 // A table of passwords or a state that cannot be read ends neither config nor postinst.
 func TestWhatCannotBeReadStopsNoPackage(t *testing.T) {
+	needsRoot(t)
 	for name, want := range map[string]string{
 		"/etc/postfix/sasl_passwd":                        "cannot tell which account logs in at the relay",
 		"/var/lib/postfix-maint/smarthost/postfix@-.json": "",

@@ -28,6 +28,7 @@ func loggingHost(more map[string]string) map[string]string {
 
 // Where an instance cannot be read, it may run all the same, and its socket stays; one that is read and has no chroot has none.
 func TestWhatCannotBeReadKeepsItsSocket(t *testing.T) {
+	needsRoot(t)
 	const primary, further = "\"/var/spool/postfix/dev/log\"", "\"/srv/out/dev/log\""
 	for name, c := range map[string]struct {
 		change map[string]string
@@ -72,6 +73,7 @@ func TestWhatCannotBeReadKeepsItsSocket(t *testing.T) {
 
 // When Debian's own package takes the place of ours its conffile names the primary's socket, so ours must not, whatever runs the services.
 func TestDebiansPackageFindsNoSocketOfOurs(t *testing.T) {
+	needsRoot(t)
 	root := sysroottest.New(t, loggingHost(map[string]string{"usr/lib/systemd/system/postfix@.service": "[Service]\nExecStart=postmulti -i %i\n"}))
 	t.Setenv("DPKG_ROOT", root.Dir())
 	var said strings.Builder

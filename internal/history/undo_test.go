@@ -165,6 +165,7 @@ func ours(f *maincf.File) []string {
 func sortedLines(f *maincf.File) []string { return slices.Sorted(strings.Lines(string(f.Bytes()))) }
 
 func TestUndoOfAnUndoAndOfTables(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	const table, secret = "/etc/postfix/generic", "/etc/postfix/sasl_passwd"
 	main := "a = 1\n"
 	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": main})

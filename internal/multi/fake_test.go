@@ -48,6 +48,7 @@ const (
 )
 
 func newFake(t *testing.T, more map[string]string) *fake {
+	sysroottest.NeedsRoot(t)
 	files := map[string]string{
 		"etc/postfix/main.cf":                    "# primary\ninet_interfaces = 10.0.0.1\nmulti_instance_enable = no\n",
 		"etc/postfix/master.cf":                  smtpLine + relay,

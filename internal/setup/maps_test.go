@@ -27,6 +27,7 @@ func maps(root *sysroot.Root, said *strings.Builder) setup.Maps {
 
 func TestMapRegistry(t *testing.T) {
 	t.Parallel()
+	sysroottest.NeedsRoot(t)
 	const old, moved = "etc/postfix/dynamicmaps.cf", "usr/share/postfix/dynamicmaps.cf.d/"
 	for name, tc := range map[string]struct {
 		files map[string]string // "official" stands for Debian's list in its place

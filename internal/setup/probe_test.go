@@ -38,6 +38,7 @@ func (p *postmap) Run(context.Context, string, ...string) error { return errors.
 
 // Only what Postfix says against a main.cf counts, and nothing stays of the question.
 func TestProber(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	for name, c := range map[string]struct {
 		err  error
 		want string

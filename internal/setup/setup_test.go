@@ -21,6 +21,7 @@ const mailUID = 123
 
 // host is a Debian 12 host as it is after the packages were unpacked, in a tree of its own.
 func host(t *testing.T, more map[string]string) *sysroot.Root {
+	sysroottest.NeedsRoot(t)
 	files := map[string]string{
 		"etc/passwd":                            fmt.Sprintf("root:x:0:0::/root:/bin/sh\npostfix:x:%d:%d::/:\n", mailUID, mailUID),
 		"etc/group":                             fmt.Sprintf("postfix:x:%d:\npostdrop:x:%d:\n", mailUID, mailUID),

@@ -88,6 +88,7 @@ func TestPostfixsCheckIsAskedOnlyWhereItsAnswerIsOpen(t *testing.T) {
 // A start without a second check is only asked of Postfix where nobody but root could ask for one, and for no other start.
 func TestQuickStart(t *testing.T) {
 	t.Parallel()
+	sysroottest.NeedsRoot(t)
 	root := sysroottest.New(t, sane)
 	queue := filepath.Join(root.Dir(), paths.QueueDir)
 	for mode, want := range map[os.FileMode]string{0o755: "quick-start", 0o777: ""} {

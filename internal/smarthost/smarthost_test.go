@@ -143,6 +143,7 @@ func (f *tools) postconf(names []string) ([]byte, error) {
 // lay makes a host with Postfix; more names further files, or other content.
 func lay(t *testing.T, more map[string]string) (smarthost.Deps, *tools) {
 	t.Helper()
+	sysroottest.NeedsRoot(t)
 	ca, err := os.ReadFile("testdata/ca.pem")
 	if err != nil {
 		t.Fatal(err)

@@ -50,6 +50,7 @@ func lay(t *testing.T, files map[string]string) *sysroot.Root {
 // sync applies, and gives which daemons were restarted.
 func sync(t *testing.T, root *sysroot.Root, queues ...string) (restarted []string, warnings []string) {
 	t.Helper()
+	sysroottest.NeedsRoot(t)
 	h := Host{Root: root, Restart: func(_ context.Context, service string) error {
 		restarted = append(restarted, service)
 		return nil
@@ -322,6 +323,7 @@ func TestChangeOfDaemon(t *testing.T) {
 
 // What was killed between the change and the restart, or whose time was up then, is made good by whoever comes next, once.
 func TestRestartIsMadeGood(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	for name, files := range map[string]map[string]string{"rsyslog": withRsyslog, "syslog-ng": withSyslogNG, "inetutils": withInetutils} {
 		t.Run(name, func(t *testing.T) {
 			root := lay(t, files)
@@ -359,6 +361,7 @@ func TestRestartIsMadeGood(t *testing.T) {
 
 // A file that syslog-ng refuses is taken back, for with it syslog-ng would not start.
 func TestRefusedFile(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	root := lay(t, withSyslogNG)
 	h := Host{
 		Root: root, Run: func(context.Context, string, ...string) error { return errors.New("syntax error") },
@@ -436,6 +439,7 @@ func TestWarnings(t *testing.T) {
 
 // The files of options are people's: what somebody writes there between the plan and its moment stays.
 func TestAnEditOfTheOptionsMeanwhileStays(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	for name, c := range map[string]struct {
 		meanwhile, keeps string
 		gets             bool // the socket

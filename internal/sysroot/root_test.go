@@ -105,6 +105,7 @@ func TestWriteFile(t *testing.T) {
 }
 
 func TestReplaceNeverLeavesTheDirectory(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	r := sysroottest.New(t, map[string]string{"queue/etc/": "", "secret": "host's", "queue/etc/hosts": "-> ../../secret"})
 	dir, err := os.OpenRoot(filepath.Join(r.Dir(), "queue/etc"))
 	if err != nil {

@@ -85,3 +85,11 @@ func Dump(t testing.TB, dir string, times bool) map[string]string {
 	}
 	return tree
 }
+
+// NeedsRoot skips a test that gives files their owners, where a build runs as an ordinary user.
+func NeedsRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: files and directories get their owners")
+	}
+}
