@@ -168,6 +168,7 @@ func (b *bench) mode(name string) fs.FileMode {
 }
 
 func TestMendIndex(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	b := newBench(t)
 	if err := os.Chmod(b.real("etc/postfix/table"), 0o640); err != nil {
 		t.Fatal(err)

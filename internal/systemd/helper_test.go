@@ -87,6 +87,12 @@ func TestHelperAgainstTheRealOne(t *testing.T) {
 				t.Errorf("due is %v, %v; want %v", due, err, c.want)
 			}
 			other := tree(t, c.tree)
+			if _, old := c.tree["lib/systemd/system/postfix.service"]; old {
+				out, _ := exec.Command("systemctl", "--root="+other, "list-unit-files", unit).Output()
+				if !strings.Contains(string(out), unit) {
+					t.Skip("the systemd of this host looks for no units in /lib, and the real helper asks it")
+				}
+			}
 			if err := os.Chmod(filepath.Join(other, "usr/bin/systemctl"), 0o755); err != nil {
 				t.Fatal(err)
 			}
