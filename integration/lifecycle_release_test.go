@@ -31,7 +31,7 @@ var releaseUpgrade = life{
 		find /var/spool/postfix/incoming -name '*.*' ! -newer /tmp/sent -delete # by a cleanup(8) of whose libraries half were new; no sender was told yes
 		dpkg --audit; postconf -h mail_version`,
 	says: `(?m)^3\.10`,
-	check: `dpkg-query -Wf '${Version}' postfix | grep '^3\.10.*+a[0-9.]*$'
+	check: `dpkg-query -Wf '${Version}' postfix | grep '^3\.10.*+a[0-9a-z.~]*$'
 		grep -q ^13 /etc/debian_version
 		has relayhost [relay.example.test]:587
 		has mailbox_size_limit 99000000

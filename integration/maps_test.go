@@ -146,7 +146,7 @@ echo 'deb [trusted=yes] file:/next ./' > /etc/apt/sources.list; apt-get update -
 	[ "$(cat /etc/postfix/dynamicmaps.cf)" = "$keep" ] || echo "the registry changed"; done > /root/lost ) &
 apt-get dist-upgrade -y --no-install-recommends
 touch /run/upgraded; wait
-(! dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' 'postfix*' | grep ^ii | grep -vE '[0-9]9(\+a[0-9.]+)?$' | grep -v postfix-maint)
+(! dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Version}\n' 'postfix*' | grep ^ii | grep -vE '[0-9]9(\+a[0-9a-z.~]+)?$' | grep -v postfix-maint)
 [ -z "$(dpkg --audit)" ]
 `
 

@@ -37,12 +37,13 @@ func Layer(version string) string {
 }
 
 // Adopted is the version that a layer gives to Debian's. Where installed is what the first layer made of the same one, the result is
-// higher than that: apt goes no way down by itself.
+// higher than that: apt goes no way down by itself. Of the layer's "0.1.0-2+b1" becomes "0.1.0r2pb1": a hyphen would begin another revision
+// and a plus another mark, more dots are too many for lintian, and dpkg sorts letters before a dot and after the end.
 func Adopted(stock, layer, installed string) string {
 	if strings.HasPrefix(installed, stock+first) {
 		stock += first
 	}
-	return stock + Mark + strings.NewReplacer("-", ".", ":", ".").Replace(layer) // a hyphen would begin another revision
+	return stock + Mark + strings.NewReplacer("-", "r", "+", "p", ":", ".").Replace(layer)
 }
 
 // Release is the release of Postfix itself, "3.10" for "1:3.10.13-0+deb13u1".

@@ -23,6 +23,19 @@ func TestStock(t *testing.T) {
 	}
 }
 
+// A rebuild of postfix-maint and a backport have a plus in their own version.
+func TestEveryVersionOfTheLayerIsFound(t *testing.T) {
+	const stock = "3.10.13-0+deb13u1"
+	for layer, want := range map[string]string{
+		"0.1.0": "0.1.0", "0.1.0-1": "0.1.0r1", "0.1.0-1+b1": "0.1.0r1pb1", "0.1.0-2~bpo12+1": "0.1.0r2~bpo12p1", "1:2-3": "1.2r3",
+	} {
+		adopted := version.Adopted(stock, layer, "")
+		if of, ok := version.Stock(adopted); !ok || of != stock || version.Layer(adopted) != want {
+			t.Errorf("%s: %q is of %q, %v, by layer %q", layer, adopted, of, ok, version.Layer(adopted))
+		}
+	}
+}
+
 // dpkg's order is what counts.
 func TestOrderOfAdoptedVersions(t *testing.T) {
 	const stock = "3.7.11-0+deb12u1"
@@ -39,6 +52,11 @@ func TestOrderOfAdoptedVersions(t *testing.T) {
 		{version.Adopted(stock, "0.2.0", stock+"+maint1"), "3.7.11-0+deb12u2"},
 		{stock + "+maint1", version.Adopted("3.7.11-0+deb12u2", "0.2.0", stock+"+maint1")},
 		{version.Adopted("3.11.7-1", "1-2:3", ""), "3.11.7-1+b1"},
+		{version.Adopted(stock, "0.1.0", ""), version.Adopted(stock, "0.1.0-1", "")},
+		{version.Adopted(stock, "0.1.0-2", ""), version.Adopted(stock, "0.1.0.1-1", "")},
+		{version.Adopted(stock, "0.2.0-1", ""), version.Adopted(stock, "0.2.0-1+b1", "")},
+		{version.Adopted(stock, "0.2.0-1+b1", ""), version.Adopted(stock, "0.2.0-2", "")},
+		{version.Adopted(stock, "0.2.0-2~bpo12+1", ""), version.Adopted(stock, "0.2.0-2", "")},
 	} {
 		if err := exec.Command("dpkg", "--compare-versions", pair[0], "lt", pair[1]).Run(); err != nil {
 			t.Errorf("%s is not below %s", pair[0], pair[1])
