@@ -7,7 +7,7 @@ SHELL = /bin/sh
 .DEFAULT_GOAL = help
 
 help: ## say what each target does
-	@sed -nE 's/^([a-z]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## the three programs, static, in build/bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o build/bin/ ./cmd/...
@@ -43,6 +43,12 @@ nightly: ## what takes hours: every fuzz target for ten minutes, kills and full 
 debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done
 
+source: ## the source package, from the last commit, in build/source/; VENDOR=1 with the Go modules beside it
+	@debian/make-source $(if $(VENDOR),--vendor)
+
+source-check: ## not part of check: builds it in a clean tree of sid without a network, and runs sid's lintian (root)
+	@integration/ci/prepare && integration/ci/source-check
+
 lint: ## gofmt, vet, staticcheck, errcheck, errorlint, gocognit, shellcheck, units
 	@$(STAGE) lint integration/ci/lint
 
@@ -55,4 +61,4 @@ bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie c
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build
 
-.PHONY: help build prepare check scenarios nightly debs lint demo bench clean
+.PHONY: help build prepare check scenarios nightly debs source source-check lint demo bench clean

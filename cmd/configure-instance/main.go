@@ -1,3 +1,5 @@
+//go:debug default=go1.26
+
 // Command configure-instance brings the chroot of one Postfix instance up to date with the host:
 //
 //	configure-instance [--root DIR] [--dry-run] [--again] [INSTANCE]

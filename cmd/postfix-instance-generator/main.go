@@ -1,3 +1,5 @@
+//go:debug default=go1.26
+
 // Command postfix-instance-generator tells systemd which Postfix instances this host has.
 //
 // systemd runs it very early at boot and on each daemon-reload, as root, one process beside many (systemd.generator(7),

@@ -1,3 +1,5 @@
+//go:debug default=go1.26
+
 // Command postfix-maint is the maintainer-script layer of Debian's Postfix packages, and the administrator's hand on it.
 // See postfix-maint(8).
 package main

@@ -25,15 +25,40 @@ func TestEveryManualPageIsInstalled(t *testing.T) {
 	}
 }
 
-// debhelper must not choose the build system by what is installed on the machine that builds: dh-golang would take over.
+// debhelper must not choose the build system by what is installed on the machine that builds: dh-golang would take over, or not.
 func TestTheBuildSystemIsNamed(t *testing.T) {
 	t.Parallel()
 	rules, err := os.ReadFile(filepath.Join(project, "debian/rules"))
 	must(t, err)
+	var named []string
 	for line := range strings.Lines(string(rules)) {
-		if strings.HasPrefix(line, "\tdh $@") && strings.Contains(line, "--buildsystem=none") {
-			return
+		if strings.HasPrefix(line, "\tdh $@") {
+			_, system, _ := strings.Cut(strings.TrimSpace(line), "--buildsystem=")
+			named = append(named, system)
 		}
 	}
-	t.Error("debian/rules calls dh without --buildsystem")
+	if want := []string{"golang --builddirectory=_build", "none"}; !slices.Equal(named, want) {
+		t.Errorf("debian/rules calls dh with build system %q, want %q: from Debian's libraries, and from vendor/", named, want)
+	}
+}
+
+// Debian's build knows no go.mod: which defaults of Go's library a program has (https://go.dev/doc/godebug) says the program itself.
+func TestEveryProgramHasTheDefaultsOfGoMod(t *testing.T) {
+	t.Parallel()
+	mod, err := os.ReadFile(filepath.Join(project, "go.mod"))
+	must(t, err)
+	_, line, _ := strings.Cut(string(mod), "\ngo ")
+	release := strings.Join(strings.SplitN(strings.Fields(line)[0], ".", 3)[:2], ".")
+	mains, err := filepath.Glob(filepath.Join(project, "cmd/*/main.go"))
+	must(t, err)
+	if len(mains) != 3 {
+		t.Errorf("there are %d of three programs", len(mains))
+	}
+	for _, name := range mains {
+		source, err := os.ReadFile(name)
+		must(t, err)
+		if want := "//go:debug default=go" + release + "\n\n"; !strings.HasPrefix(string(source), want) {
+			t.Errorf("%s does not begin with %q", name, want)
+		}
+	}
 }
