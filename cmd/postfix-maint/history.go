@@ -283,6 +283,11 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 	if e.Opposite() != nil {
 		return undoBy(ctx, c, e, history.TakenBack(all, e.Number))
 	}
+	return undoFiles(ctx, c, e)
+}
+
+// undoFiles takes back what the history knows of an entry's files.
+func undoFiles(ctx context.Context, c *call, e history.Entry) (*changes[transaction.Change], error) {
 	var u *history.Undo
 	warnings, err := transactions(c.root).Run(ctx, func() (t *transaction.Transaction, err error) {
 		if u, err = history.PlanUndo(c.root, e); err != nil {

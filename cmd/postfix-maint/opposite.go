@@ -83,7 +83,7 @@ func undoBy(ctx context.Context, c *call, e history.Entry, takenBack int) (*chan
 	}
 	switch strings.Join(back.Words[:len(back.Words)-1], " ") {
 	case "instance remove":
-		return onInstance(func(ctx context.Context, _ *call, h *multi.Host) error { return h.Remove(ctx, name, false) })(ctx, c)
+		return unmake(ctx, c, e, name)
 	case "instance enable":
 		return onInstance(func(ctx context.Context, _ *call, h *multi.Host) error { return h.Enable(ctx, name) })(ctx, c)
 	case "instance disable":
@@ -98,4 +98,19 @@ func undoBy(ctx context.Context, c *call, e history.Entry, takenBack int) (*chan
 		return changed([]transaction.Change{ch}, nil, nil), nil
 	}
 	return nil, errors.New("the history names a command that there is not: " + way)
+}
+
+// unmake removes an instance that a command made. What that one set in the first instance's main.cf for postmulti(1) goes with the last of them:
+// the others need it.
+func unmake(ctx context.Context, c *call, e history.Entry, name string) (*changes[transaction.Change], error) {
+	removed, err := onInstance(func(ctx context.Context, _ *call, h *multi.Host) error { return h.Remove(ctx, name, false) })(ctx, c)
+	insts, broken := instance.List(c.root)
+	if err != nil || c.dry() || len(insts) > 1 || len(broken) > 0 {
+		return removed, err
+	}
+	files, err := undoFiles(ctx, c, e)
+	if err == nil {
+		removed.Changes, removed.Warnings = append(removed.Changes, files.Changes...), append(removed.Warnings, files.Warnings...)
+	}
+	return removed, err
 }
