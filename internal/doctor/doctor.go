@@ -1,9 +1,9 @@
 // Package doctor (ring: flow) finds what is wrong with the mail system of a host: a table of checks, each of which looks at facts that were
-// gathered before, and nothing else. It
-// only reads; what a row says of how it is mended, Mender and the caller carry out.
+// gathered before, and nothing else. It only reads; what a row says of how it is mended, Mender and the caller carry out.
 //
-// A new check is a row in one of the tables, and a case in the test; with a repair, a case in TestRepairs and a line of the scenario. No check may say anything of a fresh, healthy host: an alarm that is
-// none is a fault. Of failures.md there is no row for what a running host does not show, or shows only when mail is sent.
+// A new check is a row in one of the tables, and a case in the test; with a repair, a case in TestRepairs and a line of the scenario as well.
+// No check may say anything of a fresh, healthy host: an alarm that is none is a fault. Of failures.md there is no row for what a running
+// host does not show, or shows only when mail is sent.
 package doctor
 
 import (
