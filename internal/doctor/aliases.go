@@ -45,7 +45,7 @@ func (i *Instance) aliasTexts() (files []string) {
 // aliasLoops looks for circles in the alias files.
 func (h Host) aliasLoops(i *Instance) {
 	for _, file := range i.aliasTexts() {
-		text, err := h.Root.ReadFile(file)
+		text, err := h.Root.ReadAtMost(file, mostAliases)
 		if err != nil {
 			continue
 		}
@@ -63,7 +63,7 @@ func (h Host) aliasLoops(i *Instance) {
 // a name with a backslash before it, which only the text shows (aliases(5), local(8)).
 func circles(table *aliases.File, text, delimiter string, domains []string) (found [][]string) {
 	const most = 3
-	text = strings.ToLower(text)
+	ends := marked(strings.ToLower(text), delimiter)
 	done := map[string]bool{}
 	var chain []string
 	var follow func(name string)
@@ -80,7 +80,7 @@ func circles(table *aliases.File, text, delimiter string, domains []string) (fou
 		}
 		chain = append(chain, name)
 		for _, v := range values {
-			if next := aliasName(v, delimiter, domains); next != "" && next != name && !strings.Contains(text, `\`+next) {
+			if next := aliasName(v, delimiter, domains); next != "" && next != name && !ends[next] {
 				follow(next)
 			}
 		}
@@ -90,6 +90,18 @@ func circles(table *aliases.File, text, delimiter string, domains []string) (fou
 		follow(key)
 	}
 	return found
+}
+
+// marked are the names with a backslash before them.
+func marked(text, delimiter string) map[string]bool {
+	names := map[string]bool{}
+	for _, part := range strings.Split(text, `\`)[1:] {
+		if end := strings.IndexAny(part, ", \t\r\n\"@"+delimiter); end >= 0 {
+			part = part[:end]
+		}
+		names[part] = true
+	}
+	return names
 }
 
 // aliasName is the local name that a value leads to, "" for everything else.

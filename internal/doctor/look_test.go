@@ -239,3 +239,18 @@ func TestNoMechanisms(t *testing.T) {
 		t.Error("there is one")
 	}
 }
+
+// What another account may write takes no long time to look through.
+func TestCirclesAmongManyNames(t *testing.T) {
+	var text strings.Builder
+	for n := range 100_000 {
+		fmt.Fprintf(&text, "a%d: a%d\n", n, n+1)
+	}
+	table, err := aliases.Parse([]byte(text.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := circles(table, text.String(), "+", nil); len(found) > 0 { // quadratic, it would take minutes
+		t.Errorf("circles: %v", found)
+	}
+}
