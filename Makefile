@@ -49,6 +49,9 @@ source: ## the source package, from the last commit, in build/source/; VENDOR=1 
 source-check: ## not part of check: builds it in a clean tree of sid without a network, and runs sid's lintian (root)
 	@integration/ci/prepare && integration/ci/source-check
 
+pot: ## take the words of debian/postfix.templates over into debian/po, and say which translations lack some
+	@debconf-updatepo && for po in debian/po/*.po; do printf '%s: ' "$$po"; msgfmt -c --statistics -o /dev/null "$$po" 2>&1; done
+
 lint: ## gofmt, vet, staticcheck, errcheck, errorlint, gocognit, shellcheck, units
 	@$(STAGE) lint integration/ci/lint
 
@@ -61,4 +64,4 @@ bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie c
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build
 
-.PHONY: help build prepare check scenarios nightly debs source source-check lint demo bench clean
+.PHONY: help build prepare check scenarios nightly debs source source-check pot lint demo bench clean
