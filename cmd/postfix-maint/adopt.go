@@ -178,6 +178,9 @@ func printAdoptionStatus(c *call, r *adopt.Report) error {
 	} else {
 		fmt.Fprintf(w, "postfix: %s, %s\n", r.Installed, whose)
 	}
+	if r.Held {
+		fmt.Fprintln(w, "on hold: apt changes nothing of it before \"apt-mark unhold postfix\"")
+	}
 	fmt.Fprintf(w, "newer versions are adopted: %s\n", map[bool]string{true: "yes, after each apt-get update", false: "no"}[r.InForce])
 	for _, i := range r.Instances {
 		fmt.Fprintf(w, "instance %s: %s, %s\n", i.Name, i.Unit, i.State)

@@ -338,7 +338,8 @@ func TestAdoptionInWords(t *testing.T) {
 			Refused:   map[string][]string{"4.0": {"c"}, "3.9": {"a", "b"}},
 			Instances: []adopt.Further{{Name: "out", Unit: "postfix@out.service", State: "active"}},
 		},
-		"postfix: 3.7, Debian's own\nnewer versions are adopted: no\n": {Installed: "3.7"},
+		"postfix: 3.7, Debian's own\nnewer versions are adopted: no\n":                                                                        {Installed: "3.7"},
+		"postfix: 3.7, Debian's own\non hold: apt changes nothing of it before \"apt-mark unhold postfix\"\nnewer versions are adopted: no\n": {Installed: "3.7", Held: true},
 	} {
 		var out strings.Builder
 		if err := printAdoptionStatus(&call{stdout: &out}, &r); err != nil || out.String() != want {

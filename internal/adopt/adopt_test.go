@@ -21,6 +21,7 @@ import (
 const (
 	bookwormVersion = "3.7.11-0+deb12u1"
 	trixieVersion   = "3.10.13-0+deb13u1"
+	readme          = "usr/share/doc/postfix/README.postfix-maint"
 )
 
 func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
@@ -33,13 +34,13 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 			version: bookwormVersion, units: "lib/systemd/system/", generator: "/usr/libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"DEBIAN/triggers", "lib/systemd/system/postfix-resolvconf-watch.service",
 				"lib/systemd/system/postfix-takeover-look.service", "lib/systemd/system/postfix-takeover.path", "lib/systemd/system/postfix-takeover.service",
-				"lib/systemd/system/postfix-watch-look.service", "lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix"},
+				"lib/systemd/system/postfix-watch-look.service", "lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix", readme},
 		},
 		"Debian 13, units in /usr/lib": {
 			version: trixieVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
 				"usr/lib/systemd/system/postfix-resolvconf-watch.service", "usr/lib/systemd/system/postfix-takeover-look.service", "usr/lib/systemd/system/postfix-takeover.path",
-				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service"},
+				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service", readme},
 			wantGone: []string{"usr/lib/postfix/syncfiles.pl"},
 		},
 	} {
@@ -141,7 +142,7 @@ Version: 3.10.13-0+deb13u1+a1.2
 Architecture: amd64
 Maintainer: Ours <us@example.org>
 Original-Maintainer: Debian Postfix Team <team+postfix@tracker.debian.org>
-Installed-Size: 4036
+Installed-Size: 4037
 Depends: adduser, netbase, postfix-maint (>= 1.2)
 Replaces: mail-transport-agent
 Provides: mail-transport-agent, postfix (= 3.10.13-0+deb13u1)

@@ -27,7 +27,7 @@ const stockPaths = `
 	etc/init.d/postfix etc/insserv.conf.d/postfix etc/network/if-up.d/postfix etc/network/if-down.d/postfix etc/postfix/postfix-files
 	etc/ppp/ip-up.d/postfix etc/ppp/ip-down.d/postfix etc/resolvconf/update-libc.d/postfix etc/rsyslog.d/postfix.conf
 	etc/ufw/applications.d/postfix usr/lib/networkd-dispatcher/off.d/postfix usr/lib/networkd-dispatcher/routable.d/postfix
-	usr/lib/postfix/configure-instance.sh usr/lib/postfix/sbin/master usr/lib/postfix/sbin/post-install usr/sbin/postfix usr/share/lintian/overrides/postfix
+	usr/lib/postfix/configure-instance.sh usr/lib/postfix/sbin/master usr/lib/postfix/sbin/post-install usr/sbin/postfix usr/share/doc/postfix/copyright usr/share/lintian/overrides/postfix
 	usr/share/postfix/postinst.functions UNITSpostfix.service UNITSpostfix@.service UNITSpostfix-resolvconf.path
 	UNITSpostfix-resolvconf.service DEBIAN/config DEBIAN/postinst DEBIAN/postrm DEBIAN/preinst DEBIAN/prerm DEBIAN/md5sums`
 

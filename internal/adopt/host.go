@@ -32,6 +32,7 @@ type Host struct {
 type Report struct {
 	Installed string              `json:"installed"` // version of postfix, "" for none
 	Adopted   bool                `json:"adopted"`   // it has our layer
+	Held      bool                `json:"held"`      // it is on hold: apt changes nothing of it
 	InForce   bool                `json:"in_force"`  // newer versions are adopted as they come
 	Ready     []string            `json:"ready"`     // adopted versions that apt can install
 	Refused   map[string][]string `json:"refused"`   // Debian's versions that cannot be adopted, and why
@@ -88,6 +89,7 @@ func (w *work) report(ctx context.Context) (Report, error) {
 	inForce, err := w.Root.Exists(paths.AptSource)
 	r := Report{Installed: p.version(), InForce: inForce, Ready: []string{}, Refused: w.archive.Refused, Instances: w.further(ctx), Changes: append([]string{}, w.changes...)}
 	_, r.Adopted = version.Stock(r.Installed)
+	r.Held = w.held(ctx) != nil
 	for i := range p.offers {
 		if v := p.offers[i].version; w.archive.has(v) {
 			r.Ready = append(r.Ready, v)

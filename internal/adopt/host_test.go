@@ -188,12 +188,19 @@ func TestAPackageOnHoldStays(t *testing.T) {
 	if _, err := f.host.Install(ctx); err == nil || !strings.Contains(err.Error(), "apt-mark unhold") {
 		t.Errorf("it is adopted: %v", err)
 	}
+	r, err := f.host.Status(ctx)
+	if err != nil || !r.Held {
+		t.Errorf("the status is %+v, %v", r, err)
+	}
 	if diff := cmp.Diff(before, sysroottest.Dump(t, f.host.Root.Dir(), false)); diff != "" || f.installed != bookwormVersion {
 		t.Errorf("%s is installed, and this is changed:\n%s", f.installed, diff)
 	}
 	f.hold = false
-	_, err := f.host.Install(ctx)
+	r, err = f.host.Install(ctx)
 	must(t, err)
+	if r.Held {
+		t.Error("what was released is on hold")
+	}
 	f.hold = true
 	before = sysroottest.Dump(t, f.host.Root.Dir(), false)
 	_, err = f.host.Install(ctx) // nothing to do, so nothing to refuse

@@ -76,6 +76,8 @@ func layerItems() []item {
 
 		// Debian's map packages source this in their own maintainer scripts
 		{"usr/share/postfix/postinst.functions", put, "debian/postfix.functions", 0o644, "*"},
+		{"usr/share/doc/postfix/copyright", extend, "debian/postfix.copyright", 0o644, "*"},
+		{"usr/share/doc/postfix/README.postfix-maint", put, "debian/postfix.README.postfix-maint", 0o644, ""},
 		{"usr/share/lintian/overrides/postfix", extend, "debian/postfix.lintian-overrides", 0o644, "*"},
 	}
 }
