@@ -45,7 +45,7 @@ postmap hash:virtual; touch -d '1 hour ago' virtual.db; setting index-old 'virtu
 echo nonsense >> master.cf; broken master-unreadable /etc/postfix/master.cf $(lines master.cf); sed -i '$d' master.cf
 chmod 666 master.cf; broken writable-by-others /etc/postfix/master.cf -; chmod 644 master.cf
 : > main.cf.dpkg-dist; broken conffile-question $m.dpkg-dist -; rm main.cf.dpkg-dist
-echo 'root: nobodythere' >> /etc/aliases; cp /etc/aliases /root/aliases; newaliases; sed -i '/^root: [^n]/d' /etc/aliases; newaliases; broken root-mail /etc/aliases -; sed -i '/^root: nobodythere/d' /etc/aliases; newaliases
+echo 'root: nobodythere' >> /etc/aliases; cp /etc/aliases /root/aliases; newaliases; sed -i '/^root: [^n]/d' /etc/aliases; newaliases; broken root-mail /etc/aliases $(grep -n ^root: /etc/aliases | cut -d: -f1); sed -i '/^root: nobodythere/d' /etc/aliases; newaliases
 chown root /var/spool/postfix/active; broken queue-owner /var/spool/postfix -; chown postfix /var/spool/postfix/active
 : > /var/spool/postfix/corrupt/1; broken corrupt-mail /var/spool/postfix/corrupt -; rm /var/spool/postfix/corrupt/1
 echo x > /var/spool/postfix/etc/services; broken chroot-stale /var/spool/postfix -; postfix-maint chroot sync > /dev/null

@@ -63,7 +63,7 @@ var tableChecks = []Check{
 		Do:  "name an account or an address that there is, then \"newaliases\"",
 		Look: func(_ *Facts, i *Instance, found func(Seen)) {
 			for _, r := range i.Root {
-				found(Seen{File: i.Aliases, What: "root leads to " + r + ", which is neither an account nor an alias"})
+				found(Seen{File: i.Aliases, Line: i.RootLine, What: "root leads to " + r + ", which is neither an account nor an alias"})
 			}
 		},
 	},

@@ -72,6 +72,7 @@ type Instance struct {
 	Files     []Named
 	Root      []string // where root's mail leads to that is nothing
 	Aliases   string   // the file that says so
+	RootLine  int      // and the line of root's alias, 0 if it has none
 	Free      Space
 	Owners    []Owned // directories of the queue with a wrong owner
 

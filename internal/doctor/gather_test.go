@@ -79,6 +79,9 @@ func TestGather(t *testing.T) {
 	if !slices.Equal(i.Root, []string{"gone+x"}) && !slices.Equal(i.Root, []string{"no"}) || i.Refused != "no" || !slices.Equal(i.Warnings, []string{"x"}) || !f.Types["pcre"] || len(i.Owners) > 0 || !i.Free.Known {
 		t.Errorf("root %q, refused %q, warnings %q, owners %+v, types %v, space %+v", i.Root, i.Refused, i.Warnings, i.Owners, f.Types, i.Free)
 	}
+	if i.RootLine != 1 {
+		t.Errorf("root's alias is in line %d", i.RootLine)
+	}
 	if len(i.Others) != 1 || i.Others[0].File != "/etc/postfix/master.cf" {
 		t.Errorf("writable: %+v", i.Others)
 	}

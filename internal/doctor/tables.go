@@ -152,7 +152,7 @@ func (h Host) rootMail(f *Facts, i *Instance) {
 	if err != nil {
 		return
 	}
-	i.Aliases = m[2]
+	i.Aliases, i.RootLine = m[2], table.Line("root")
 	delimiter, _ := i.param("recipient_delimiter")
 	i.Root = append(i.Root, strangers(table, f.Accounts, delimiter)...)
 }
