@@ -11,6 +11,7 @@ import (
 
 // The index of aliases is postalias(1)'s, whichever parameters name the table besides and wherever they stand.
 func TestTheIndexOfAliasesIsMadeByPostalias(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	for _, main := range []string{
 		"alias_maps = hash:/etc/aliases\n",
 		"# the default\n",
@@ -32,6 +33,7 @@ func TestTheIndexOfAliasesIsMadeByPostalias(t *testing.T) {
 
 // A table that main.cf names by its former type again gets the index of that type again, though its text is what it was.
 func TestTheIndexOfTheFormerTypeComesBack(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	const table = "/etc/postfix/generic"
 	main := "smtp_generic_maps = hash:" + table + "\n"
 	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": main, table[1:]: "x y\n", table[1:] + ".db": "\x00old"})
@@ -54,6 +56,7 @@ func TestTheIndexOfTheFormerTypeComesBack(t *testing.T) {
 
 // A text that is hidden by now does not get out, neither by its index nor on the screen.
 func TestATextThatIsHiddenByNow(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	const table = "/etc/postfix/generic"
 	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "smtp_generic_maps = hash:" + table + "\n", table[1:]: "x y\n"})
 	if err := change(root, map[string]string{table: "x y\nu v\n"}); err != nil {

@@ -327,6 +327,7 @@ func TestATornEntry(t *testing.T) {
 
 // What is noted can be read again, however well it is packed.
 func TestManyLargeTexts(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	root := withLog(sysroottest.New(t, map[string]string{"etc/": ""}))
 	tx := &transaction.Transaction{Title: "a test"}
 	for n := range 14 {

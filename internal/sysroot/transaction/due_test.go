@@ -73,6 +73,7 @@ func TestDueIfInForce(t *testing.T) {
 
 // What is due stays so until it is done, and what a killed run left half written is none.
 func TestDue(t *testing.T) {
+	sysroottest.NeedsRoot(t)
 	root := sysroottest.New(t, map[string]string{"var/lib/postfix-maint/due/.postfix-maint-tmp.x.AAAA": "half", "dir/": ""})
 	due := reloads(root)
 	keys := func(want ...string) {
