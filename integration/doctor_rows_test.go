@@ -33,7 +33,7 @@ old() { touch -d '1 day ago' $m; }
 back() { cp -a /root/main.cf $m; cp -a /root/master.cf $s; }
 # with ID [NAME VALUE]...: found at the line of the last one
 with() { id=$1; shift; while [ $# -gt 0 ]; do put "$1" "$2"; last=$1; shift 2; done; broken $id $m $(at $last); back; }
-hup() { q=$(pgrep -x qmgr); kill -HUP $(cat /var/spool/postfix/pid/master.pid); for n in $(seq 50); do n=$(pgrep -x qmgr) && [ "$n" != "$q" ] && return; sleep 0.1; done; echo "no reload"; }
+hup() { q=$(pgrep -x qmgr); kill -HUP $(cat /var/spool/postfix/pid/master.pid); for n in $(seq 600); do n=$(pgrep -x qmgr) && [ "$n" != "$q" ] && return; sleep 0.1; done; echo "no reload"; }
 # service ID LINES: found at the first of them, when they are in force
 service() { line=$(($(lines $s) + 1)); printf '%s\n' "$2" >> $s; hup; broken $1 $s $line; back; hup; }
 `
@@ -148,19 +148,19 @@ systemctl mask --runtime postfix@-.service 2> /root/errs; broken unit-masked - -
 useradd -m forger; echo '"|/usr/bin/python3 /home/forger/say"' > ~forger/.forward
 echo 'import syslog, time; syslog.openlog("postfix/smtpd", 0, syslog.LOG_MAIL); syslog.syslog(syslog.LOG_CRIT, "fatal: forged"); time.sleep(1)' > ~forger/say
 chown forger ~forger/.forward
-echo x | sendmail forger; for n in $(seq 100); do journalctl -q -p crit _SYSTEMD_UNIT=postfix@-.service | grep -q 'fatal: forged' && break; sleep 0.1; done
+echo x | sendmail forger; for n in $(seq 600); do journalctl -q -p crit _SYSTEMD_UNIT=postfix@-.service | grep -q 'fatal: forged' && break; sleep 0.1; done
 journalctl -q -p crit _SYSTEMD_UNIT=postfix@-.service | grep -c 'fatal: forged'; healthy "a forged line"
 echo '127.0.0.1:2627 inet n - n - - smtpd -o smtpd_timeout=nonsense' >> $s; hup; echo QUIT | nc -w 5 127.0.0.1 2627
-for n in $(seq 50); do journalctl -q -p crit _SYSTEMD_UNIT=postfix@-.service | grep -q 'smtpd_timeout' && break; sleep 0.1; done
+for n in $(seq 600); do journalctl -q -p crit _SYSTEMD_UNIT=postfix@-.service | grep -q 'smtpd_timeout' && break; sleep 0.1; done
 broken daemon-ended - -; grep -q 'put right the setting' /root/said || cat /root/said; back; hup; healthy "reloaded"
 # a message that came five hours ago, and one that is on hold for a week
 age() { q=/var/spool/postfix/$(cd /var/spool/postfix; find $1 -type f | head -n 1); touch -r $q /root/time; now=$(head -c 200 $q | grep -aoE '1[0-9]{9}' | head -n 1)
   LC_ALL=C sed -i "1,2s/$now/$((now - $2 * 3600))/" $q; chown postfix:postfix $q; chmod 700 $q; }
 put relayhost '[127.0.0.1]:1'; old; hup; echo x | sendmail -f root a@elsewhere.example
-for n in $(seq 100); do [ -n "$(find /var/spool/postfix/deferred /var/spool/postfix/defer -type f | sed 1d)" ] && break; sleep 0.1; done
+for n in $(seq 600); do [ -n "$(find /var/spool/postfix/deferred /var/spool/postfix/defer -type f | sed 1d)" ] && break; sleep 0.1; done
 healthy "one deferred message"; age deferred 5; broken mail-deferred /var/spool/postfix -; grep -q 'nobody listens' /root/said || cat /root/said
 postsuper -d ALL 2> /root/errs; back; hup; postfix -c /etc/postfix flush; echo x | sendmail -f root root; sleep 0.5; postsuper -h ALL 2> /root/errs
-postconf -e 'defer_transports=local'; old; hup; echo x | sendmail root; for n in $(seq 50); do [ -n "$(find /var/spool/postfix/deferred -type f)" ] && break; sleep 0.1; done
+postconf -e 'defer_transports=local'; old; hup; echo x | sendmail root; for n in $(seq 600); do [ -n "$(find /var/spool/postfix/deferred -type f)" ] && break; sleep 0.1; done
 postsuper -h ALL 2> /root/errs; age hold 200; broken mail-old /var/spool/postfix -; postsuper -d ALL 2> /root/errs; back; hup
 healthy "in the end"
 `

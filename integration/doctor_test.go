@@ -97,7 +97,7 @@ cp -a master.cf /root/services; echo '2525 inet n - y - - smtpd' >> master.cf; m
 mkdir -p /run/systemd/system/postfix@-.service.d; echo '[Service]' > /run/systemd/system/postfix@-.service.d/x.conf; mends units-changed --fix=units-changed ""
 rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
 mkdir -p /run/systemd/system/postfix@-.service.d; printf '[Service]\nRestart=no\n' > /run/systemd/system/postfix@-.service.d/x.conf; systemctl daemon-reload; systemctl kill -s KILL postfix@-
-for i in 1 2 3 4 5 6 7 8 9; do systemctl is-failed -q postfix@- && break; sleep 0.3; done; mends unit-failed --fix=unit-failed ""
+for i in $(seq 100); do systemctl is-failed -q postfix@- && break; sleep 0.3; done; mends unit-failed --fix=unit-failed ""
 rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
 echo '{' > /var/lib/postfix-maint/transaction.json; postfix-maint doctor 2> /dev/null | grep -q '(work-interrupted)' || echo "work is not found"; postfix-maint doctor --fix > /root/said 2>&1 && [ ! -e /var/lib/postfix-maint/transaction.json ] || cat /root/said
 postfix-maint doctor --fix=nonsense 2> /root/errs; [ $? = 2 ] && grep -q 'index-old' /root/errs || cat /root/errs

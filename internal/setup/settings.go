@@ -132,10 +132,15 @@ func (p *Plan) sayKeyPair() error {
 	return err
 }
 
-// KeyPair tells whether ssl-cert's key and its certificate are there: Postfix has no use for one without the other.
+// KeyPair tells whether ssl-cert's key and its certificate are there: Postfix has no use for one without the other. An ordinary user, who may
+// not look for the key, has none.
 func KeyPair(root *sysroot.Root) (bool, error) {
 	for _, path := range []string{paths.SnakeoilKey, paths.SnakeoilCert} {
-		if ok, err := root.Exists(path); !ok || err != nil {
+		ok, err := root.Exists(path)
+		if errors.Is(err, fs.ErrPermission) {
+			return false, nil
+		}
+		if !ok || err != nil {
 			return false, err
 		}
 	}
