@@ -151,6 +151,9 @@ func (m Mender) owner(a Act) error {
 	if err != nil {
 		return err
 	}
+	if err := m.Root.TrustedPlace(a.Path); err != nil { // else its name may lead to what is not Postfix's
+		return err
+	}
 	return held(real, func(fd int, st unix.Stat_t) error {
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR || st.Uid != 0 {
 			return nil
@@ -167,6 +170,9 @@ func (m Mender) owner(a Act) error {
 func (m Mender) group(a Act) error {
 	real, err := m.Root.Path(a.Path)
 	if err != nil {
+		return err
+	}
+	if err := m.Root.TrustedPlace(a.Path); err != nil {
 		return err
 	}
 	program := a.Bits&fs.ModeSetgid != 0

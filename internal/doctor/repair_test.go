@@ -258,6 +258,16 @@ func TestMendModesAndOwners(t *testing.T) {
 	if len(b.shown) > 0 {
 		t.Errorf("%+v", b.shown)
 	}
+	if err := errors.Join(os.MkdirAll(b.real("var/srv/data"), 0o755), os.Mkdir(b.real("var/joe"), 0o755), os.Symlink("/var/srv", b.real("var/joe/sub")),
+		os.Chown(b.real("var/joe"), 99, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, act := range []Act{{Deed: Owner, Path: "/var/joe/sub/data", ID: 7, Name: "me"}, {Deed: Group, Path: "/var/joe/sub/data", ID: 7, Bits: 0o710}} {
+		var no *sysroot.UntrustedError
+		if err := b.Mend(t.Context(), act); !errors.As(err, &no) || len(b.shown) > 0 {
+			t.Errorf("%s, where another account's link leads: %v, %+v", act.Deed, err, b.shown)
+		}
+	}
 }
 
 func TestMendGroups(t *testing.T) {
