@@ -243,9 +243,23 @@ func (h Host) owners(i *Instance) {
 			continue
 		}
 		if have, _ := sysroot.Owner(fi); have != uid {
-			i.Owners = append(i.Owners, Owned{d, fmt.Sprintf("%s belongs to account %d and not to %s", d, have, owner), owner, uid, have == 0 && fi.IsDir()})
+			ours := have == 0 && fi.IsDir() && (d != i.DataDir || h.onlyOf(d, uid))
+			i.Owners = append(i.Owners, Owned{d, fmt.Sprintf("%s belongs to account %d and not to %s", d, have, owner), owner, uid, ours})
 		}
 	}
+}
+
+// onlyOf tells whether all that a directory holds is an account's. Else data_directory names one of another use, as /var/lib.
+func (h Host) onlyOf(dir string, uid int) bool {
+	entries, err := h.Root.ReadDir(dir)
+	return err == nil && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		fi, err := e.Info()
+		if err != nil {
+			return true
+		}
+		have, _ := sysroot.Owner(fi)
+		return have != uid
+	})
 }
 
 func (h Host) passwd() (lines [][]string) {

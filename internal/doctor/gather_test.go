@@ -96,6 +96,18 @@ func TestGather(t *testing.T) {
 	if got := f.Instances[0].Owners; len(got) != 2 || !strings.HasPrefix(got[0].What, "/d ") || !strings.HasPrefix(got[1].What, "/q/active ") {
 		t.Errorf("owners: %+v", got)
 	}
+	for _, more := range []string{"", "/d/of another use"} { // as data_directory = /var/lib
+		if more != "" {
+			if err := os.WriteFile(root.Dir()+more, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Instances[0].Owners = nil
+		Gather(t.Context(), Host{Root: root, Run: postfix{}}, f)
+		if got := f.Instances[0].Owners; os.Geteuid() == 0 && (got[0].Root != (more == "") || !got[1].Root) {
+			t.Errorf("with %q: %+v", more, got)
+		}
+	}
 }
 
 // A table of aliases may be another account's, and as large as that likes.
