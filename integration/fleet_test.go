@@ -105,8 +105,8 @@ func TestFleetArchive(t *testing.T) {
 			sed 's,https://[^ ]*,file:/srv/mail,' /root/fleet/mail.sources > /etc/apt/sources.list.d/mail.sources
 			apt-get update -q
 			apt-get install -y -q postfix
-			dpkg-query -Wf '${Version}\n' postfix | grep '+a[0-9.]*$'
-			apt-get dist-upgrade -y -q; dpkg-query -Wf '${Version}\n' postfix | grep '+a[0-9.]*$'
+			dpkg-query -Wf '${Version}\n' postfix | grep '+a[0-9a-z.~]*$'
+			apt-get dist-upgrade -y -q; dpkg-query -Wf '${Version}\n' postfix | grep '+a[0-9a-z.~]*$'
 			postfix-maint adopt --status
 			rm /srv/mail/postfix_*.deb; postfix-maint adopt --output /srv/mail /srv/debian/postfix_*.deb
 			/root/fleet/publish /srv/mail mail.example.test archive@example.test
