@@ -112,6 +112,7 @@ openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=imap.el
   openssl x509 -req -CA ca.pem -CAkey ca.key -CAcreateserial -days 100 -copy_extensions copy -out other.pem 2> /root/errs; chmod 600 other.key
 tls() { put smtpd_tls_key_file /etc/postfix/$3; with $1 smtpd_tls_cert_file /etc/postfix/$2; }
 tls key-mismatch one.pem soon.key
+echo garbage > text.pem; tls certificate-unusable text.pem one.key
 tls certificate-name other.pem other.key
 put smtpd_tls_key_file /etc/postfix/soon.key; put smtpd_tls_cert_file /etc/postfix/soon.pem; broken certificate-ends /etc/postfix/soon.pem -; back
 chmod 644 one.key; put smtpd_tls_cert_file /etc/postfix/one.pem; with secret-readable smtpd_tls_key_file /etc/postfix/one.key; rm *.pem *.key *.srl
@@ -172,7 +173,7 @@ func TestDoctorRows(t *testing.T) {
 		begin := `systemctl is-active postfix; touch -d '1 day ago' /etc/postfix/main.cf; systemctl reload postfix; cp -a /etc/postfix/main.cf /etc/postfix/master.cf /root/; healthy fresh`
 		all := strings.Join([]string{doctorWords, begin, doctorSettings, doctorTables, doctorTrust, doctorHost, "echo $count"}, "\n")
 		out, err := h.Run(ctx, "bash", "-uc", all)
-		if want := "active\n1\n76\n"; err != nil || out != want {
+		if want := "active\n1\n77\n"; err != nil || out != want {
 			t.Errorf("%v: %s", err, out)
 		}
 	})

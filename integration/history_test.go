@@ -36,6 +36,8 @@ must postfix-maint undo $(sed -n 's/^undo with: .* //p' said); systemctl is-acti
 must postfix-maint instance enable out; cp -p /etc/postfix-out/main.cf out; echo 'message_size_limit = 5' >> /etc/postfix-out/main.cf
 postfix-maint undo $n > said 2>&1 && echo 'an edited instance is removed'; says 'was changed since'; cp -p out /etc/postfix-out/main.cf
 must postfix-maint undo $n; [ ! -e /etc/postfix-out ] && [ ! -e /var/spool/postfix-out ] || echo 'the instance is there'; is alone 'after undo of create'
+postfix-maint instance create no --set inet_interfaces=192.0.2.99 > said 2>&1 && echo 'an instance without its address is made'; grep '^undo with' said
+postfix-maint undo --dry-run > said 2>&1; grep 'postfix-no' said
 must postfix-maint sandbox strict; says '^undo with: '; must postfix-maint undo; k=$(sed -n 's/^undo with: .* //p' said); must postfix-maint sandbox status; says default
 must postfix-maint undo $k; must postfix-maint sandbox status; says strict; must postfix-maint history show $k
 [ "$(stat -c %a /var/lib/postfix-maint/history /var/lib/postfix-maint/history/*.gz | sort -u | xargs)" = '600 700' ] || echo 'others may read the history'

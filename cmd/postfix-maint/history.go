@@ -268,7 +268,8 @@ func undo(ctx context.Context, c *call) (*changes[transaction.Change], error) {
 	}
 	number := c.Args().First()
 	if number == "" {
-		number = strconv.Itoa(history.Last(all))
+		left := slices.DeleteFunc(slices.Clone(all), func(e history.Entry) bool { return ofNobody(c.root, e) })
+		number = strconv.Itoa(history.Last(left))
 		if number == "0" {
 			return nil, errors.New("there is nothing to take back: no change is in the history that is not taken back already")
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -42,6 +43,16 @@ func opposite(root *sysroot.Root, words []string) (back *history.Back, final str
 	return nil, ""
 }
 
+// ofNobody tells whether an entry is about an instance that is not there any more: its command failed and took it back, say.
+func ofNobody(root *sysroot.Root, e history.Entry) bool {
+	b := e.Opposite()
+	if b == nil || len(b.Words) != 3 || b.Words[0] != "instance" {
+		return false
+	}
+	_, err := instance.Find(root, b.Words[2])
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 // ended notes that a command with an opposite came to its end.
 func (c *call) ended() error {
 	if c.log == nil || c.log.Back == nil || !c.changed {
@@ -67,6 +78,9 @@ func undoBy(ctx context.Context, c *call, e history.Entry, takenBack int) (*chan
 	name := back.Words[len(back.Words)-1]
 	if takenBack != 0 {
 		return nil, fmt.Errorf("%d is taken back already, by %d", e.Number, takenBack)
+	}
+	if ofNobody(c.root, e) {
+		return nil, fmt.Errorf("cannot take back %d: there is no instance %q any more", e.Number, name)
 	}
 	edited, err := back.Edited(c.root)
 	if err == nil && edited != "" {

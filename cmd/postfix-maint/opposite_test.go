@@ -53,7 +53,9 @@ func TestOpposite(t *testing.T) {
 // An instance that somebody has edited since it was made, or of which nobody knows, does not go with its entry; one that is taken back is not
 // taken back twice.
 func TestUndoByIsRefused(t *testing.T) {
-	root := sysroottest.New(t, map[string]string{"etc/postfix-out/main.cf": "a = b\n"})
+	root := sysroottest.New(t, map[string]string{
+		"etc/postfix/main.cf": "multi_instance_directories = /etc/postfix-out\n", "etc/postfix-out/main.cf": "multi_instance_name = postfix-out\n",
+	})
 	part := func(back *history.Back) history.Entry {
 		return history.Entry{Number: 7, Parts: []history.Part{{Back: back}}}
 	}
@@ -65,7 +67,7 @@ func TestUndoByIsRefused(t *testing.T) {
 	if name, err := kept.Edited(root); name != "" || err != nil {
 		t.Errorf("edited: %q, %v", name, err)
 	}
-	if _, err := root.WriteFile("/etc/postfix-out/main.cf", []byte("a = c\n"), sysroot.Attr{UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
+	if _, err := root.WriteFile("/etc/postfix-out/main.cf", []byte("multi_instance_name = postfix-out\na = c\n"), sysroot.Attr{UID: os.Geteuid(), GID: os.Getegid()}); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
@@ -76,7 +78,8 @@ func TestUndoByIsRefused(t *testing.T) {
 		"edited":      {back: kept, want: `cannot take back 7: /etc/postfix-out/main.cf was changed since; "postfix-maint instance remove postfix-out" removes the instance all the same`},
 		"interrupted": {back: &history.Back{Words: words}, want: "the command was interrupted"},
 		"twice":       {back: kept, taken: 9, want: "7 is taken back already, by 9"},
-		"gone":        {back: &history.Back{Words: words, Whole: map[string]string{"/etc/postfix-none/main.cf": "1"}}, want: "was changed since"},
+		"gone":        {back: &history.Back{Words: words, Whole: map[string]string{"/etc/postfix-out/master.cf": "1"}}, want: "was changed since"},
+		"of nobody":   {back: &history.Back{Words: []string{"instance", "enable", "none"}}, want: `there is no instance "none" any more`},
 		"nonsense":    {back: &history.Back{Words: []string{"rm", "all"}}, want: "a command that there is not: postfix-maint rm all"},
 	} {
 		if _, err := undoBy(t.Context(), &call{root: root}, part(c.back), c.taken); err == nil || !strings.Contains(err.Error(), c.want) {

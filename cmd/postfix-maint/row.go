@@ -166,7 +166,7 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	if err == nil {
 		err = c.ended()
 	}
-	if !c.Bool("json") {
+	if !c.Bool("json") && (err == nil || c.log == nil || c.log.Back == nil) { // else the command took back what it had done
 		sayUndo(c.log, c.stdout)
 	}
 	if err == nil && c.changed && c.Bool(detailed) {

@@ -288,7 +288,8 @@ var layerChecks = []Check{
 		// What a create or a remove of an instance left is large, and only one of these ends it.
 		ID: "work-interrupted", Area: "layer", Bad: Risk, Repair: Safe, Title: "a command was interrupted",
 		Why: "part of its change may be in force",
-		Do:  "the next command that changes something ends it, as \"postfix-maint chroot sync\"",
+		Do: "the next command that changes something ends it, as \"postfix-maint chroot sync\"; " +
+			"what was about an instance, the next \"postfix-maint instance create\", \"enable\", \"disable\" or \"remove\" of any",
 		Look: func(f *Facts, _ *Instance, found func(Seen)) {
 			for _, w := range f.Work {
 				s := Seen{File: w, What: "its journal is there, and no command is at work"}

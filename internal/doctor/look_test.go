@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -217,13 +218,14 @@ func TestCertificates(t *testing.T) {
 		{"smtpd_tls_cert_file = /issued\nsmtpd_tls_key_file = /other\n", "[a.example] true false"},
 		{"smtpd_tls_cert_file = /both\n", "[a.example] true false"},
 		{"smtpd_tls_cert_file = /none\n", ""},
-		{"smtpd_tls_cert_file = /own\nsmtpd_tls_key_file = /own\n", "[] false false"}, // no key at all is smtpd's to tell
+		{"smtpd_tls_cert_file = /own\nsmtpd_tls_key_file = /own\n", "there is no key in /own"},
+		{"smtpd_tls_cert_file = /text\nsmtpd_tls_key_file = /key\n", "there is no certificate in /text"},
 		{"smtpd_tls_chain_files = /both\nsmtpd_tls_cert_file = /own\n", ""},
 	} {
-		f, _ := look(t, map[string]string{"etc/postfix/main.cf": c.main, "own": own, "key": key, "issued": issued, "other": other, "both": issued + other}, postfix{})
+		f, _ := look(t, map[string]string{"etc/postfix/main.cf": c.main, "own": own, "key": key, "issued": issued, "other": other, "both": issued + other, "text": "garbage"}, postfix{})
 		got := ""
 		for _, x := range f.Instances[0].Certs {
-			got += fmt.Sprintf("%v %v %v", x.Names, x.Issued, x.Apart)
+			got += cmp.Or(x.Unusable, fmt.Sprintf("%v %v %v", x.Names, x.Issued, x.Apart))
 		}
 		if got != c.want {
 			t.Errorf("%q: %q, want %q", c.main, got, c.want)

@@ -44,6 +44,7 @@ func laterCases(t *testing.T) map[string]broken {
 		"restriction-unknown":     {text("smtpd_recipient_restrictions = permit_mynetwork, reject\n"), main + ":1", "correct"},
 		"networks-malformed":      {text("mynetworks = 192.168.1.1/24\n"), main + ":1", "write 192.168.1.0/24"},
 		"tls-level-unknown":       {text("smtp_tls_security_level = most\n"), main + ":1", "may or encrypt"},
+		"certificate-unusable":    {func(_ *Facts, i *Instance) { i.Certs = []Certificate{{File: main, Line: 4, Unusable: "no PEM"}} }, main + ":4", "in PEM form"},
 		"key-mismatch":            {func(_ *Facts, i *Instance) { i.Certs = []Certificate{{File: main, Line: 4, Apart: true}} }, main + ":4", "belong together"},
 		"tls-without-certificate": {text("smtpd_tls_security_level = encrypt\n"), main + ":1", "chain_files"},
 		"tls-at-wrong-port":       {more("submissions inet n - y - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_auth_only=yes\n"), master + ":13", "wrappermode"},

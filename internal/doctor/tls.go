@@ -1,9 +1,12 @@
 package doctor
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
+	"io/fs"
 	"net"
 	"net/netip"
 	"path"
@@ -22,6 +25,7 @@ type Certificate struct {
 	Names           []string // the hosts that it is for
 	Issued          bool     // by another certificate
 	Apart           bool     // the key is another one's
+	Unusable        string   // what is wrong with the files, "" for nothing that can be seen
 }
 
 // levels are the words of the parameters NAME_tls_security_level.
@@ -53,6 +57,18 @@ var tlsChecks = []Check{
 			for _, c := range i.Certs {
 				if c.Apart {
 					found(Seen{File: c.File, Line: c.Line, What: c.Parameter + " = " + c.Path})
+				}
+			}
+		},
+	},
+	{
+		ID: "certificate-unusable", Area: "trust", Bad: Broken, Gate: true, Title: "a certificate or its key cannot be loaded",
+		Why: "smtpd(8) does without TLS, or refuses mail where it is asked for (TLS_README)",
+		Do:  "put a certificate and its key there, in PEM form",
+		Look: func(_ *Facts, i *Instance, found func(Seen)) {
+			for _, c := range i.Certs {
+				if c.Unusable != "" {
+					found(Seen{File: c.File, Line: c.Line, What: c.Parameter + ": " + c.Unusable})
 				}
 			}
 		},
@@ -241,12 +257,23 @@ func (h Host) certificates(i *Instance) {
 		if !cert.known || !key.known || !path.IsAbs(cert.value) || !path.IsAbs(key.value) {
 			continue
 		}
+		c := Certificate{Parameter: p[0], File: cert.file, Line: cert.line, Path: cert.value}
 		chain, err := h.Root.ReadAtMost(cert.value, maxCertificate)
 		secret, wrong := h.Root.ReadAtMost(key.value, maxCertificate)
-		if err != nil || wrong != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(wrong, fs.ErrNotExist):
+			continue // "file-missing"
+		case err != nil || wrong != nil:
+			c.Unusable = cmp.Or(err, wrong).Error()
+		case !holds(chain, "CERTIFICATE"):
+			c.Unusable = "there is no certificate in " + cert.value
+		case !holds(secret, "PRIVATE KEY"):
+			c.Unusable = "there is no key in " + key.value
+		}
+		if c.Unusable != "" {
+			i.Certs = append(i.Certs, c)
 			continue
 		}
-		c := Certificate{Parameter: p[0], File: cert.file, Line: cert.line, Path: cert.value}
 		_, err = tls.X509KeyPair(chain, secret)
 		c.Apart = err != nil && strings.Contains(err.Error(), "does not match")
 		if leaf := firstCertificate(chain); leaf != nil {
@@ -254,6 +281,16 @@ func (h Host) certificates(i *Instance) {
 		}
 		i.Certs = append(i.Certs, c)
 	}
+}
+
+// holds tells whether a PEM text has a block of a kind, by the end of its name. What is in it OpenSSL may understand where we do not.
+func holds(text []byte, kind string) bool {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if strings.HasSuffix(block.Type, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 // maxCertificate bounds what is read of a file with certificates.

@@ -263,6 +263,8 @@ func (p *page) tls(t TLS) (string, tone) {
 	switch {
 	case t.Level == "":
 		return "not offered to clients", usual
+	case t.Ends.IsZero() && t.File != "":
+		return t.Level + "; its certificate you may not read: " + t.File, usual
 	case t.Ends.IsZero():
 		return t.Level + ", no certificate", usual
 	}

@@ -1,9 +1,11 @@
 package status
 
 import (
+	"cmp"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"io/fs"
 	"path"
 	"strings"
 	"time"
@@ -16,7 +18,7 @@ import (
 type TLS struct {
 	Level string    `json:"level"` // "" for none
 	Ends  time.Time `json:"ends,omitzero"`
-	File  string    `json:"file"` // the certificate that ends first
+	File  string    `json:"file"` // the certificate that ends first, or with no end one that may not be read
 }
 
 // maxCertificate bounds what is read of a file with certificates.
@@ -41,6 +43,7 @@ func readTLS(root *sysroot.Root, value func(string) string) (TLS, error) {
 		files = []string{value("smtpd_tls_cert_file"), value("smtpd_tls_eccert_file"), value("smtpd_tls_dcert_file")}
 	}
 	var failed error
+	var hidden string
 	for _, name := range files {
 		if !path.IsAbs(name) {
 			continue
@@ -48,11 +51,14 @@ func readTLS(root *sysroot.Root, value func(string) string) (TLS, error) {
 		ends, err := certificateEnds(root, name)
 		switch {
 		case err != nil:
-			failed = errors.Join(failed, err)
+			if failed = errors.Join(failed, err); errors.Is(err, fs.ErrPermission) {
+				hidden = cmp.Or(hidden, name)
+			}
 		case t.Ends.IsZero() || ends.Before(t.Ends):
 			t.Ends, t.File = ends, name
 		}
 	}
+	t.File = cmp.Or(t.File, hidden) // without an end
 	return t, failed
 }
 

@@ -23,6 +23,9 @@ type DamagedError struct {
 // Error names the file and what is wrong with it.
 func (e *DamagedError) Error() string { return fmt.Sprintf("cannot understand %q: %v", e.Path, e.err) }
 
+// Unwrap gives why.
+func (e *DamagedError) Unwrap() error { return e.err }
+
 // most is more than any of them needs. JSON of hundreds of megabytes would take minutes.
 const most = 4 << 20
 
