@@ -166,13 +166,18 @@ func carryOut(lib *cli.Context, rows []row, stdout, stderr io.Writer) error {
 	if err == nil {
 		err = c.ended()
 	}
-	if !c.Bool("json") && (err == nil || c.log == nil || c.log.Back == nil) { // else the command took back what it had done
-		sayUndo(c.log, c.stdout)
-	}
+	c.sayBack(err)
 	if err == nil && c.changed && c.Bool(detailed) {
 		return errChanged
 	}
 	return named(rows[0].words, err)
+}
+
+// sayBack tells people how the change is taken back, unless the command failed and did that itself.
+func (c *call) sayBack(err error) {
+	if !c.Bool("json") && (err == nil || c.log == nil || c.log.Back == nil) {
+		sayUndo(c.log, c.stdout)
+	}
 }
 
 // named puts the command before what is wrong with its use.
