@@ -94,7 +94,7 @@ key=$(postconf -hx smtpd_tls_key_file); chmod o+r $key; mends secret-readable --
 sleep 2; touch main.cf; touch -d '1 hour ago' /var/lib/postfix-maint/instances; mends not-reloaded --fix=not-reloaded ""
 systemctl stop postfix@-; mends not-running --fix=not-running ""; systemctl is-active -q postfix@- || echo "not started"
 cp -a master.cf /root/services; echo '2525 inet n - y - - smtpd' >> master.cf; mends not-listening --fix=not-listening ""; cp -a /root/services master.cf; systemctl restart postfix@-
-mkdir -p /run/systemd/system/postfix@-.service.d; echo '[Service]' > /run/systemd/system/postfix@-.service.d/x.conf; mends units-changed --fix=units-changed ""
+d=/run/systemd/system/postfix@-.service.d; mkdir -p $d; echo '[Service]' > $d/x.conf; systemctl daemon-reload; touch -d '1 hour' $d/x.conf; mends units-changed --fix=units-changed ""
 rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
 mkdir -p /run/systemd/system/postfix@-.service.d; printf '[Service]\nRestart=no\n' > /run/systemd/system/postfix@-.service.d/x.conf; systemctl daemon-reload; systemctl kill -s KILL postfix@-
 for i in $(seq 100); do systemctl is-failed -q postfix@- && break; sleep 0.3; done; mends unit-failed --fix=unit-failed ""
