@@ -80,6 +80,8 @@ func (s Snapshot) Renew() Action {
 	switch {
 	case s.Stopping || len(s.Instances) == 0:
 		return Nothing
+	case s.Own.Sub == "running": // ours runs nothing: it is Debian 13's, which has taken our place while we looked
+		return Nothing
 	case s.Own.Job != "" || is[busy] || own != "active" && own != "failed" && own != "inactive":
 		return Wait
 	case is[down] && own == "active":

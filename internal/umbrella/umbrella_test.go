@@ -105,6 +105,8 @@ func TestWatch(t *testing.T) {
 		"one runs, another has failed":         {[]moment{at("inactive", runs, failed), at("failed", runs, failed)}, "start"},
 		"one of them is stopped":               {[]moment{at("active", stopped, runs)}, ""},
 		"all are stopped, whoever did it":      {[]moment{at("active", stopped, stopped), at("inactive", stopped, stopped)}, "stop"},
+		"Debian 13's own has taken its place":  {[]moment{at("active/running", stopped, stopped)}, ""},
+		"so it has while one looked":           {[]moment{at("activating/start start", stopped, stopped), at("active/running", failed, stopped)}, ""},
 		"all are stopped, it had failed":       {[]moment{at("failed", stopped, stopped), at("inactive", stopped, stopped)}, "forget"},
 		"stopped stays stopped":                {[]moment{at("inactive", stopped, stopped)}, ""},
 		"stopped, one had failed before":       {[]moment{at("inactive", stopped, failed)}, ""},
