@@ -68,7 +68,10 @@ func (c *call) ended() error {
 			return err
 		}
 	}
-	return c.log.Close()
+	if err := c.log.Close(); err != nil {
+		return fmt.Errorf("it is done, but undo will not know of it: %w", err)
+	}
+	return nil
 }
 
 // undoBy takes an entry back by the opposite of its command.
