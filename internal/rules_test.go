@@ -21,9 +21,9 @@ const module = "postfix-maint/"
 
 // rings, as design and package comments name them. A package that stands here not, or twice, fails the test.
 var rings = map[string][]string{
-	"format": {"aliases", "answers", "dynamicmaps", "inventory", "maincf", "mastercf", "merge", "notes", "paths", "pattern", "queue", "version"},
+	"format": {"aliases", "answers", "dynamicmaps", "inventory", "maincf", "mastercf", "merge", "notes", "oauth", "paths", "pattern", "providers", "queue", "secret", "version"},
 	"port":   {"debconf", "dns", "elfdep", "lock", "procs", "run", "sysroot", "systemd", "watch"},
-	"flow":   {"adopt", "ask", "chroot", "doctor", "generator", "history", "instance", "multi", "setup", "smarthost", "status", "syslogd", "umbrella"},
+	"flow":   {"adopt", "ask", "chroot", "doctor", "generator", "history", "instance", "login", "multi", "oauthrelay", "setup", "smarthost", "status", "syslogd", "umbrella"},
 }
 
 // shared are the flows that other flows may use.

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/secret"
 	"postfix-maint/internal/smarthost/table"
 )
 
@@ -57,13 +58,7 @@ type Rule struct {
 }
 
 // Secret is a password. Printing it, in whatever way, shows stars.
-type Secret string
-
-// Format is what package fmt prints of a secret.
-func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(table.Stars)) }
-
-// MarshalJSON is what package encoding/json prints of it.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + table.Stars + `"`), nil }
+type Secret = secret.Secret
 
 // To gives the options with another relay: its TLS settings are chosen anew, and an account at another host is another account.
 func (o Options) To(relay string) Options {
