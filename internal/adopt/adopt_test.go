@@ -1,10 +1,12 @@
 package adopt
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/md5"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -21,7 +23,6 @@ import (
 const (
 	bookwormVersion = "3.7.11-0+deb12u1"
 	trixieVersion   = "3.10.13-0+deb13u1"
-	readme          = "usr/share/doc/postfix/README.postfix-maint"
 )
 
 func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
@@ -34,13 +35,13 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 			version: bookwormVersion, units: "lib/systemd/system/", generator: "/usr/libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"DEBIAN/triggers", "lib/systemd/system/postfix-resolvconf-watch.service",
 				"lib/systemd/system/postfix-takeover-look.service", "lib/systemd/system/postfix-takeover.path", "lib/systemd/system/postfix-takeover.service",
-				"lib/systemd/system/postfix-watch-look.service", "lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix", readme},
+				"lib/systemd/system/postfix-watch-look.service", "lib/systemd/system/postfix-watch.service", "usr/lib/NetworkManager/", "usr/lib/NetworkManager/dispatcher.d/", "usr/lib/NetworkManager/dispatcher.d/postfix"},
 		},
 		"Debian 13, units in /usr/lib": {
 			version: trixieVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
 				"usr/lib/systemd/system/postfix-resolvconf-watch.service", "usr/lib/systemd/system/postfix-takeover-look.service", "usr/lib/systemd/system/postfix-takeover.path",
-				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service", readme},
+				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service"},
 			wantGone: []string{"usr/lib/postfix/syncfiles.pl"},
 		},
 	} {
@@ -78,7 +79,7 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 				t.Errorf("left out paths (-want +got):\n%s", d)
 			}
 
-			checkMembers(t, rel, before, after)
+			checkMembers(t, rel, tc.version, before, after)
 			if got := after[rel.generators+"postfix-instance-generator"].Linkname; got != tc.generator {
 				t.Errorf("generator leads to %q, want %q", got, tc.generator)
 			}
@@ -92,8 +93,18 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 	}
 }
 
+// expanded is the text of a compressed file.
+func expanded(t *testing.T, data string) string {
+	t.Helper()
+	r, err := gzip.NewReader(strings.NewReader(data))
+	must(t, err)
+	text, err := io.ReadAll(r)
+	must(t, err)
+	return string(text)
+}
+
 // checkMembers wants every path to be either ours by the table or Debian's, byte for byte, with Debian's time stamp.
-func checkMembers(t *testing.T, rel release, before, after map[string]member) {
+func checkMembers(t *testing.T, rel release, stock string, before, after map[string]member) {
 	t.Helper()
 	items := map[string]item{}
 	for _, i := range itemsOf(rel) {
@@ -119,6 +130,18 @@ func checkMembers(t *testing.T, rel release, before, after map[string]member) {
 			if want := "# ours: " + i.from + "\n"; m.text != want && i.from != "debian/postfix.triggers" || m.Mode != int64(i.mode) {
 				t.Errorf("%s has mode %o and says %q, want %o %q", name, m.Mode, m.text, i.mode, want)
 			}
+		case i.do == pack:
+			if want := string(squeezed("# ours: " + i.from + "\n")); m.text != want {
+				t.Errorf("%s is not ours: %q", name, m.text)
+			}
+		case i.do == enter:
+			want := "postfix (" + stock + "+a1.2) trixie-security; urgency=high\n\n  * Adopted by postfix-maint 1.2: its maintainer scripts, units, hooks\n" +
+				"    and init script are in the place of Debian's; README.Debian is about them.\n" +
+				"  * All else is " + stock + ", byte for byte.\n\n" +
+				" -- Ours <us@example.org>  Tue, 14 Nov 2023 22:13:21 +0000\n\npostfix (" + stock + ") trixie-security; urgency=high\n\n  * Mended.\n"
+			if got := expanded(t, m.text); got != want {
+				t.Errorf("the changelog says %q, want %q", got, want)
+			}
 		case i.do == insert:
 			if strings.Count(m.text, "ours: "+i.from) != map[string]int{"bookworm": 1, "trixie": 0}[rel.name] || m.Mode != 0o755 {
 				t.Errorf("%s has mode %o and says %q", name, m.Mode, m.text)
@@ -142,7 +165,7 @@ Version: 3.10.13-0+deb13u1+a1.2
 Architecture: amd64
 Maintainer: Ours <us@example.org>
 Original-Maintainer: Debian Postfix Team <team+postfix@tracker.debian.org>
-Installed-Size: 4037
+Installed-Size: 4036
 Depends: adduser, netbase, postfix-maint (>= 1.2)
 Replaces: mail-transport-agent
 Provides: mail-transport-agent, postfix (= 3.10.13-0+deb13u1)

@@ -49,6 +49,8 @@ func stockFake(version string) *fake {
 	f.files["DEBIAN/templates"] = "Template: postfix/mailname\nType: string\nDescription: Name?\nDescription-de.UTF-8: Schöner Name?\n"
 	f.files["var/spool/postfix/"] = ""
 	f.files["usr/lib/postfix/sbin/post-install"] = "#!/bin/sh\ntest -n \"$create\" && {\n    done\n" + postInstallEnd + "exit 0\n"
+	f.files["usr/share/doc/postfix/README.Debian.gz"] = string(squeezed("Debian's layer.\n"))
+	f.files["usr/share/doc/postfix/changelog.Debian.gz"] = string(squeezed("postfix (" + version + ") trixie-security; urgency=high\n\n  * Mended.\n"))
 	f.files["usr/bin/mailq"] = "-> ../sbin/sendmail"
 	switch rel.name {
 	case "bookworm":
@@ -117,7 +119,7 @@ func layerFake(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, i := range layerItems() {
-		if i.do == link || i.do == drop {
+		if !i.ofLayer() {
 			continue
 		}
 		p := filepath.Join(dir, i.from)
@@ -170,3 +172,12 @@ func must(t *testing.T, err error) {
 
 // adoptedVersion is what layerFake makes of a version of Debian's.
 func adoptedVersion(stock string) string { return version.Adopted(stock, "1.2", "") }
+
+// squeezed is packed for a text that cannot fail.
+func squeezed(text string) []byte {
+	data, err := packed([]byte(text))
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

@@ -20,6 +20,8 @@ const (
 	link                 // a symbolic link to a program of the package postfix-maint
 	drop                 // Debian's file goes: nothing of ours uses it
 	insert               // our line put into Debian's post-install, see withCall
+	pack                 // as put, compressed
+	enter                // our entry on top of Debian's changelog
 )
 
 // item is one path of the adopted package that differs from Debian's.
@@ -77,10 +79,14 @@ func layerItems() []item {
 		// Debian's map packages source this in their own maintainer scripts
 		{"usr/share/postfix/postinst.functions", put, "debian/postfix.functions", 0o644, "*"},
 		{"usr/share/doc/postfix/copyright", extend, "debian/postfix.copyright", 0o644, "*"},
-		{"usr/share/doc/postfix/README.postfix-maint", put, "debian/postfix.README.postfix-maint", 0o644, ""},
+		{"usr/share/doc/postfix/README.Debian.gz", pack, "debian/postfix.README.Debian", 0o644, "*"},
+		{"usr/share/doc/postfix/changelog.Debian.gz", enter, "", 0o644, "*"},
 		{"usr/share/lintian/overrides/postfix", extend, "debian/postfix.lintian-overrides", 0o644, "*"},
 	}
 }
+
+// ofLayer tells whether what goes there is a file of ours.
+func (i item) ofLayer() bool { return i.do != link && i.do != drop && i.do != enter }
 
 // in tells whether Debian's package of the release has the path.
 func (i item) in(rel release) bool { return i.stock == "*" || i.stock == rel.name }
@@ -120,7 +126,7 @@ func readLayer(dir string, rel release) (*layer, error) {
 	}
 	l := &layer{items: itemsOf(rel), data: map[string][]byte{}}
 	for _, i := range l.items {
-		if i.do == link || i.do == drop {
+		if !i.ofLayer() {
 			continue
 		}
 		if l.data[i.from], err = root.ReadFile(path.Join("/", i.from)); err != nil {

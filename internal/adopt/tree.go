@@ -27,7 +27,7 @@ func (t *tree) lay(s *stock, lay *layer, version string) ([]string, error) {
 		return nil, err
 	}
 	for _, i := range lay.items {
-		line, err := t.place(s, lay, i)
+		line, err := t.place(s, lay, i, version)
 		if err != nil {
 			return nil, err
 		}
@@ -56,8 +56,8 @@ func (t *tree) lay(s *stock, lay *layer, version string) ([]string, error) {
 	return changes, t.controlModes(s)
 }
 
-// place does one item of the table.
-func (t *tree) place(s *stock, lay *layer, i item) (string, error) {
+// place does one item of the table, for a package of that version.
+func (t *tree) place(s *stock, lay *layer, i item, version string) (string, error) {
 	_, had := s.entries[i.to]
 	switch i.do {
 	case drop:
@@ -69,25 +69,39 @@ func (t *tree) place(s *stock, lay *layer, i item) (string, error) {
 		}
 		_, err := t.root.Symlink(linkText(i.to, i.from), "/"+i.to)
 		return verb(had) + i.to, err
-	case extend:
-		old, err := t.root.ReadFile("/" + i.to)
-		if err != nil {
-			return "", fmt.Errorf("cannot extend %q: %w", i.to, err)
-		}
-		data, err := joined(i.to, old, lay.data[i.from])
+	case extend, insert, enter:
+		return t.change(s, lay, i, version)
+	case pack:
+		data, err := packed(lay.data[i.from])
 		if err != nil {
 			return "", err
 		}
-		return "extended " + i.to, t.write(i.to, data, i.mode)
-	case insert:
-		old, err := t.root.ReadFile("/" + i.to)
-		if err != nil {
-			return "", fmt.Errorf("cannot extend %q: %w", i.to, err)
-		}
-		data, line := withCall(string(old), string(lay.data[i.from]))
-		return line + i.to, t.write(i.to, []byte(data), i.mode)
+		return verb(had) + i.to, t.write(i.to, data, i.mode)
 	}
 	return verb(had) + i.to, t.write(i.to, lay.data[i.from], i.mode)
+}
+
+// change does an item that keeps Debian's text.
+func (t *tree) change(s *stock, lay *layer, i item, version string) (string, error) {
+	data, err := t.root.ReadFile("/" + i.to)
+	if err != nil {
+		return "", fmt.Errorf("cannot extend %q: %w", i.to, err)
+	}
+	line := "extended "
+	switch i.do {
+	case extend:
+		data, err = joined(i.to, data, lay.data[i.from])
+	case enter:
+		data, err = lay.withEntry(s, version, data)
+	default:
+		var script string
+		script, line = withCall(string(data), string(lay.data[i.from]))
+		data = []byte(script)
+	}
+	if err != nil {
+		return "", err
+	}
+	return line + i.to, t.write(i.to, data, i.mode)
 }
 
 // postInstallEnd is where post-install has made directories and set modes, and goes on to old configuration files.
