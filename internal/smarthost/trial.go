@@ -2,7 +2,6 @@ package smarthost
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/x509"
 	"fmt"
 	"path"
@@ -13,7 +12,6 @@ import (
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
-	"postfix-maint/internal/paths"
 	"postfix-maint/internal/smarthost/probe"
 	"postfix-maint/internal/smarthost/table"
 )
@@ -31,15 +29,10 @@ type Result struct {
 	Account   string        `json:"account,omitempty"`
 	Overrides []string      `json:"overrides,omitempty"` // in master.cf, that hold for the relay
 	Probe     *probe.Report `json:"probe"`
-	Submitted bool          `json:"submitted"`
-	QueueID   string        `json:"queue_id,omitempty"`
-	Sender    string        `json:"sender,omitempty"` // after rewriting, as the relay sees it
-	Via       string        `json:"via,omitempty"`    // host and address that Postfix delivered to
-	Status    string        `json:"status,omitempty"` // sent, deferred, bounced
-	Reply     string        `json:"reply,omitempty"`  // the relay's last one, or what kept Postfix from it
-	Delivered bool          `json:"delivered"`
-	Problem   string        `json:"problem,omitempty"`
-	Advice    string        `json:"advice,omitempty"`
+	Fate
+	Delivered bool   `json:"delivered"`
+	Problem   string `json:"problem,omitempty"`
+	Advice    string `json:"advice,omitempty"`
 }
 
 // Test sends a message to an address through the relay and waits for the outcome. The relay is tried step by step first; where
@@ -254,40 +247,23 @@ func (h *host) credentials(ctx context.Context, r relay) (user, secret string, e
 
 // send submits the message and follows it to the relay.
 func (h *host) send(ctx context.Context, target probe.Target, res *Result) error {
-	id := strings.ToLower(rand.Text()) + "@" + h.effective["myhostname"]
-	start := time.Now()
-	message := fmt.Sprintf("To: <%s>\nSubject: Test of the smarthost %s\nDate: %s\nMessage-ID: <%s>\nAuto-Submitted: auto-generated\n"+
-		"MIME-Version: 1.0\nContent-Type: text/plain; charset=us-ascii\n\n"+
-		"This message was sent by \"postfix-maint smarthost test\" on %s,\nthrough the relay %s.\n",
-		res.Address, res.Relay, start.Format(time.RFC1123Z), id, h.effective["myhostname"], res.Relay)
-	logs := h.openLogs(start)
-	// No bounce is wanted: what goes wrong is told here.
-	if err := h.d.Submit(ctx, []byte(message), "-C", h.inst.ConfigDir, "-i", "-N", "never", "--", res.Address); err != nil {
+	w := newWatch(h, &res.Fate)
+	text := fmt.Sprintf("This message was sent by \"postfix-maint smarthost test\" on %s,\nthrough the relay %s.\n", h.effective["myhostname"], res.Relay)
+	if err := w.submit(ctx, "Test of the smarthost "+res.Relay, text, "", res.Address); err != nil {
 		return err
 	}
-	res.Submitted = true
-	w := watch{h: h, res: res, id: id, target: target, start: start, filter: h.effective["content_filter"]}
-	if err := w.follow(ctx, logs); err != nil {
-		return err
-	}
-	return h.conclude(context.WithoutCancel(ctx), &w, res)
+	return h.conclude(context.WithoutCancel(ctx), w, target, res)
 }
 
 // conclude says what the outcome means, and leaves no test message behind.
-func (h *host) conclude(ctx context.Context, w *watch, res *Result) error {
+func (h *host) conclude(ctx context.Context, w *watch, target probe.Target, res *Result) error {
 	ctx, cancel := context.WithTimeout(ctx, queryLimit)
 	defer cancel()
-	if res.QueueID == "" {
-		w.look(ctx)
-	}
-	if res.Sender != "" {
-		var err error
-		if res.Sender, err = h.generic(ctx, res.Sender); err != nil {
-			return err
-		}
+	if err := w.sum(ctx); err != nil {
+		return err
 	}
 	advice := h.adviseReply(res)
-	res.Reply = w.target.Conceal(res.Reply)
+	res.Reply = target.Conceal(res.Reply)
 	local := res.Via == "local" || res.Via == "virtual"
 	switch {
 	case res.Status == "sent" && local:
@@ -297,21 +273,12 @@ func (h *host) conclude(ctx context.Context, w *watch, res *Result) error {
 	case res.Status == "sent":
 		res.Delivered = true
 		return nil
-	case res.Status == "" && w.handed != "":
-		res.Problem = fmt.Sprintf("the message went to the content filter %s (%s), and did not come back", w.filter, w.handed)
-		res.Advice = "content_filter: the relay is tried when the filter has handed the message back; its own log says more"
 	case res.Status == "":
-		res.Problem = "nothing is known of the message's fate"
-		res.Advice = "see \"postqueue -p\" and the mail log; without a syslog daemon or journal set maillog_file"
+		res.Problem, res.Advice = w.unknown()
 	default:
 		res.Problem, res.Advice = res.Reply, advice
 	}
-	if res.Status != "bounced" && res.QueueID != "" && w.owns(ctx, res.QueueID) { // an id may be another message's by now
-		if err := h.d.Run.Run(ctx, paths.Postsuper, "-c", h.inst.ConfigDir, "-d", res.QueueID); err != nil {
-			return fmt.Errorf("cannot take the test message out of the queue: %w", err)
-		}
-	}
-	return nil
+	return w.clear(ctx)
 }
 
 // generic is what smtp_generic_maps make of a sender (generic(5)): the address, the bare user of a local domain, the domain.

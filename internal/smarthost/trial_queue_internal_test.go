@@ -47,12 +47,12 @@ func TestOnlyItsOwnMessageIsDeleted(t *testing.T) {
 			q := &queue{messages: map[string]string{"AAA": "message-id: <a@h>", "OWN": c.own, "ZZZ": "message-id: <z@h>"}}
 			res := &Result{Address: "x@example.net"}
 			h := &host{d: Deps{Run: q}}
-			w := &watch{h: h, res: res, id: "mine@h"}
-			if err := h.conclude(t.Context(), w, res); err != nil || res.QueueID != c.want || strings.Join(q.deleted, " ") != c.want {
+			w := &watch{h: h, fate: &res.Fate, id: "mine@h"}
+			if err := h.conclude(t.Context(), w, probe.Target{}, res); err != nil || res.QueueID != c.want || strings.Join(q.deleted, " ") != c.want {
 				t.Errorf("%v: queue id %q, deleted %q", err, res.QueueID, q.deleted)
 			}
-			res.QueueID, q.deleted = "AAA", nil // by a log that tells of another
-			if err := h.conclude(t.Context(), w, res); err != nil || q.deleted != nil {
+			res.QueueID, w.ids, q.deleted = "AAA", nil, nil // by a log that tells of another
+			if err := h.conclude(t.Context(), w, probe.Target{}, res); err != nil || q.deleted != nil {
 				t.Errorf("%v: deleted %q", err, q.deleted)
 			}
 		})
@@ -64,7 +64,7 @@ func TestOnlyAQueueIDIsRead(t *testing.T) {
 	for _, id := range []string{"ALL", "all", "-", "-v", "../x", "A B", "A:"} {
 		q := &queue{messages: map[string]string{id: "message-id: <mine@h>"}}
 		res := &Result{Address: "x@example.net"}
-		w := &watch{h: &host{d: Deps{Run: q}}, res: res, id: "mine@h"}
+		w := &watch{h: &host{d: Deps{Run: q}}, fate: &res.Fate, id: "mine@h"}
 		w.read([]string{"postfix/cleanup[1]: ALL: message-id=<mine@h>"})
 		w.look(t.Context())
 		if res.QueueID != "" || q.read != nil {
@@ -75,10 +75,10 @@ func TestOnlyAQueueIDIsRead(t *testing.T) {
 
 // What Postfix logs of a relay that repeats the login is shown with stars.
 func TestAReplyInTheLogIsConcealed(t *testing.T) {
-	res := &Result{QueueID: "AAA", Status: "bounced", Reply: "SASL authentication failed; server r said: 535 Z2VoZWlt geheim \x1b[2J"}
+	res := &Result{Fate: Fate{QueueID: "AAA", Status: "bounced", Reply: "SASL authentication failed; server r said: 535 Z2VoZWlt geheim \x1b[2J"}}
 	h := &host{d: Deps{Run: &queue{}}}
-	w := &watch{h: h, res: res, id: "mine@h", target: probe.Target{User: "u", Secret: "geheim"}}
-	err := h.conclude(t.Context(), w, res)
+	w := &watch{h: h, fate: &res.Fate, id: "mine@h"}
+	err := h.conclude(t.Context(), w, probe.Target{User: "u", Secret: "geheim"}, res)
 	if want := "SASL authentication failed; server r said: 535 *** *** ?[2J"; err != nil || res.Reply != want || res.Problem != want || res.Advice == "" {
 		t.Errorf("%v: %+v", err, res)
 	}

@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"postfix-maint/internal/paths"
-	"postfix-maint/internal/smarthost/probe"
 )
 
 // step is how often the logs are looked at.
@@ -18,8 +18,8 @@ const step = 200 * time.Millisecond
 // Lines of the mail log, without the time and the program in front.
 var (
 	cleanupLine = regexp.MustCompile(`([0-9A-Za-z]+): message-id=<([^>]*)>`)
-	queueLine   = regexp.MustCompile(`([0-9A-Za-z]+): from=<([^>]*)>, size=`)
-	statusLine  = regexp.MustCompile(`([0-9A-Za-z]+): to=<.*?>,.* relay=([^,]*),.* status=(\w+) \((.*)\)\s*$`)
+	queueLine   = regexp.MustCompile(`([0-9A-Za-z]+): from=<([^>]*)>, size=\d+(?:, nrcpt=(\d+))?`)
+	statusLine  = regexp.MustCompile(`([0-9A-Za-z]+): to=<(.*?)>,.* relay=([^,]*),(?:.* delay=([^,]*),)?(?:.* delays=([^,]*),)?.* status=(\w+) \((.*)\)\s*$`)
 )
 
 // isQueueID tells whether a text can be the name of one message: "ALL" means every one to Postfix's programs.
@@ -75,28 +75,32 @@ func (l *logs) lines(ctx context.Context) []string {
 	return all
 }
 
-// watch follows one message.
+// watch follows one message, and those that it becomes.
 type watch struct {
-	h      *host
-	res    *Result
-	id     string // its Message-ID
-	target probe.Target
-	start  time.Time
-	others map[string]bool // queue ids of messages that are not ours
-	again  bool            // a second attempt was asked for
-	filter string          // content_filter: what it takes is not at the relay yet, and comes back as another message with the same Message-ID
-	first  string          // queue id of the message that the filter gets
-	handed string          // to whom it went
+	h          *host
+	fate       *Fate
+	id         string // its Message-ID
+	start      time.Time
+	ids        []string       // queue ids, the first one that of the message itself
+	recipients map[string]int // by queue id, as far as known
+	deliveries []Delivery
+	others     map[string]bool // queue ids of messages that are not ours
+	again      bool            // a second attempt was asked for
+	old        string          // the log line of the first one's outcome
+	stale      string          // and what the queue says of it until the second one
+	filter     string          // content_filter: what it takes is not at the relay yet, and comes back as another message with the same Message-ID
+	handed     string          // to whom it went
 }
 
 // follow waits for the outcome or the end of ctx, and then fills in what is known.
 func (w *watch) follow(ctx context.Context, l *logs) error {
 	for {
 		w.read(l.lines(ctx))
-		if w.res.Status == "" || w.res.QueueID == "" {
+		if w.settle(true); w.fate.Status == "" || w.fate.QueueID == "" {
 			w.look(ctx)
+			w.settle(true)
 		}
-		if w.res.Status != "" && !w.retry(ctx) {
+		if w.fate.Status != "" && !w.retry(ctx) {
 			return nil
 		}
 		select {
@@ -111,19 +115,19 @@ func (w *watch) follow(ctx context.Context, l *logs) error {
 func (w *watch) read(lines []string) {
 	for _, line := range lines {
 		if m := cleanupLine.FindStringSubmatch(line); m != nil && m[2] == w.id && isQueueID(m[1]) {
-			if w.res.QueueID = m[1]; w.first == "" && w.filter != "" {
-				w.first = m[1]
+			if w.fate.QueueID = m[1]; !slices.Contains(w.ids, m[1]) {
+				w.ids = append(w.ids, m[1])
 			}
 		}
-		if m := queueLine.FindStringSubmatch(line); m != nil && m[1] == w.res.QueueID {
-			w.res.Sender = m[2]
-		}
-		if m := statusLine.FindStringSubmatch(line); m != nil && m[1] == w.res.QueueID {
-			if m[1] == w.first && m[3] == "sent" {
-				w.handed = m[2]
-				continue
+		if m := queueLine.FindStringSubmatch(line); m != nil && slices.Contains(w.ids, m[1]) {
+			if w.recipients == nil {
+				w.recipients = map[string]int{}
 			}
-			w.res.Via, w.res.Status, w.res.Reply = m[2], m[3], m[4]
+			w.recipients[m[1]] = max(w.recipients[m[1]], number(m[3]))
+			w.fate.Sender = m[2]
+		}
+		if m := statusLine.FindStringSubmatch(line); m != nil && slices.Contains(w.ids, m[1]) && m[0] != w.old {
+			w.note(Delivery{QueueID: m[1], Recipient: m[2], Via: m[3], Delay: m[4], Delays: m[5], Status: m[6], Reply: m[7], line: m[0]})
 		}
 	}
 }
@@ -146,11 +150,13 @@ func (w *watch) look(ctx context.Context) {
 		if json.Unmarshal([]byte(line), &m) != nil || m.Arrival < w.start.Unix() || !isQueueID(m.ID) {
 			continue
 		}
-		if w.res.QueueID == "" && w.owns(ctx, m.ID) {
-			w.res.QueueID = m.ID
+		if w.fate.QueueID == "" && w.owns(ctx, m.ID) {
+			w.fate.QueueID, w.ids = m.ID, []string{m.ID}
 		}
-		if w.res.QueueID == m.ID && len(m.Recipients) > 0 && m.Recipients[0].Reason != "" {
-			w.res.Status, w.res.Reply = "deferred", m.Recipients[0].Reason
+		for _, r := range m.Recipients {
+			if w.fate.QueueID == m.ID && r.Reason != "" && r.Reason != w.stale {
+				w.note(Delivery{QueueID: m.ID, Recipient: r.Address, Status: "deferred", Reply: r.Reason})
+			}
 		}
 	}
 }
@@ -174,10 +180,15 @@ func (w *watch) owns(ctx context.Context, id string) bool {
 // retry asks once for another attempt where the message met a relay that the queue manager had given up for a while because of
 // earlier mail: the settings may have been mended since.
 func (w *watch) retry(ctx context.Context) bool {
-	if w.again || w.res.Status != "deferred" || !strings.HasPrefix(w.res.Reply, "delivery temporarily suspended") {
+	if w.again || w.fate.Status != "deferred" || !strings.HasPrefix(w.fate.Reply, "delivery temporarily suspended") {
 		return false
 	}
-	w.again = true
-	w.res.Status, w.res.Reply = "", ""
-	return w.h.d.Run.Run(ctx, paths.Postqueue, "-c", w.h.inst.ConfigDir, "-i", w.res.QueueID) == nil
+	w.again, w.stale = true, w.fate.Reply
+	for _, d := range w.deliveries {
+		if d.Reply == w.fate.Reply {
+			w.old = d.line
+		}
+	}
+	w.deliveries, w.fate.Status, w.fate.Reply = nil, "", ""
+	return w.h.d.Run.Run(ctx, paths.Postqueue, "-c", w.h.inst.ConfigDir, "-i", w.fate.QueueID) == nil
 }
