@@ -88,6 +88,8 @@ func (h *host) tryRelay(ctx context.Context) (*Result, probe.Target, error) {
 	res.Probe = probe.Run(ctx, target)
 	if f := res.Probe.Failure; f != nil {
 		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
+	} else if f, advice := h.unable(res.Probe, target); f != nil {
+		res.Probe.Failure, res.Problem, res.Advice = f, f.Text, advice
 	}
 	return res, target, nil
 }

@@ -3,12 +3,16 @@ package smarthost_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/smarthost/probe"
 )
 
 // greet is a relay that takes connections and says hello.
@@ -50,6 +54,44 @@ func TestAStoppedInstanceGetsNoMessage(t *testing.T) {
 	}
 	res, err := smarthost.Test(context.Background(), d, primary, "x@example.net")
 	if err != nil || res.Submitted || res.Probe.Failure != nil || !strings.Contains(res.Text(), "no message was sent") || !strings.Contains(res.Advice, "start it") {
+		t.Errorf("%+v, %v", res, err)
+	}
+}
+
+// A relay that takes tokens alone gets no message: Postfix would try it for days.
+func TestALoginThatNobodyCanDoSendsNoMessage(t *testing.T) {
+	fixture := httptest.NewTLSServer(nil) // has a certificate
+	fixture.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", fixture.TLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Write([]byte("220 r ESMTP\r\n"))
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				_, _ = c.Write([]byte("250-r\r\n250 AUTH XOAUTH2\r\n"))
+			}
+			_ = c.Close()
+		}
+	}()
+	relay := strings.Replace(l.Addr().String(), "127.0.0.1", "[127.0.0.1]", 1)
+	main := strings.NewReplacer("relayhost =", "relayhost = "+relay, "level=may", "level=encrypt").Replace(mainCF) +
+		"smtp_tls_wrappermode=yes\nsmtp_sasl_auth_enable=yes\nsmtp_sasl_password_maps=hash:/etc/postfix/sasl_passwd\nsmtp_sasl_tls_security_options=noanonymous\n"
+	d, _ := lay(t, map[string]string{"etc/postfix/main.cf": main, "etc/postfix/sasl_passwd": relay + " me:geheim\n"})
+	d.Submit = func(context.Context, []byte, ...string) error {
+		t.Error("a message was submitted")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	res, err := smarthost.Test(ctx, d, primary, "x@example.net")
+	if err != nil || res.Probe.Failure == nil || res.Probe.Failure.Cause != probe.NoMechanism || !strings.Contains(res.Advice, "smarthost login") {
 		t.Errorf("%+v, %v", res, err)
 	}
 }
