@@ -70,6 +70,9 @@ const (
 	ConfigureInstance = LibexecDir + "/configure-instance"
 	InstanceGenerator = LibexecDir + "/postfix-instance-generator"
 	LayerDir          = "/usr/share/postfix-maint/layer" // what adopt lays over Debian's package
+	OAuthRelay        = LibexecDir + "/postfix-oauth-relay"
+	OAuthDir          = StateDir + "/oauth"                    // PORT.json each: logins at relays by OAuth 2.0, root's alone
+	OAuthState        = "/var/lib/private/postfix-oauth-relay" // a directory PORT each: what the OAuth relay keeps, of its own user's
 )
 
 // Parts of Debian's packages that the set-up reads or makes.
