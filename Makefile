@@ -9,7 +9,7 @@ SHELL = /bin/sh
 help: ## say what each target does
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
-build: ## the three programs, static, in build/bin
+build: ## the four programs, static, in build/bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o build/bin/ ./cmd/...
 
 prepare: ## install what check, demo and bench need (Debian, root)

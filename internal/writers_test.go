@@ -75,6 +75,7 @@ var writers = map[string]string{
 	"internal/multi/remove.go:finish":            gone,
 	"internal/multi/remove.go:removeEmpty":       gone,
 	"internal/multi/skeleton.go:makeQueue":       dirs,
+	"internal/oauthrelay/kept.go:write":          ours + ", of a user that exists while the relay runs",
 	"internal/setup/aliases.go:dropLeftover":     "what a newaliases that failed left",
 	"internal/setup/directories.go:directories":  dirs,
 	"internal/setup/directories.go:mkdirIn":      dirs,

@@ -52,6 +52,9 @@ func TestProjectHasEveryFileOfTheLayerAndInstallsIt(t *testing.T) {
 			}
 		}
 		for _, unit := range units {
+			if strings.HasPrefix(filepath.Base(unit), "postfix-oauth-relay@") {
+				continue // in postfix-maint itself
+			}
 			if name := "systemd/" + filepath.Base(unit); lay.data[name] == nil {
 				t.Errorf("%s: no item of the layer puts %s into the package", rel.name, name)
 			}

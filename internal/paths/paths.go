@@ -165,6 +165,7 @@ const (
 	SocketProxy        = "/usr/lib/systemd/systemd-socket-proxyd"
 	TransientUnits     = "/run/systemd/transient"
 	UnixSockets        = "/proc/net/unix" // the kernel's table of sockets
+	TCPSockets         = "/proc/self/net/tcp"
 )
 
 // systemd's unit files: the vendor's (Debian 12's package has them below /lib), the administrator's.
