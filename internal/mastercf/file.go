@@ -208,3 +208,29 @@ func (f *File) AddService(line string) error {
 	}
 	return f.add(rows)
 }
+
+// RemoveService takes a service out, with its continuation lines; comments stay. One that is not there is no error.
+func (f *File) RemoveService(name, typ string) error {
+	all := f.byName[[2]string{name, typ}]
+	if len(all) == 0 {
+		return nil
+	}
+	gone := map[int]bool{}
+	for _, i := range all {
+		for _, row := range f.entries[i].rows {
+			gone[row] = true
+		}
+	}
+	var rest strings.Builder
+	for i, line := range f.lines {
+		if !gone[i] {
+			rest.WriteString(line)
+		}
+	}
+	left, err := Parse([]byte(rest.String()))
+	if err != nil {
+		return err
+	}
+	*f = *left
+	return nil
+}
