@@ -14,6 +14,7 @@ import (
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/notes"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot"
 )
 
@@ -225,6 +226,12 @@ func onThisHost(root *sysroot.Root, form string) (all []item) {
 		insts, _ := instance.List(root)
 		for _, i := range insts {
 			all = append(all, item{i.Name, i.ConfigDir})
+		}
+	case "SENDER":
+		if primary, err := instance.Find(root, instance.Primary); err == nil {
+			for _, a := range smarthost.Senders(smarthost.Deps{Root: root}, primary) {
+				all = append(all, item{a.Sender, a.Relay})
+			}
 		}
 	case "NUMBER":
 		if os.Geteuid() != 0 { // they are root's alone

@@ -108,7 +108,7 @@ func chrootRows() []row {
 func relayRows() []row {
 	json, inst := jsonFlag(), instanceFlag()
 	keepers := asRoot(relayKeepers, "look after the smarthost")
-	return []row{
+	return append([]row{
 		{words: "smarthost", page: "smarthost", usage: "send all mail through a relay: address, TLS, account, sender rewriting, root's mail"},
 		{words: "smarthost set", flags: changing(append(setFlags(), inst)...), who: keepers, first: setOptions, locks: true,
 			do: shown(changeSmarthost(setSmarthost), printChanges), page: "smarthost",
@@ -122,7 +122,7 @@ func relayRows() []row {
 		{words: "smarthost test", operands: "ADDRESS", flags: flags{waitFlag(), inst, json}, who: keepers, first: testOptions,
 			do: shown(testSmarthost, printText), page: "smarthost",
 			usage: "deliver a message through the relay and say how it went", example: "smarthost test somebody@example.org --wait 30s"},
-	}
+	}, senderRows(keepers)...)
 }
 
 func packageRows() []row {

@@ -3,7 +3,9 @@ package smarthost
 import (
 	"context"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/maincf"
@@ -78,6 +80,9 @@ func (p *Plan) transaction() (*transaction.Transaction, error) {
 			return nil, err
 		}
 	}
+	if err := p.addMaster(t); err != nil {
+		return nil, err
+	}
 	if len(p.files) > 0 {
 		t.Drafts = h.stage("")
 		t.Before = append(t.Before, transaction.Step{What: "make the tables", Do: func(ctx context.Context) error { return p.build(ctx, t) }})
@@ -139,7 +144,7 @@ func (p *Plan) addState(t *transaction.Transaction) error {
 	} else if f.Seen, err = root.See(name); err != nil {
 		return err
 	}
-	if p.state.Options.Relay != "" {
+	if p.state.relayed() || len(p.state.accounts()) > 0 {
 		if f.New, err = note.Text(p.state); err != nil {
 			return err
 		}
@@ -271,7 +276,7 @@ func (p *Plan) addOutdated(later []transaction.File, f file) ([]transaction.File
 
 // outdated are the indexes that a table of the former set had, where main.cf names it by another type now.
 func (p *Plan) outdated(f file) (names []string) {
-	for _, elements := range p.old.Added {
+	for _, elements := range slices.Concat(slices.Collect(maps.Values(p.old.Added)), slices.Collect(maps.Values(p.old.upper().Added))) {
 		was := f
 		was.typ = namedType(elements, f.path)
 		index := was.index(f.path)

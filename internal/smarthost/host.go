@@ -48,6 +48,20 @@ const (
 // tableNames are all names that a table of ours can have.
 var tableNames = []string{passwordTable, genericTable, canonicalTable, canonicalTable + ".regexp", canonicalTable + ".pcre", headerTable}
 
+// The tables of the senders' accounts.
+const (
+	senderRelayTable     = "sender_relayhost"
+	senderPasswordTable  = "sender_passwd"
+	senderPolicyTable    = "smtp_tls_policy"
+	senderTransportTable = "sender_transport"
+	senderGenericTable   = "sender_generic"
+)
+
+var senderTables = []string{senderRelayTable, senderPasswordTable, senderPolicyTable, senderTransportTable, senderGenericTable}
+
+// secretTable tells whether a table has passwords.
+func secretTable(name string) bool { return name == passwordTable || name == senderPasswordTable }
+
 // suffixes are what postmap(1) appends to the name of a table for its index, per type (DATABASE_README).
 var suffixes = map[string]string{"hash": ".db", "btree": ".db", "lmdb": ".lmdb", "cdb": ".cdb"}
 
@@ -72,7 +86,7 @@ var deciding = []string{
 	"smtp_sasl_tls_verified_security_options", "smtp_sasl_mechanism_filter", "smtp_sasl_password_result_delimiter", "smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks", "transport_maps",
 	"relay_domains", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps", "inet_protocols", "smtp_helo_name",
 	"smtp_tls_verify_cert_match", "smtp_tls_secure_cert_match", "tls_append_default_CA", "smtp_cname_overrides_servername", "relay_transport", "maillog_file", "smtp_host_lookup",
-	"content_filter",
+	"content_filter", "smtp_sender_dependent_authentication",
 }
 
 // toolLimit bounds a program of Postfix's that makes a table of any size, answerLimit one that only tells something. One of the many files that

@@ -30,11 +30,12 @@ type Plan struct {
 
 	planned func() (*Plan, error) // plans the same anew, with what somebody else has written meanwhile
 
-	h     *host
-	after *maincf.File
-	files []file
-	old   state // as it was found
-	state state // as it is to be
+	h      *host
+	after  *maincf.File
+	master *masterEdit // of master.cf; nil leaves it
+	files  []file
+	old    state // as it was found
+	state  state // as it is to be
 }
 
 // Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
@@ -77,12 +78,31 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	if err != nil {
 		return nil, err
 	}
-	if p.after, err = toward(h.live, after); err != nil {
-		return nil, err
-	}
-	p.state, p.state.Options = s, o
+	p.state.Options, p.state.layer = o, s
 	p.state.Options.Password, p.state.Options.TLS = "", level
-	return p, p.fill(ctx, w, o.Root)
+	return p, p.complete(ctx, base, after, w, o.Root)
+}
+
+// complete puts the senders' accounts on what is to be of the relay for all mail, and plans the files.
+func (p *Plan) complete(ctx context.Context, base, after *maincf.File, w wishes, root string) error {
+	after, more, err := p.putSenders(ctx, after, p.old.accounts())
+	if err != nil {
+		return err
+	}
+	w.tables = append(w.tables, more...)
+	if after, err = p.keepAccounts(base, after); err != nil {
+		return err
+	}
+	if p.after, err = toward(p.h.live, after); err != nil {
+		return err
+	}
+	if err := p.addTables(w.tables, slices.Concat(tableNames, senderTables)); err != nil {
+		return err
+	}
+	if err := p.addAliases(root); err != nil {
+		return err
+	}
+	return p.addMain()
 }
 
 // Unset plans the way back to what was in force before the first set, with other edits of main.cf.
@@ -92,32 +112,44 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 		return nil, err
 	}
 	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Unset(ctx, d, inst, others...) }}
-	if !h.state.found && len(others) == 0 {
+	if !h.state.relayed() && len(others) == 0 {
 		p.warn("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
 	}
-	if p.after, err = p.base("stays", others); err != nil {
+	base, err := p.base("stays", others)
+	if err != nil {
 		return nil, err
 	}
-	if p.after, err = p.keepAccounts(p.after); err != nil {
-		return nil, err
-	}
-	return p, p.fill(ctx, wishes{}, "")
+	return p, p.complete(ctx, base, base, wishes{}, "")
 }
 
 // base is main.cf without our settings, and with other edits.
 func (p *Plan) base(fate string, others []maincf.Edit) (*maincf.File, error) {
+	p.sayDamaged()
+	base, kept, err := p.old.upper().strip(p.h.live)
+	if err != nil {
+		return nil, err
+	}
+	p.changedSince(kept, "smarthost add", "stays")
+	if base, kept, err = p.old.strip(base); err != nil {
+		return nil, err
+	}
+	p.changedSince(kept, "smarthost set", fate)
+	return apply(base, others)
+}
+
+// sayDamaged tells what becomes of a state that cannot be understood.
+func (p *Plan) sayDamaged() {
 	if name := statePath(p.h.inst); p.old.damaged {
 		p.warn("cannot understand %q: it is set aside as %q, and what is in force now counts as what was before the first \"smarthost set\"",
 			name, note.Aside(p.h.d.Root, name))
 	}
-	base, kept, err := p.old.strip(p.h.live)
-	if err != nil {
-		return nil, err
-	}
+}
+
+// changedSince tells of settings that somebody has changed, and what becomes of them.
+func (p *Plan) changedSince(kept []string, command, fate string) {
 	for _, name := range kept {
-		p.warn("%s in %s was changed since the last \"smarthost set\": that value %s", name, p.h.file("main.cf"), fate)
+		p.warn("%s in %s was changed since the last %q: that value %s", name, p.h.file("main.cf"), command, fate)
 	}
-	return apply(base, others)
 }
 
 func (p *Plan) warn(format string, args ...any) {
@@ -222,20 +254,25 @@ func (h *host) stored(r relay, user string) (Secret, error) {
 	return Secret(password), nil
 }
 
-// fill plans the files around main.cf, and makes the list of changes.
-func (p *Plan) fill(ctx context.Context, w wishes, root string) error {
-	for _, name := range tableNames {
-		i := slices.IndexFunc(w.tables, func(t content) bool { return t.name == name })
+// addTables plans the tables with these names: what is not among those that are wished is to have nothing of ours.
+func (p *Plan) addTables(tables []content, names []string) error {
+	for _, name := range names {
+		i := slices.IndexFunc(tables, func(t content) bool { return t.name == name })
 		t := content{name: name}
 		if i >= 0 {
-			t = w.tables[i]
+			t = tables[i]
 		}
 		if err := p.addTable(t); err != nil {
 			return err
 		}
 	}
-	if err := p.addAliases(root); err != nil {
-		return err
+	return nil
+}
+
+// addMain plans master.cf, main.cf and the reload, and so ends the list of changes.
+func (p *Plan) addMain() error {
+	if p.master != nil {
+		p.Changes = append(p.Changes, p.master.change())
 	}
 	if string(p.h.disk) != string(p.after.Bytes()) {
 		name := p.h.file("main.cf")

@@ -87,7 +87,7 @@ func (p *Plan) addTable(t content) error {
 	if !f.used && table.Empty(f.new) {
 		f.new = nil
 	}
-	if t.name == passwordTable {
+	if secretTable(t.name) {
 		f.mode = 0o600
 		if err := table.Check(f.new); err != nil {
 			return fmt.Errorf("cannot index %q: %w", f.path, err)
@@ -125,7 +125,7 @@ func (p *Plan) addFile(f file) error {
 	case f.new == nil:
 		c.What = "remove " + f.path
 	}
-	if path.Base(f.path) == passwordTable {
+	if secretTable(path.Base(f.path)) {
 		c.Diff = maincf.Diff(f.path, table.Mask(f.old), table.Mask(f.new))
 		if c.Diff == "" && !same {
 			c.What = "change the password in " + f.path

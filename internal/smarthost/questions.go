@@ -32,7 +32,7 @@ func Live(root *sysroot.Root, inst instance.Instance) (live map[answers.Question
 	if _, said := h.live.Get("smtp_tls_security_level"); !said && !*o.Wrapper && Plain(relay) {
 		live[answers.RelayTLS] = answers.ByPort // what Plain leaves of it
 	}
-	return live, h.state.found, err
+	return live, h.state.relayed(), err
 }
 
 // inForce are the options that the configuration stands for, without the password: those of the last set, with what somebody

@@ -38,7 +38,7 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 	s := Status{
 		Instance: inst.Name, Relay: h.effective["relayhost"], TLS: h.effective["smtp_tls_security_level"],
 		Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", CAFile: h.effective["smtp_tls_CAfile"],
-		CAPath: h.effective["smtp_tls_CApath"], Ours: h.state.found,
+		CAPath: h.effective["smtp_tls_CApath"], Ours: h.state.relayed(),
 	}
 	for _, param := range []string{"smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks"} {
 		if v := h.effective[param]; v != "" {

@@ -13,14 +13,46 @@ import (
 // state is what undoes our settings. It changes in one transaction with main.cf. Lists of tables may hold secrets of the administrator's
 // (static:USER:PASSWORD), so of them only our own element is noted.
 type state struct {
-	Options Options             `json:"options"`           // of the last set
-	Params  map[string]override `json:"params,omitempty"`  // by parameter
-	Added   map[string][]string `json:"added,omitempty"`   // by list parameter: our element
-	NewList []string            `json:"newlist,omitempty"` // list parameters that main.cf did not have
-	Root    *override           `json:"root,omitempty"`    // root's alias, its values divided by ", "
+	Options Options `json:"options"` // of the last set; without a relay there was none, or it was taken back
+	layer
+	Root    *override `json:"root,omitempty"`    // root's alias, its values divided by ", "
+	Senders *senders  `json:"senders,omitempty"` // the accounts of single senders
 
 	found   bool
 	damaged bool // the file is there, but cannot be understood: the configuration of now counts as the former one
+}
+
+// layer undoes a part of our settings in main.cf. That of the senders lies on that of the relay: it is put in last, and taken out first.
+type layer struct {
+	Params  map[string]override `json:"params,omitempty"`  // by parameter
+	Added   map[string][]string `json:"added,omitempty"`   // by list parameter: our element
+	NewList []string            `json:"newlist,omitempty"` // list parameters that main.cf did not have
+}
+
+// senders are the accounts of single senders, and what undoes them.
+type senders struct {
+	Accounts []Account `json:"accounts"`
+	layer
+	Services []string `json:"services,omitempty"` // that we added to master.cf
+}
+
+// relayed tells whether a relay for all mail was set.
+func (s state) relayed() bool { return s.Options.Relay != "" }
+
+// accounts are those of single senders.
+func (s state) accounts() []Account {
+	if s.Senders == nil {
+		return nil
+	}
+	return s.Senders.Accounts
+}
+
+// upper is the layer of the senders.
+func (s state) upper() layer {
+	if s.Senders == nil {
+		return layer{}
+	}
+	return s.Senders.layer
 }
 
 // override is a setting that we changed.
@@ -58,5 +90,5 @@ func setAside(root *sysroot.Root, inst instance.Instance) (err error) {
 // Last gives the options of the last "set" of an instance, without the password; false where there was none.
 func Last(root *sysroot.Root, inst instance.Instance) (Options, bool) {
 	s := loadState(root, inst)
-	return s.Options, s.found
+	return s.Options, s.relayed()
 }

@@ -132,7 +132,7 @@ func (h *host) target(ctx context.Context, r relay, res *Result) (probe.Target, 
 	if t.Roots, err = h.roots(); err != nil {
 		return t, err
 	}
-	t.User, t.Secret, err = h.credentials(ctx, r)
+	t.User, t.Secret, err = h.credentials(ctx, r, "")
 	res.Account = t.User
 	if may, why := h.mechanisms(t.Level); t.Hold == "" {
 		t.May, t.Hold = may, why
@@ -219,32 +219,45 @@ func (h *host) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// credentials are those that Postfix's client would find: for the host first, then for the relay as main.cf names it.
-func (h *host) credentials(ctx context.Context, r relay) (user, secret string, err error) {
+// credentials are those that Postfix's client would find: for the sender where that counts, for the host, then for the relay as main.cf names it.
+func (h *host) credentials(ctx context.Context, r relay, sender string) (user, secret string, err error) {
 	if h.effective["smtp_sasl_auth_enable"] != "yes" {
 		return "", "", nil
 	}
-	text, err := h.read(h.file(passwordTable))
-	if err != nil {
-		return "", "", err
+	keys := slices.Compact([]string{r.host, r.dest})
+	if h.effective["smtp_sender_dependent_authentication"] == "yes" {
+		keys = append(senderKeys(sender), keys...)
 	}
-	for _, key := range slices.Compact([]string{r.host, r.dest}) {
-		for _, element := range maincf.SplitList(h.effective["smtp_sasl_password_maps"]) {
-			var value string
-			var found bool
-			if refers(element, h.file(passwordTable)) { // no other program need tell us what is in our own table
-				value, found = table.Lookup(text, key)
-				value = unmarked(value, element)
-			} else if value, found, err = h.queryIfAble(ctx, element, key); err != nil {
-				return "", "", err
-			}
-			if found {
-				user, secret, _ = strings.Cut(value, h.delimiter())
-				return user, secret, nil
-			}
+	for _, key := range keys {
+		value, found, err := h.passwordEntry(ctx, key)
+		if err != nil {
+			return "", "", err
+		}
+		if found {
+			user, secret, _ = strings.Cut(value, h.delimiter())
+			return user, secret, nil
 		}
 	}
 	return "", "", nil
+}
+
+// passwordEntry is what the password tables have for a key. No other program need tell us what is in our own.
+func (h *host) passwordEntry(ctx context.Context, key string) (value string, found bool, err error) {
+	for _, element := range maincf.SplitList(h.effective["smtp_sasl_password_maps"]) {
+		own := slices.IndexFunc([]string{passwordTable, senderPasswordTable}, func(name string) bool { return refers(element, h.file(name)) })
+		if own < 0 {
+			value, found, err = h.queryIfAble(ctx, element, key)
+		} else {
+			var text []byte
+			text, err = h.read(h.file([]string{passwordTable, senderPasswordTable}[own]))
+			value, found = table.Lookup(text, key)
+			value = unmarked(value, element)
+		}
+		if found || err != nil {
+			return value, found, err
+		}
+	}
+	return "", false, nil
 }
 
 // send submits the message and follows it to the relay.
@@ -308,4 +321,13 @@ func (h *host) generic(ctx context.Context, sender string) (string, error) {
 		}
 	}
 	return sender, nil
+}
+
+// senderKeys are those that a table is asked by for a sender (mail_addr_find(3)), none for a blank one.
+func senderKeys(sender string) []string {
+	if sender == "" {
+		return nil
+	}
+	_, domain, _ := strings.Cut(sender, "@")
+	return slices.Compact([]string{strings.ToLower(sender), "@" + strings.ToLower(domain)})
 }

@@ -195,8 +195,8 @@ func hostDomains(origin, hostname, destinations string) []string {
 }
 
 // put makes the edits of main.cf for the wishes, and the record that undoes them.
-func (w wishes) put(base *maincf.File) (*maincf.File, state, error) {
-	s := state{Params: map[string]override{}, Added: map[string][]string{}}
+func (w wishes) put(base *maincf.File) (*maincf.File, layer, error) {
+	s := layer{Params: map[string]override{}, Added: map[string][]string{}}
 	var edits []maincf.Edit
 	for _, set := range w.settings {
 		was, ok := base.Get(set.name)
@@ -232,8 +232,8 @@ func (w wishes) put(base *maincf.File) (*maincf.File, state, error) {
 	return f, s, err
 }
 
-// strip takes the settings of a state out of main.cf. What somebody changed since stays, and is told.
-func (s state) strip(live *maincf.File) (*maincf.File, []string, error) {
+// strip takes the settings of a layer out of main.cf. What somebody changed since stays, and is told.
+func (s layer) strip(live *maincf.File) (*maincf.File, []string, error) {
 	var edits []maincf.Edit
 	var kept []string
 	for name, o := range s.Params {

@@ -1,0 +1,159 @@
+package smarthost
+
+import (
+	"context"
+	"strings"
+
+	"postfix-maint/internal/instance"
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/maincf/lines"
+	"postfix-maint/internal/smarthost/table"
+)
+
+// Sender is a sender with a relay of its own, by whoever it was made. No secret is in it.
+type Sender struct {
+	Sender  string `json:"sender"` // an address, @domain, a pattern; "*" for all
+	Relay   string `json:"relay"`
+	TLS     string `json:"tls,omitempty"`
+	Wrapper bool   `json:"wrapper"`
+	CAFile  string `json:"ca_file,omitempty"`
+	Account string `json:"account,omitempty"`
+	Origin  string `json:"origin"` // "smarthost add", or "by hand in FILE"
+}
+
+// byAdd is the origin of what Add made.
+const byAdd = "smarthost add"
+
+// SenderList are the senders of an instance.
+type SenderList struct {
+	Instance string   `json:"instance"`
+	Senders  []Sender `json:"senders"`
+	Unread   []string `json:"unread"` // tables that do not say here what is in them; secrets replaced
+}
+
+// List reads which senders have a relay of their own.
+func List(ctx context.Context, d Deps, inst instance.Instance) (*SenderList, error) {
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	return h.list(ctx)
+}
+
+func (h *host) list(ctx context.Context) (*SenderList, error) {
+	l := &SenderList{Instance: h.inst.Name, Senders: []Sender{}, Unread: []string{}}
+	inForce := strings.Contains(h.effective["sender_dependent_relayhost_maps"], h.file(senderRelayTable))
+	for _, a := range h.state.accounts() {
+		if r, err := a.options().relay(); err == nil && inForce {
+			wrapped := a.Wrapper != nil && *a.Wrapper
+			l.Senders = append(l.Senders, Sender{
+				Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: wrapped, CAFile: a.CAFile, Account: a.User, Origin: byAdd,
+			})
+		}
+	}
+	for _, element := range maincf.SplitList(h.effective["sender_dependent_relayhost_maps"]) {
+		entries, origin, err := h.entries(element)
+		if err != nil {
+			return nil, err
+		}
+		if origin == "" {
+			_, shown, _ := strings.Cut(maincf.Show("sender_dependent_relayhost_maps", element), " = ")
+			l.Unread = append(l.Unread, shown)
+		}
+		for _, e := range entries {
+			s := Sender{Sender: e.Key, Relay: e.Value, Origin: "by hand in " + origin}
+			if CheckSender(e.Key) == nil && h.effective["smtp_sender_dependent_authentication"] == "yes" {
+				if s.Account, err = h.accountOf(ctx, strings.ToLower(e.Key)); err != nil {
+					return nil, err
+				}
+			}
+			l.Senders = append(l.Senders, s)
+		}
+	}
+	return l, nil
+}
+
+// entries are those that people wrote of a table of senders' relays, and where; no place where the table does not say here.
+func (h *host) entries(element string) (entries []table.Entry, origin string, err error) {
+	typ, name, _ := strings.Cut(strings.TrimPrefix(element, "proxy:"), ":")
+	switch {
+	case typ == "static":
+		return []table.Entry{{Key: "*", Value: name}}, h.file("main.cf"), nil
+	case typ == "inline":
+		return inline(name), h.file("main.cf"), nil
+	case suffixes[typ] == "" && typ != "texthash" && typ != "regexp" && typ != "pcre" || !strings.HasPrefix(name, "/"):
+		return nil, "", nil
+	}
+	text, err := h.read(name)
+	if err == nil {
+		text, err = table.Strip(text)
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	all, err := lines.Split(text)
+	for _, rows := range lines.Logical(all) {
+		line := strings.TrimRight(lines.Join(all, rows), lines.Blanks)
+		n := strings.IndexAny(line, lines.Blanks)
+		if typ == "regexp" || typ == "pcre" {
+			n = patternEnd(line)
+		}
+		if n > 0 && n < len(line) {
+			entries = append(entries, table.Entry{Key: line[:n], Value: strings.Trim(line[n:], lines.Blanks)})
+		}
+	}
+	return entries, name, err
+}
+
+// inline takes "{{key = value}, key=value}" apart (inline_table in DATABASE_README).
+func inline(text string) (entries []table.Entry) {
+	text = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(text), "{"), "}")
+	for _, e := range maincf.SplitList(text) {
+		key, value, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(e, "{"), "}"), "=")
+		if ok {
+			entries = append(entries, table.Entry{Key: strings.TrimSpace(key), Value: strings.TrimSpace(value)})
+		}
+	}
+	return entries
+}
+
+// accountOf is the account that Postfix finds for a sender, "" if it finds none or is not able to say.
+func (h *host) accountOf(ctx context.Context, sender string) (string, error) {
+	_, domain, _ := strings.Cut(sender, "@")
+	for _, key := range []string{sender, "@" + domain} {
+		value, found, err := h.passwordEntry(ctx, key)
+		if err != nil {
+			return "", err
+		}
+		if found {
+			user, _, _ := strings.Cut(value, h.delimiter())
+			return user, nil
+		}
+		if sender == "@"+domain {
+			break
+		}
+	}
+	return "", nil
+}
+
+// Text is the list in plain words.
+func (l *SenderList) Text() string {
+	r := &report{}
+	for _, s := range l.Senders {
+		how := map[bool]string{true: ", TLS from the first byte", false: ""}[s.Wrapper]
+		if s.TLS != "" {
+			how += ", level " + s.TLS
+		}
+		if s.Account != "" {
+			how += ", account " + s.Account
+		}
+		r.line(s.Sender, "%s%s (%s)", s.Relay, how, s.Origin)
+	}
+	for _, table := range l.Unread {
+		r.line("not read", "%s: ask it with \"postmap -q SENDER\"", table)
+	}
+	if len(l.Senders)+len(l.Unread) == 0 {
+		r.line("senders", "none has a relay of its own")
+	}
+	return r.String()
+}
