@@ -66,9 +66,9 @@ func candidates(rows []row, before []string, last string) []item {
 	f := t.flag(name)
 	switch {
 	case t.pending != nil:
-		return values(t.pending)
+		return values(t.pending, before)
 	case isOption(last) && given && f != nil && !t.only:
-		all := values(f)
+		all := values(f, before)
 		for i := range all {
 			if all[i].name != anyFiles && all[i].name != directories {
 				all[i].name = "--" + name + "=" + all[i].name
@@ -173,8 +173,8 @@ func (t typed) operand(rows []row) (all []item) {
 	}
 }
 
-// values are those of an option, by the word that its help has for it.
-func values(f cli.Flag) (all []item) {
+// values are those of an option, by the word that its help has for it, and by what was typed before.
+func values(f cli.Flag, before []string) (all []item) {
 	_, form, _ := strings.Cut(f.(cli.DocGenerationFlag).GetUsage(), "`")
 	form, _, _ = strings.Cut(form, "`")
 	words := map[string]string{
@@ -187,7 +187,10 @@ func values(f cli.Flag) (all []item) {
 	for _, word := range strings.Fields(words) {
 		all = append(all, item{name: word})
 	}
-	if all == nil {
+	switch {
+	case form == "REGION":
+		return completeRegion(before)
+	case all == nil:
 		return kinds(form)
 	}
 	return all
@@ -200,6 +203,8 @@ func kinds(form string) (all []item) {
 		return []item{{name: anyFiles}}
 	case "DIR":
 		return []item{{name: directories}}
+	case "PROVIDER":
+		return completeProvider()
 	case "NOTE":
 		for _, name := range notes.Names() {
 			all = append(all, item{name: name})

@@ -40,7 +40,7 @@ func TestComplete(t *testing.T) {
 		"":                                "status doctor check-config history apply undo sandbox dynamicmap instance chroot smarthost adopt help",
 		"s":                               "status sandbox smarthost",
 		"--":                              "--help",
-		"smarthost ":                      "set unset show test add list remove",
+		"smarthost ":                      "set unset show providers test add list remove",
 		"smarthost t":                     "test",
 		"smarthost set --tl":              "--tls",
 		"smarthost set --tls ":            "none may encrypt verify secure",

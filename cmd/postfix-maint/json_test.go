@@ -34,7 +34,8 @@ var printed = map[string]any{
 	"chroot on": chrootReports{}, "chroot off": chrootReports{}, "smarthost set": changes[smarthost.Change]{},
 	"smarthost unset": changes[smarthost.Change]{}, "smarthost show": smarthost.Status{}, "smarthost test": smarthost.Result{},
 	"smarthost add": changes[smarthost.Change]{}, "smarthost remove": changes[smarthost.Change]{}, "smarthost list": smarthost.SenderList{},
-	"adopt": adopt.Result{}, "adopt --install": adopt.Report{}, "adopt --revert": adopt.Report{}, "adopt --status": adopt.Report{},
+	"smarthost providers": providerList{},
+	"adopt":               adopt.Result{}, "adopt --install": adopt.Report{}, "adopt --revert": adopt.Report{}, "adopt --status": adopt.Report{},
 }
 
 // fill gives every member of a value something, so that its JSON has them all.

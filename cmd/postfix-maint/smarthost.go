@@ -29,7 +29,7 @@ func waitFlag() cli.Flag {
 }
 
 func setFlags() flags {
-	return flags{
+	return append(providerFlags(), flags{
 		&cli.StringFlag{Name: "relay", Usage: "the relay, `[HOST]:PORT`; without brackets HOST is a mail domain"},
 		&cli.StringFlag{Name: "tls", Usage: "`LEVEL` is none, may, encrypt, verify or secure; verify by itself, on port 25 without account may"},
 		&cli.StringFlag{Name: "ca-file", Usage: "check the relay's certificate with the CAs in `FILE`", DefaultText: "the system's"},
@@ -40,7 +40,7 @@ func setFlags() flags {
 		&cli.StringFlag{Name: "rewrite", Usage: "`HOW` senders become addresses that the relay takes: none, generic=ADDRESS, users=FILE, regexp=FILE or pcre=FILE"},
 		&cli.StringFlag{Name: "from", Usage: "give every From: header this `ADDRESS`; none to leave them"},
 		&cli.StringFlag{Name: "root", Usage: "send root's mail to `ADDRESS`; none to leave it as it was"},
-	}
+	}...)
 }
 
 // smarthostDeps builds the ports for one call, and finds the instance.
@@ -76,7 +76,7 @@ func changeSmarthost(plan planSmarthost) func(context.Context, *call) (*changes[
 		} else if err := p.Apply(ctx, show); err != nil {
 			return nil, err
 		}
-		return changed(p.Changes, p.Warnings, nil), nil
+		return changed(p.Changes, p.Warnings, providerNotes(c)), nil
 	}
 }
 
@@ -86,7 +86,7 @@ func setSmarthost(ctx context.Context, c *call, d smarthost.Deps, inst instance.
 	case err != nil:
 		return nil, err
 	case o.Relay == "":
-		return nil, refuse("a smarthost needs a relay: --relay '[smtp.example.com]:587'")
+		return nil, refuse("a smarthost needs a relay: --relay '[smtp.example.com]:587', or --provider NAME")
 	}
 	o.Password = c.password
 	return smarthost.Set(ctx, d, inst, o)

@@ -17,13 +17,10 @@ import (
 
 // smarthostOptions takes the options of the last set, with what the command line says now.
 func smarthostOptions(c *call, d smarthost.Deps, inst instance.Instance) (smarthost.Options, error) {
-	o, _ := smarthost.Last(d.Root, inst)
-	if c.IsSet("relay") {
-		was := o
-		if o = o.To(c.String("relay")); o.User != was.User && !c.IsSet("user") {
-			return o, fmt.Errorf("the login %s belongs to the relay %s: say with --user and a password who logs in at %s, or with --user none that nobody does",
-				was.User, was.Relay, o.Relay)
-		}
+	last, _ := smarthost.Last(d.Root, inst)
+	o, err := relayOptions(c, last)
+	if err != nil {
+		return o, err
 	}
 	for name, to := range map[string]*string{"user": &o.User, "from": &o.From, "root": &o.Root, "tls": &o.TLS, "ca-file": &o.CAFile} {
 		if c.IsSet(name) {
@@ -38,7 +35,6 @@ func smarthostOptions(c *call, d smarthost.Deps, inst instance.Instance) (smarth
 		o.Wrapper = &wrapper
 	}
 	if c.IsSet("rewrite") {
-		var err error
 		if o.Rewrite, err = rewriting(d, c.String("rewrite")); err != nil {
 			return o, err
 		}
@@ -62,6 +58,9 @@ func setOptions(ctx context.Context, c *call) (err error) {
 		if err := smarthost.CheckOption(name, value); err != nil {
 			return refuse("--%s: %w", name, err)
 		}
+	}
+	if err := checkProvider(c); err != nil {
+		return err
 	}
 	c.password, err = password(ctx, c)
 	return err

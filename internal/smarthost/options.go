@@ -30,15 +30,16 @@ func strength(level string) int {
 // Options say what the smarthost is to be. They are kept for the next "set", so that it need name only what changes; the
 // password is not kept with them.
 type Options struct {
-	Relay    string    `json:"relay"`             // as relayhost: [HOST]:PORT, HOST:PORT, [ADDRESS]:PORT
-	TLS      string    `json:"tls,omitempty"`     // smtp_tls_security_level; "" chooses by the port
-	Wrapper  *bool     `json:"wrapper,omitempty"` // TLS from the first byte; nil chooses by the port
-	CAFile   string    `json:"ca_file,omitempty"` // "" means the one in force, else the system's
-	User     string    `json:"user,omitempty"`    // account; "" means none
-	Password Secret    `json:"-"`                 // "" keeps the one that is stored for this relay and account
-	Rewrite  Rewriting `json:"rewrite"`           // of sender addresses
-	From     string    `json:"from,omitempty"`    // the one address that every From: header gets; "" leaves them
-	Root     string    `json:"root,omitempty"`    // who gets root's mail, as in aliases(5); "" leaves the alias
+	Relay    string    `json:"relay"`              // as relayhost: [HOST]:PORT, HOST:PORT, [ADDRESS]:PORT
+	Provider string    `json:"provider,omitempty"` // of package providers, whose limits are kept to; "" for none
+	TLS      string    `json:"tls,omitempty"`      // smtp_tls_security_level; "" chooses by the port
+	Wrapper  *bool     `json:"wrapper,omitempty"`  // TLS from the first byte; nil chooses by the port
+	CAFile   string    `json:"ca_file,omitempty"`  // "" means the one in force, else the system's
+	User     string    `json:"user,omitempty"`     // account; "" means none
+	Password Secret    `json:"-"`                  // "" keeps the one that is stored for this relay and account
+	Rewrite  Rewriting `json:"rewrite"`            // of sender addresses
+	From     string    `json:"from,omitempty"`     // the one address that every From: header gets; "" leaves them
+	Root     string    `json:"root,omitempty"`     // who gets root's mail, as in aliases(5); "" leaves the alias
 }
 
 // Rewriting says how senders become addresses that the relay takes.
@@ -68,7 +69,7 @@ func (o Options) To(relay string) Options {
 	was, wasErr := parseRelay(o.Relay)
 	is, isErr := parseRelay(relay)
 	if wasErr != nil || isErr != nil || was.host != is.host {
-		o.User, o.Password = "", ""
+		o.User, o.Password, o.Provider = "", "", ""
 	}
 	o.Relay, o.TLS, o.Wrapper, o.CAFile = relay, "", nil, ""
 	return o
@@ -120,6 +121,9 @@ func (o Options) resolve() (Options, relay, error) {
 	}
 	o = o.usual(r)
 	if err := o.checkTLS(); err != nil {
+		return o, r, err
+	}
+	if err := o.checkProvider(r); err != nil {
 		return o, r, err
 	}
 	if err := checkAccount(o.User, string(o.Password)); err != nil {

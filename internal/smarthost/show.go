@@ -15,7 +15,9 @@ import (
 // Status is the smarthost that is in force, by whoever it was set. No secret is in it.
 type Status struct {
 	Instance string   `json:"instance"`
-	Relay    string   `json:"relay"` // "": mail is delivered directly
+	Relay    string   `json:"relay"`                    // "": mail is delivered directly
+	Provider string   `json:"provider,omitempty"`       // of package providers, by the relay's host
+	Advice   []string `json:"provider_notes,omitempty"` // what is to be known of it
 	TLS      string   `json:"tls"`
 	Wrapper  bool     `json:"wrapper"`
 	CAFile   string   `json:"ca_file,omitempty"`
@@ -39,6 +41,9 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 		Instance: inst.Name, Relay: h.effective["relayhost"], TLS: h.effective["smtp_tls_security_level"],
 		Wrapper: h.effective["smtp_tls_wrappermode"] == "yes", CAFile: h.effective["smtp_tls_CAfile"],
 		CAPath: h.effective["smtp_tls_CApath"], Ours: h.state.relayed(),
+	}
+	if p, ok := h.provider(s.Relay); ok {
+		s.Provider, s.Advice = p.Name, p.Notes
 	}
 	for _, param := range []string{"smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks"} {
 		if v := h.effective[param]; v != "" {

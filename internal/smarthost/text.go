@@ -2,6 +2,7 @@ package smarthost
 
 import (
 	"fmt"
+	"postfix-maint/internal/providers"
 	"strings"
 
 	"postfix-maint/internal/smarthost/probe"
@@ -22,6 +23,9 @@ func (s Status) Text() string {
 	} else {
 		r.line("relay", "%s", s.Relay)
 	}
+	if p, ok := providers.Find(s.Provider); ok {
+		r.line("provider", "%s (--provider %s)", p.Title, p.Name)
+	}
 	how := map[bool]string{true: ", from the first byte", false: ""}[s.Wrapper]
 	r.line("TLS", "%s%s", orNone(s.TLS), how)
 	if ca := strings.Join(nonEmpty(s.CAFile, s.CAPath), ", "); ca != "" {
@@ -39,6 +43,9 @@ func (s Status) Text() string {
 	r.line("root's mail", "%s", map[bool]string{true: s.Root, false: "stays here"}[s.Root != ""])
 	for _, note := range s.Notes {
 		r.line("note", "%s", note)
+	}
+	for _, note := range s.Advice {
+		r.line("to know", "%s", note)
 	}
 	if s.Ours {
 		r.line("set by", "postfix-maint; \"postfix-maint smarthost unset\" goes back")

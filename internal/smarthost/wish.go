@@ -68,6 +68,7 @@ func wish(o Options, r relay, f facts) wishes {
 	if ca := caFile(o, f.base); ca != "" {
 		w.set("smtp_tls_CAfile", ca)
 	}
+	w.limits(o, f.base)
 	w.account(o, r, f)
 	w.rewriting(o, f)
 	return w
