@@ -71,8 +71,8 @@ mends() {
   cp main.cf /root/before; cp master.cf /root/master
   postfix-maint doctor $2 --dry-run --json > /root/said 2> /root/errs
   [ $? = 1 ] && [ $(grep -c '"id":' /root/said) = 1 ] && grep -q "\"id\": \"$1\"" /root/said && grep -q '"repairs": ' /root/said && cmp -s main.cf /root/before && ! grep -q '"fixed": true' /root/said || { echo "$1: dry run"; cat /root/said; }
-  postfix-maint doctor $2 > /root/said 2> /root/errs; rc=$?
-  [ $rc = 0 ] && grep -q "^mended: $1: " /root/said && grep -q '^healthy: nothing found' /root/said || { echo "$1: $rc"; cat /root/said /root/errs; postfix-maint doctor; }
+  postfix-maint doctor $2 --detailed-exitcode > /root/said 2> /root/errs; rc=$?
+  [ $rc = 3 ] && grep -q "^mended: $1: " /root/said && grep -q '^healthy: nothing found' /root/said || { echo "$1: $rc"; cat /root/said /root/errs; postfix-maint doctor; }
   changed=$(diff /root/before main.cf | grep '^[<>]'); [ "$changed" = "$3" ] && cmp -s master.cf /root/master || { echo "$1: main.cf:"; echo "$changed"; }
 }
 cp main.cf /root/start
@@ -100,6 +100,7 @@ mkdir -p /run/systemd/system/postfix@-.service.d; printf '[Service]\nRestart=no\
 for i in $(seq 100); do systemctl is-failed -q postfix@- && break; sleep 0.3; done; mends unit-failed --fix=unit-failed ""
 rm -r /run/systemd/system/postfix@-.service.d; systemctl daemon-reload
 echo '{' > /var/lib/postfix-maint/transaction.json; postfix-maint doctor 2> /dev/null | grep -q '(work-interrupted)' || echo "work is not found"; postfix-maint doctor --fix > /root/said 2>&1 && [ ! -e /var/lib/postfix-maint/transaction.json ] || cat /root/said
+postfix-maint doctor --fix --detailed-exitcode > /root/said 2>&1 || cat /root/said
 postfix-maint doctor --fix=nonsense 2> /root/errs; [ $? = 2 ] && grep -q 'index-old' /root/errs || cat /root/errs
 su -s /bin/sh nobody -c 'postfix-maint doctor --fix' 2> /dev/null && echo "anybody may mend"
 postfix-maint doctor | grep -v '^healthy: nothing'

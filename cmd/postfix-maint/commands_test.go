@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -230,8 +231,21 @@ func TestInstanceCommands(t *testing.T) {
 
 func TestMapCommands(t *testing.T) {
 	root := twoInstances(t)
+	const add, remove = "registering map type pcre in /etc/postfix/dynamicmaps.cf\n", "taking map type pcre out of /etc/postfix/dynamicmaps.cf\n"
+	before, err := root.ReadFile("/etc/postfix/dynamicmaps.cf")
+	if err != nil {
+		t.Fatal(err)
+	}
 	walk(t, root, []step{
-		{"dynamicmap add pcre mkown", 0, "registering map type pcre in /etc/postfix/dynamicmaps.cf\n", ""},
+		{"dynamicmap add pcre --dry-run --detailed-exitcode", 3, add, ""},
+		{"dynamicmap remove pcre --dry-run --detailed-exitcode", 0, "nothing to do\n", ""},
+	})
+	if text, err := root.ReadFile("/etc/postfix/dynamicmaps.cf"); !bytes.Equal(text, before) || err != nil {
+		t.Errorf("a dry run leaves %q, %v", text, err)
+	}
+	walk(t, root, []step{
+		{"dynamicmap add pcre mkown", 0, add, ""},
+		{"dynamicmap remove pcre --dry-run --json", 0, "...\"changed\": true", ""},
 		{"dynamicmap add pcre", 0, "nothing to do\n", ""},
 		{"dynamicmap add pcre --json --detailed-exitcode", 0, "...\"changed\": false", ""},
 		{"dynamicmap add lmdb", 1, "", "there is no /usr/lib/postfix/postfix-lmdb.so"},
@@ -240,7 +254,7 @@ func TestMapCommands(t *testing.T) {
 		t.Errorf("the registry is %q, %v", text, err)
 	}
 	walk(t, root, []step{
-		{"dynamicmap remove pcre", 0, "taking map type pcre out of /etc/postfix/dynamicmaps.cf\n", ""},
+		{"dynamicmap remove pcre", 0, remove, ""},
 		{"dynamicmap add a/b", 2, "", "a/b"},
 	})
 }

@@ -78,6 +78,7 @@ func doctorFlags() flags {
 		&cli.GenericFlag{Name: "fix", Value: &repairs{}, Usage: "mend what can be mended without harm, show each step, and look again; " +
 			"with `ID` what that names, even if it reloads or restarts mail or touches what people wrote"},
 		&cli.BoolFlag{Name: "dry-run", Usage: "with --fix: only show what would be done"},
+		&cli.BoolFlag{Name: detailed, Usage: "with --fix: exit status 3 where something was mended and nothing is left"},
 		&cli.BoolFlag{Name: "online", Usage: "ask others as well: names and mail servers in the DNS, name servers, port 25 outwards, the relay and its login; 20 seconds at most"},
 		gateFlag(), jsonFlag(),
 	}
@@ -91,6 +92,8 @@ func doctorOptions(_ context.Context, c *call) error {
 		return refuse("--gate is about the configuration alone, and fast: --online does not go with it")
 	case r == nil && c.dry():
 		return refuse("--dry-run belongs to --fix: without it nothing is mended")
+	case r == nil && c.Bool(detailed):
+		return refuse("--%s belongs to --fix: without it nothing is mended", detailed)
 	case r == nil:
 		return nil
 	case c.Bool("gate"):

@@ -31,6 +31,8 @@ func TestFixIsUnderstood(t *testing.T) {
 		"--fix=index-old,chroot-stale":    {0, "doctor --fix", ""},
 		"--fix --dry-run":                 {0, "doctor --fix", ""},
 		"--dry-run":                       {2, "", "--dry-run belongs to --fix"},
+		"--detailed-exitcode":             {2, "", "--detailed-exitcode belongs to --fix"},
+		"--fix --detailed-exitcode":       {0, "doctor --fix", ""},
 		"--online --gate":                 {2, "", "--online does not go with it"},
 		"--online --fix":                  {0, "doctor --fix", ""},
 		"--online":                        {0, "doctor", ""},

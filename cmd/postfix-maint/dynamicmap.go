@@ -14,6 +14,9 @@ import (
 	"postfix-maint/internal/sysroot/transaction"
 )
 
+// mapFlags are those of a change that has no diff to fold.
+func mapFlags() flags { return flags{dryRunFlag(), jsonFlag(), detailedFlag()} }
+
 // onMaps is a flow on the registry of map types.
 func onMaps(do func(context.Context, *call, setup.Maps) error) func(context.Context, *call) (*changes[transaction.Change], error) {
 	return func(ctx context.Context, c *call) (*changes[transaction.Change], error) {
@@ -32,6 +35,7 @@ func onMaps(do func(context.Context, *call, setup.Maps) error) func(context.Cont
 				warn(c.stderr, []string{text})
 			},
 			Dpkg: inScript(),
+			Dry:  c.dry(),
 		})
 		if err != nil && len(made) == 0 {
 			return nil, err

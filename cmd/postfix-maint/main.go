@@ -27,6 +27,9 @@ func limit(args []string) time.Duration {
 	if len(args) > 1 && (args[1] == "config" || slices.Contains(args, "status") && slices.Contains(args, "--watch")) {
 		return 31 * 24 * time.Hour
 	}
+	if slices.Contains(args, "smarthost") && slices.Contains(args, "set") {
+		return 15*time.Minute + askWait // for the password
+	}
 	return 15 * time.Minute
 }
 

@@ -42,10 +42,12 @@ func smarthostOptions(c *call, d smarthost.Deps, inst instance.Instance) (smarth
 	return o, nil
 }
 
-// secretLimit is more than any password has, and secretWait more than whoever writes one into a pipe needs.
+// secretLimit is more than any password has, secretWait more than whoever writes one into a pipe needs, and askWait more than a person
+// who has to look for it first.
 const (
 	secretLimit = 64 << 10
 	secretWait  = time.Minute
+	askWait     = 15 * time.Minute
 )
 
 // setOptions refuses what cannot be, and reads the password: before any lock, because it may have to be waited for.
@@ -75,7 +77,7 @@ func password(ctx context.Context, c *call) (smarthost.Secret, error) {
 	case name == "" && isTerminal(c.App.Reader) && (c.Bool("password-stdin") || c.IsSet("user") && c.String("user") != "none"):
 		return askSecret(ctx, c.App.Reader.(*os.File), c.stderr, c.String("user"))
 	case c.Bool("password-stdin"):
-		return readSecret(ctx, c.App.Reader)
+		return readSecret(ctx, c.App.Reader, secretWait)
 	case name == "":
 		return "", nil
 	}
@@ -88,7 +90,7 @@ func password(ctx context.Context, c *call) (smarthost.Secret, error) {
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Mode().Perm()&0o077 != 0 {
 		warn(c.stderr, []string{fmt.Sprintf("others than you can read %s", name)})
 	}
-	return readSecret(ctx, f)
+	return readSecret(ctx, f, secretWait)
 }
 
 // askSecret asks a person, whose screen does not show what is typed. Nothing typed keeps the password that is stored.
@@ -108,7 +110,7 @@ func askSecret(ctx context.Context, terminal *os.File, words io.Writer, user str
 		fmt.Fprintln(words)
 	}()
 	fmt.Fprintf(words, "Password%s (it is not shown; nothing keeps the one that is stored): ", strings.TrimSuffix(" of "+user, " of "))
-	secret, err := readSecret(ctx, oneLine{terminal})
+	secret, err := readSecret(ctx, oneLine{terminal}, askWait)
 	if errors.Is(err, errNoSecret) {
 		return "", nil
 	}
@@ -129,9 +131,9 @@ func (o oneLine) Read(p []byte) (n int, err error) {
 // errNoSecret is for an empty line.
 var errNoSecret = errors.New("cannot read the password: there is none")
 
-// readSecret reads what somebody may still be typing, until ctx ends. The reader that waits then is left to the end of the process.
-func readSecret(ctx context.Context, from io.Reader) (smarthost.Secret, error) {
-	ctx, cancel := context.WithTimeout(ctx, secretWait)
+// readSecret reads what somebody may still be typing, for some time. The reader that waits then is left to the end of the process.
+func readSecret(ctx context.Context, from io.Reader, wait time.Duration) (smarthost.Secret, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	type read struct {
 		data []byte

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
@@ -63,10 +64,10 @@ func TestPasswordIsNotWaitedForForEver(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	if _, err := readSecret(ctx, silent); !errors.Is(err, context.Canceled) {
+	if _, err := readSecret(ctx, silent, time.Minute); !errors.Is(err, context.Canceled) {
 		t.Errorf("reading goes on after the end: %v", err)
 	}
-	if _, err := readSecret(t.Context(), endless{}); err == nil {
+	if _, err := readSecret(t.Context(), endless{}, time.Minute); err == nil {
 		t.Error("a password without end is read")
 	}
 	fifo := filepath.Join(t.TempDir(), "fifo")
@@ -77,6 +78,22 @@ func TestPasswordIsNotWaitedForForEver(t *testing.T) {
 	code := execute(t.Context(), []string{"postfix-maint", "smarthost", "set", "--relay", "x", "--user", "u", "--password-file", fifo}, io.Discard, &stderr)
 	if code != 1 || !strings.Contains(stderr.String(), "cannot read the password") {
 		t.Errorf("exit status %d, %s", code, stderr.String())
+	}
+}
+
+// A person may look for a password a quarter of an hour long, and the command itself waits longer still; a pipe has a minute.
+func TestAPasswordIsWaitedFor(t *testing.T) {
+	silent, other, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	defer silent.Close()
+	if _, err := readSecret(t.Context(), silent, time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("from a pipe that says nothing: %v", err)
+	}
+	if askWait < 15*time.Minute || limit([]string{"postfix-maint", "smarthost", "set"}) <= askWait || secretWait > time.Minute {
+		t.Errorf("a person has %v, a pipe %v", askWait, secretWait)
 	}
 }
 

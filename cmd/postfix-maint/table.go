@@ -53,9 +53,9 @@ func changers() []row {
 			usage:   "choose how tightly systemd confines the daemons: strict also reaches programs run for users from ~/.forward, aliases and pipe(8)",
 			example: "sandbox strict"},
 		{words: "dynamicmap", usage: "register a map type of a library of its own (pcre, lmdb and so on), or take it out again"},
-		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", flags: flags{jsonFlag(), detailedFlag()}, who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(addMap), printMade),
+		{words: "dynamicmap add", operands: "TYPE [BUILD-FUNCTION]", flags: mapFlags(), who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(addMap), printMade),
 			usage: "register a map type that is not registered yet", example: "dynamicmap add pcre"},
-		{words: "dynamicmap remove", operands: "TYPE", flags: flags{jsonFlag(), detailedFlag()}, who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(removeMap), printMade),
+		{words: "dynamicmap remove", operands: "TYPE", flags: mapFlags(), who: mapKeepers, first: mapType, locks: true, do: shown(onMaps(removeMap), printMade),
 			usage: "take out a map type of Debian's; another library's stays", example: "dynamicmap remove pcre"},
 	}
 }

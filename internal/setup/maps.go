@@ -23,6 +23,8 @@ type Maps struct {
 	Warn func(text string)
 	// Dpkg is set in a maintainer script: Postfix reads its configuration again when all packages of the run are configured.
 	Dpkg bool
+	// Dry says what would be done, and does nothing.
+	Dry bool
 }
 
 // Add registers a type that is not registered yet, with Debian's own line where there is one; build is the function to build
@@ -36,12 +38,12 @@ func (m Maps) Add(ctx context.Context, typ, build string) error {
 	var f *transaction.File
 	if err := transaction.One(m.Root, func() (_ *transaction.File, err error) {
 		f, err = m.register(e)
-		return f, err
+		return m.meant(f), err
 	}); err != nil {
 		return err
 	}
 	m.aliasDatabase(ctx, typ)
-	if used := m.users(typ); f != nil && len(used) > 0 && m.Root.IsHost() {
+	if used := m.users(typ); f != nil && !m.Dry && len(used) > 0 && m.Root.IsHost() {
 		m.reload(ctx)
 	}
 	return nil
@@ -52,7 +54,18 @@ func (m Maps) Remove(typ string) error {
 	if _, err := dynamicmaps.Debian(typ, ""); err != nil {
 		return err
 	}
-	return transaction.One(m.Root, func() (*transaction.File, error) { return m.remove(typ) })
+	return transaction.One(m.Root, func() (*transaction.File, error) {
+		f, err := m.remove(typ)
+		return m.meant(f), err
+	})
+}
+
+// meant is the file that is to be written: none where that is only shown.
+func (m Maps) meant(f *transaction.File) *transaction.File {
+	if m.Dry {
+		return nil
+	}
+	return f
 }
 
 // remove plans to take a type out.
@@ -161,6 +174,9 @@ func (m Maps) aliasDatabase(ctx context.Context, typ string) {
 			continue
 		}
 		m.Say("running newaliases")
+		if m.Dry {
+			return
+		}
 		if err := m.Run.Run(ctx, paths.Newaliases); err != nil {
 			m.Warn(fmt.Sprintf("the alias database could not be made: %v; run \"newaliases\" when the cause is mended", err))
 		}
