@@ -146,8 +146,13 @@ func configured(ctx context.Context, opt hosts.Options, answers product.Answers)
 	if err != nil {
 		return nil, err
 	}
+	return meaning(string(out)), nil
+}
+
+// meaning reads what the script facts printed.
+func meaning(printed string) map[string]string {
 	found := map[string]string{}
-	for line := range strings.Lines(string(out)) {
+	for line := range strings.Lines(printed) {
 		name, value, _ := strings.Cut(strings.TrimRight(line, "\n"), " =")
 		// A list is the same list with other blanks and commas.
 		value = strings.Join(strings.FieldsFunc(value, func(r rune) bool { return strings.ContainsRune(" \t,", r) }), " ")
@@ -156,7 +161,7 @@ func configured(ctx context.Context, opt hosts.Options, answers product.Answers)
 		}
 		found[name] = value
 	}
-	return found, nil
+	return found
 }
 
 // stated tells whether a fact is more than the default of a parameter, on either side.
