@@ -34,8 +34,8 @@ var interview = []reply{
 	{"SMTP relay host (blank for none)", escape, ""}, // back, in the dialog
 	{"System mail name:", wipe + "neu.example" + enter, ""},
 	{"SMTP relay host (blank for none)", wipe + "[relay.example.test]:587" + enter, "[relay.example.test]:587"},
-	{"Encryption on the way to the relay host", enter, "1"},
 	{"Account at the relay host", enter, " "},
+	{"Encryption on the way to the relay host", enter, "1"},
 	{"Sender addresses:", enter, "1"},
 	{"Recipient for root and postmaster mail", wipe + "anna" + enter, "anna"},
 	{"Other destinations to accept mail for", enter, "neu.example, localhost"},

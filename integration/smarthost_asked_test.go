@@ -144,9 +144,9 @@ var relayInterview = []reply{
 	{question: "General mail configuration type:", dialog: home + down + down + down + enter}, // Satellite system
 	{question: "System mail name:", dialog: enter},
 	{question: "SMTP relay host (blank for none)", dialog: wipe + "[relay.example.test]" + enter},
+	{question: "Account at the relay host", dialog: "anna" + enter},
 	{question: "Port of the relay host", dialog: wipe + "465" + enter},
 	{question: "Encryption on the way to the relay host", dialog: enter},
-	{question: "Account at the relay host", dialog: "anna" + enter},
 	{question: "Password for the relay host", dialog: "wrong" + enter},
 	{question: "Sender addresses:", dialog: escape}, // back
 	{question: "Password for the relay host", dialog: pass + enter},

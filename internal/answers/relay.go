@@ -74,7 +74,19 @@ func checkRelayPort(port string, a Answers) error {
 	return nil
 }
 
-const smtpPort = "25"
+// The ports that a relay host without one is asked at: for mail between servers, and for who logs in (RFC 6409).
+const (
+	smtpPort       = "25"
+	submissionPort = "587"
+)
+
+// guessPort is the port for a login where there is one, hence that is asked for before.
+func guessPort(_ Facts, a Answers) string {
+	if a[RelayAccount].Value != "" {
+		return submissionPort
+	}
+	return smtpPort
+}
 
 // HasPort tells whether a relay host names its port, as each one of a list does for itself.
 func HasPort(relay string) bool {

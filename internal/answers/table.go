@@ -54,9 +54,9 @@ func rows() []Row {
 		{Question: MailerType, Priority: "high", guess: guessType, clean: cleanType, same: strings.EqualFold, check: checkType},
 		{Question: Mailname, Priority: "high", guess: guessMailname, same: strings.EqualFold, check: checkInsisted, needed: true},
 		{Question: RelayHost, Priority: "high", When: relays, Param: "relayhost", same: strings.EqualFold, check: alone(checkRelay)}, // none is invented
-		{Question: RelayPort, Priority: "high", When: lacksPort, relay: true, guess: always(smtpPort), same: blankIs(smtpPort), check: checkRelayPort},
-		{Question: RelayTLS, Priority: "medium", When: newRelay, relay: true, guess: always(ByPort), same: blankIs(ByPort), check: among(TLSWays)},
 		{Question: RelayAccount, Priority: "high", When: newRelay, relay: true, clean: strings.TrimSpace, check: alone(CheckAccount)},
+		{Question: RelayPort, Priority: "high", When: lacksPort, relay: true, guess: guessPort, same: blankIs(smtpPort), check: checkRelayPort},
+		{Question: RelayTLS, Priority: "medium", When: newRelay, relay: true, guess: always(ByPort), same: blankIs(ByPort), check: among(TLSWays)},
 		{Question: RelayPassword, Priority: "high", When: hasAccount, secret: true, clean: func(password string) string { return password }},
 		{Question: Rewriting, Priority: "medium", Login: "high", When: newRelay, relay: true, guess: always(NoRewriting), same: blankIs(NoRewriting),
 			check: among(Rewritings)},

@@ -71,6 +71,9 @@ func (w *walk) unanswered(q answers.Question, start string, touched bool) error 
 // guess. A value that a select cannot hold is not shown at all: confirming the screen would change it.
 func (w *walk) showable(q answers.Question, value string) (shown string, ok bool) {
 	inForce := w.in.Live != nil && !w.wish(q)
+	if inForce && q == answers.RelayPort && w.newLogin() {
+		return answers.Default(q, w.in.Facts, w.now), true
+	}
 	asWritten := []answers.Question{answers.Protocols, answers.MailboxLimit, answers.RelayTLS}
 	if !inForce || !slices.Contains(asWritten, q) || answers.Check(q, value, nil) == nil {
 		return value, true
@@ -79,6 +82,11 @@ func (w *walk) showable(q answers.Question, value string) (shown string, ok bool
 		return answers.Default(q, w.in.Facts, w.now), true
 	}
 	return value, q == answers.MailboxLimit
+}
+
+// newLogin tells whether there was no login at the relay, and is to be one.
+func (w *walk) newLogin() bool {
+	return w.now[answers.RelayAccount].Value != "" && w.in.Live[answers.RelayAccount] == ""
 }
 
 // refused is why somebody's earlier answer cannot be used.
