@@ -83,7 +83,7 @@ func New(opt Options) *Relay {
 	if err := r.trust(); err != nil {
 		r.broken = refuse(oauth.ProblemCertificate, "4.3.5", "cannot read the CAs of the login in %s: %v", opt.Account.CAFile, err)
 	}
-	from := newSource(opt.Account, r.kept, &tls.Config{RootCAs: r.roots, MinVersion: tls.VersionTLS12}, opt.Limits.Token)
+	from := newSource(opt, r.kept, &tls.Config{RootCAs: r.roots, MinVersion: tls.VersionTLS12})
 	r.tokens = newTokens(from.fetch, time.Now)
 	return r
 }

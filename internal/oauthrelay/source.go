@@ -28,10 +28,12 @@ type source struct {
 	config  *oauth2.Config // remembers how the endpoint wants the application's secret
 }
 
-func newSource(a oauth.Account, k *kept, conf *tls.Config, limit time.Duration) *source {
+func newSource(opt Options, k *kept, conf *tls.Config) *source {
+	a := opt.Account
 	return &source{
-		account: a, kept: k, limit: limit,
-		base:   &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10, ForceAttemptHTTP2: true},
+		account: a, kept: k, limit: opt.Limits.Token,
+		// no proxy: the environment is systemd's
+		base:   &http.Transport{DialContext: opt.Dial, TLSClientConfig: conf, DisableKeepAlives: true, MaxResponseHeaderBytes: 64 << 10},
 		config: &oauth2.Config{ClientID: a.ClientID, ClientSecret: string(a.ClientSecret), Endpoint: oauth2.Endpoint{TokenURL: a.TokenURL, AuthStyle: style(a)}, Scopes: a.Scopes},
 	}
 }
