@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,9 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(e.delay)
 	status, body := e.answer(n, r.PostForm)
 	w.Header().Set("Content-Type", "application/json")
+	if status == 307 {
+		w.Header().Set("Location", "https://login.example.test/elsewhere")
+	}
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, body)
 }
@@ -285,7 +289,7 @@ type scene struct {
 	server   *server
 	account  oauth.Account
 	opt      Options
-	uid      int
+	uid      atomic.Int64
 	dialed   int
 
 	mu     sync.Mutex
@@ -328,7 +332,7 @@ func newScene(t *testing.T) *scene {
 			defer s.mu.Unlock()
 			s.logged = append(s.logged, line)
 		},
-		PeerUID: func(net.Conn) (int, error) { return s.uid, nil },
+		PeerUID: func(net.Conn) (int, error) { return int(s.uid.Load()), nil },
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 			s.mu.Lock()
 			to, ok := s.names[address]
@@ -340,7 +344,7 @@ func newScene(t *testing.T) *scene {
 			return (&net.Dialer{}).DialContext(ctx, network, to)
 		},
 	}
-	s.uid = 77
+	s.uid.Store(77)
 	return s
 }
 

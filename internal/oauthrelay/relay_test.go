@@ -55,6 +55,9 @@ func TestAMessageGoesThrough(t *testing.T) {
 			if got := c.say("QUIT"); got != "221 2.0.0 bye\r\n" {
 				t.Errorf("QUIT: %s", got)
 			}
+			if s.server.said("AUTH OAUTHBEARER ") && name == "a long token" {
+				t.Error("a command has more than 512 bytes")
+			}
 			if s.server.messages[0] != text {
 				t.Error("the message is not the one that was sent")
 			}
@@ -165,6 +168,9 @@ func TestRefusals(t *testing.T) {
 			if st := s.status(); st.Problem != c.problem || !strings.Contains(st.Words, c.words) {
 				t.Errorf("status: %+v", st)
 			}
+			if name == "moved elsewhere" && s.endpoint.count() != 1 {
+				t.Error("the refresh token went elsewhere")
+			}
 			if c.silent && (s.server.said("AUTH") || len(s.server.users) > 0) {
 				t.Errorf("the provider saw a login: %q", s.server.heard)
 			}
@@ -181,7 +187,7 @@ func TestOnlyPostfixMayUseIt(t *testing.T) {
 	s := newScene(t)
 	s.start()
 	for _, uid := range []int{1000, 65534} {
-		s.uid = uid
+		s.uid.Store(int64(uid))
 		c := s.connect()
 		_, _ = io.WriteString(c.conn, "EHLO x\r\n"+plainAuth(user, local)+"\r\n")
 		if heard, _ := io.ReadAll(c.conn); len(heard) > 0 {
@@ -191,10 +197,13 @@ func TestOnlyPostfixMayUseIt(t *testing.T) {
 	if !strings.Contains(s.log(), "only Postfix may use this port, and it is of the user 65534") {
 		t.Error(s.log())
 	}
-	if s.dialed != 0 {
+	s.mu.Lock()
+	dialed := s.dialed
+	s.mu.Unlock()
+	if dialed != 0 {
 		t.Error("the provider was asked")
 	}
-	s.uid = 77
+	s.uid.Store(77)
 	for _, login := range []string{
 		plainAuth(user, "wrong"), plainAuth("other", local), plainAuth(user, ""), plainAuth(user, local+"x"), "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte(user+local)),
 		"AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("root\x00"+user+"\x00"+local)), "AUTH PLAIN =",
