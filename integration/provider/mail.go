@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/mail"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emersion/go-sasl"
@@ -24,6 +25,10 @@ const xoauth2 = "XOAUTH2"
 type mailbox struct {
 	state  *state
 	tokens *authority
+
+	// A message that was counted gets its answer before a connection is cut: else its sender has to send it once more.
+	ends   sync.RWMutex
+	ending bool
 }
 
 // NewSession is a connection.
@@ -116,6 +121,11 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
+	s.ends.RLock()
+	defer s.ends.RUnlock()
+	if s.ending {
+		return errors.New("not now")
+	}
 	s.state.change(func(st *state) { st.Messages[m.Header.Get("Message-Id")]++; st.Bytes += n })
 	return nil
 }
@@ -151,6 +161,9 @@ type servers struct {
 }
 
 func (s *servers) start() error {
+	s.backend.ends.Lock()
+	s.backend.ending = false
+	s.backend.ends.Unlock()
 	s.mail = smtp.NewServer(s.backend)
 	s.mail.Domain, s.mail.TLSConfig, s.mail.EnableSMTPUTF8, s.mail.EnableDSN = "provider.example.test", s.conf, true, true
 	s.mail.MaxMessageBytes, s.mail.ReadTimeout, s.mail.WriteTimeout = 100<<20, 5*time.Minute, 5*time.Minute
@@ -173,6 +186,10 @@ func (s *servers) start() error {
 
 // stop cuts every connection.
 func (s *servers) stop() {
+	s.backend.ends.Lock()
+	s.backend.ending = true
+	s.backend.ends.Unlock()
+	time.Sleep(300 * time.Millisecond)
 	_ = s.web.Close()
 	_ = s.mail.Close()
 }

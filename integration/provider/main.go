@@ -34,6 +34,7 @@ type state struct {
 	Mechs    map[string]int `json:"mechs"`
 	Messages map[string]int `json:"messages"`
 	Bytes    int64          `json:"bytes"`
+	Given    []string       `json:"given"` // every token
 }
 
 func (s *state) change(f func(s *state)) {

@@ -110,7 +110,9 @@ func (t *authority) set(change func(t *authority)) {
 	})
 }
 
-func (t *authority) revoke() { t.set(func(t *authority) { t.revoked = time.Now(); t.expired = t.revoked }) }
+func (t *authority) revoke() {
+	t.set(func(t *authority) { t.revoked = time.Now(); t.expired = t.revoked })
+}
 func (t *authority) expire() { t.set(func(t *authority) { t.expired = time.Now() }) }
 
 // good tells whether an access token lets a user log in.
@@ -134,8 +136,21 @@ func (t *authority) give(ctx context.Context, client, user string, grant oauth2.
 	if err != nil {
 		return nil, err
 	}
-	t.state.change(func(s *state) { s.Tokens++ })
-	return t.server.GetTokenData(ti), nil
+	data := t.server.GetTokenData(ti)
+	t.note(data)
+	return data, nil
+}
+
+// note keeps what was given.
+func (t *authority) note(data map[string]any) {
+	t.state.change(func(s *state) {
+		s.Tokens++
+		for _, name := range []string{"access_token", "refresh_token"} {
+			if token, ok := data[name].(string); ok && token != "" {
+				s.Given = append(s.Given, token)
+			}
+		}
+	})
 }
 
 func (t *authority) handler() http.Handler {
@@ -165,13 +180,12 @@ func (t *authority) token(w http.ResponseWriter, r *http.Request) {
 	default:
 		answer := &counted{ResponseWriter: w, status: http.StatusOK}
 		_ = t.server.HandleTokenRequest(answer, r)
-		t.state.change(func(s *state) {
-			if answer.status == http.StatusOK {
-				s.Tokens++
-			} else {
-				s.Refused++
-			}
-		})
+		var data map[string]any
+		if answer.status == http.StatusOK && json.Unmarshal(answer.body, &data) == nil {
+			t.note(data)
+			return
+		}
+		t.state.change(func(s *state) { s.Refused++ })
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -183,10 +197,17 @@ func (t *authority) token(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(given)
 }
 
-// counted remembers the status of an answer.
+// counted remembers an answer.
 type counted struct {
 	http.ResponseWriter
 	status int
+	body   []byte
+}
+
+// Write is the one of package http.
+func (c *counted) Write(b []byte) (int, error) {
+	c.body = append(c.body, b...)
+	return c.ResponseWriter.Write(b)
 }
 
 // WriteHeader is the one of package http.
