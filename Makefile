@@ -1,5 +1,5 @@
 # Every target is one line of "make help". What check does is what .ci/run does.
-RELEASES = bookworm trixie
+RELEASES = bookworm trixie sid
 RELEASE ?= $(RELEASES)
 STAGE = integration/ci/stage
 GO ?= go
@@ -28,19 +28,19 @@ check: ## all that must be green: lint, unit tests, packages, scenarios on boote
 
 KILLSTEP = 8
 LIMIT = 55m
-scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP chooses, KILLSTEP=1 kills at every call (root)
+scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP chooses, SID=1 all on sid too, KILLSTEP=1 kills at every call (root)
 	@$(GO) vet -tags integration ./integration/... && \
 	$(GO) test -tags integration -c -o build/scenarios ./integration && \
 	$(GO) test -tags integration ./integration/hosts && \
-	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(NIGHTLY) $(if $(RUN),-test.run '$(RUN)')
+	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(if $(SID),-sid) $(NIGHTLY) $(if $(RUN),-test.run '$(RUN)')
 
 nightly: ## what takes hours: every fuzz target for ten minutes, kills and full disks at every call, Debian's layer's failures (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs && \
 	STAGE_SHOW=1 $(STAGE) fuzz integration/ci/fuzz && \
 	KILLSTEP=1 $(STAGE) transaction $(GO) test -count=1 -race ./internal/sysroot/transaction && \
-	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 NIGHTLY=-nightly LIMIT=12h
+	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 SID=1 NIGHTLY=-nightly LIMIT=12h
 
-debs: ## the packages of both releases, or RELEASE=bookworm|trixie, as apt sources in build/debs/
+debs: ## the packages of all releases, or RELEASE=bookworm|trixie|sid, as apt sources in build/debs/
 	@for release in $(RELEASE); do debian/make-debs $$release || exit 1; done
 
 source: ## the source package, from the last commit, in build/source/; VENDOR=1 with the Go modules beside it

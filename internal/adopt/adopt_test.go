@@ -23,6 +23,7 @@ import (
 const (
 	bookwormVersion = "3.7.11-0+deb12u1"
 	trixieVersion   = "3.10.13-0+deb13u1"
+	sidVersion      = "3.11.7-1"
 )
 
 func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
@@ -39,6 +40,13 @@ func TestAdoptedPackageIsDebiansWithOurLayer(t *testing.T) {
 		},
 		"Debian 13, units in /usr/lib": {
 			version: trixieVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
+			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
+				"usr/lib/systemd/system/postfix-resolvconf-watch.service", "usr/lib/systemd/system/postfix-takeover-look.service", "usr/lib/systemd/system/postfix-takeover.path",
+				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service"},
+			wantGone: []string{"usr/lib/postfix/syncfiles.pl"},
+		},
+		"sid, accounts declared": {
+			version: sidVersion, units: "usr/lib/systemd/system/", generator: "../../../libexec/postfix-maint/postfix-instance-generator",
 			wantAdded: []string{"usr/lib/systemd/system-generators/", "usr/lib/systemd/system-generators/postfix-instance-generator",
 				"usr/lib/systemd/system/postfix-resolvconf-watch.service", "usr/lib/systemd/system/postfix-takeover-look.service", "usr/lib/systemd/system/postfix-takeover.path",
 				"usr/lib/systemd/system/postfix-takeover.service", "usr/lib/systemd/system/postfix-watch-look.service", "usr/lib/systemd/system/postfix-watch.service"},
@@ -225,7 +233,8 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 			change: func(f *fake) { f.control("team+postfix@tracker.debian.org", "x@debian.org.example") }, want: `is not Debian`,
 		},
 		"an unknown release": {
-			version: "3.9.1-10", change: func(*fake) {}, want: `version "3.9.1-10" is of no known release: 3.7 (bookworm), 3.10 (trixie)`,
+			version: "3.9.1-10", change: func(*fake) {},
+			want: `version "3.9.1-10" is of no known release: 3.7 (bookworm), 3.10 (trixie), 3.11 (sid); trixie is the nearest, and this package does not differ`,
 		},
 		"a version that only begins alike": {
 			version: "3.70.1-1", change: func(*fake) {}, want: `no known release`,
@@ -247,6 +256,24 @@ func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 		"a unit nobody knows": {
 			change: func(f *fake) { f.files["lib/systemd/system/postfix-new.timer"] = "[Timer]\n" },
 			want:   `it has "lib/systemd/system/postfix-new.timer", which this version does not know`,
+		},
+		"a unit of users": {
+			change: func(f *fake) { f.files["usr/lib/systemd/user/postfix.service"] = "[Unit]\n" },
+			want:   `it has "usr/lib/systemd/user/postfix.service", which`,
+		},
+		"accounts that are declared where the release declares none": {
+			version: trixieVersion, change: func(f *fake) { f.files["usr/lib/sysusers.d/postfix.conf"] = "g postdrop\n" },
+			want: `it has "usr/lib/sysusers.d/postfix.conf", which`,
+		},
+		"accounts that are not declared where the release declares them": {
+			version: sidVersion, change: func(f *fake) { delete(f.files, "usr/lib/sysusers.d/postfix.conf") },
+			want: `it has no "usr/lib/sysusers.d/postfix.conf"`,
+		},
+		"no program that makes accounts": {
+			version: trixieVersion, change: func(f *fake) { f.control("adduser,", "adduser-ng,") }, want: `it does not depend on "adduser"`,
+		},
+		"a script beside the libraries": {
+			version: sidVersion, change: func(f *fake) { f.files["usr/lib/postfix/sync.sh"] = "#!/bin/sh\n" }, want: `it has "usr/lib/postfix/sync.sh", which`,
 		},
 		"a hook nobody knows": {
 			change: func(f *fake) { f.files["etc/dhcp/dhclient-exit-hooks.d/postfix"] = "#!/bin/sh\n" },
@@ -298,6 +325,43 @@ func TestAllDifferencesAreNamedAtOnce(t *testing.T) {
 	refused := (*RefusedError)(nil)
 	if !errors.As(err, &refused) || len(refused.Reasons) != 2 {
 		t.Errorf("error is %v, want two reasons", err)
+	}
+}
+
+// What a coming release has otherwise is told at once, as what it has otherwise than the nearest that is known.
+func TestAllDifferencesOfAnUnknownRelease(t *testing.T) {
+	t.Parallel()
+	f := stockFake(sidVersion)
+	f.control("Version: "+sidVersion, "Version: 3.12.0-1")
+	f.control("systemd | systemd-standalone-sysusers | systemd-sysusers,", "")
+	delete(f.files, "etc/ppp/ip-up.d/postfix")
+	f.files["usr/lib/systemd/system/postfix.socket"] = "[Socket]\n"
+	f.files["etc/cron.daily/postfix"] = "#!/bin/sh\n"
+	_, err := adopted(t, f)
+	refused := (*RefusedError)(nil)
+	if !errors.As(err, &refused) {
+		t.Fatalf("error is %v", err)
+	}
+	want := []string{
+		`version "3.12.0-1" is of no known release: 3.7 (bookworm), 3.10 (trixie), 3.11 (sid); sid is the nearest, and this package differs from it`,
+		`it has no "etc/ppp/ip-up.d/postfix" to replace`,
+		`it has "etc/cron.daily/postfix", which this version does not know`,
+		`it has "usr/lib/systemd/system/postfix.socket", which this version does not know`,
+		`it does not depend on "systemd-sysusers", which accounts are made with`,
+	}
+	if d := cmp.Diff(want, refused.Reasons); d != "" {
+		t.Errorf("reasons (-want +got):\n%s", d)
+	}
+}
+
+func TestNearestRelease(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[string]string{
+		"3.4.23-0+deb10u1": "bookworm", "3.8.0-1": "bookworm", "3.9.1-10": "trixie", "3.10.1-1": "trixie", "1:3.12.0-1": "sid", "4.0-1": "sid", "odd": "bookworm",
+	} {
+		if got := nearest(v).name; got != want {
+			t.Errorf("%s: %s, want %s", v, got, want)
+		}
 	}
 }
 

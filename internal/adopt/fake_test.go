@@ -35,7 +35,7 @@ const stockPaths = `
 func stockFake(version string) *fake {
 	rel, known := releaseOf(version)
 	if !known {
-		rel = releases()[0]
+		rel = nearest(version)
 	}
 	f := &fake{files: map[string]string{}}
 	for _, p := range strings.Fields(strings.NewReplacer("UNITS", rel.units, "GENERATORS", rel.generators).Replace(stockPaths)) {
@@ -55,12 +55,17 @@ func stockFake(version string) *fake {
 	switch rel.name {
 	case "bookworm":
 		f.files[rel.generators+"postfix-instance-generator"] = "#!/bin/sh\n"
-	case "trixie":
+	case "trixie", "sid":
 		f.files["usr/lib/postfix/sbin/post-install"] = "#!/bin/sh\ntest -n \"$create\" && {\n    /usr/lib/postfix/configure-instance.sh || exit 1\n" + postInstallEnd
 		f.files["usr/lib/postfix/syncfiles.pl"] = "#!/usr/bin/perl\n"
 		f.files["usr/lib/NetworkManager/dispatcher.d/postfix"] = "#!/bin/sh\n"
 		f.files["DEBIAN/triggers"] = "interest-noawait /usr/lib/postfix\n"
 		f.files["DEBIAN/conffiles"] += "remove-on-upgrade /etc/postfix/post-install\n"
+	}
+	if rel.name == "sid" {
+		f.control("adduser,", "systemd | systemd-standalone-sysusers | systemd-sysusers,")
+		f.files["usr/lib/sysusers.d/postfix.conf"] = "g postdrop\n"
+		f.files["usr/lib/tmpfiles.d/postfix.conf"] = "z /var/lib/postfix - postfix postfix\n"
 	}
 	return f
 }

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/paths"
@@ -30,7 +31,7 @@ type item struct {
 	do    action
 	from  string // the layer's file; for a link the program that it leads to
 	mode  fs.FileMode
-	stock string // the release whose own package has this path, where it must then be; "*" is every one, "" none
+	stock string // the releases whose own package has this path, where it must then be; "*" is every one, "" none
 }
 
 // layerItems is the layer: all that an adopted package has otherwise than Debian's, next to its control fields.
@@ -44,7 +45,7 @@ func layerItems() []item {
 		{"DEBIAN/prerm", put, "debian/postfix.prerm", 0o755, "*"},
 		{"DEBIAN/postrm", put, "debian/postfix.postrm", 0o755, "*"},
 		{"DEBIAN/templates", extend, "debian/postfix.templates", 0o644, "*"},
-		{"DEBIAN/triggers", put, "debian/postfix.triggers", 0o644, "trixie"},
+		{"DEBIAN/triggers", put, "debian/postfix.triggers", 0o644, "trixie sid"},
 
 		// services
 		{"UNITSpostfix.service", put, "systemd/postfix.service", 0o644, "*"},
@@ -61,10 +62,10 @@ func layerItems() []item {
 		{"etc/init.d/postfix", put, "debian/postfix.init", 0o755, "*"},
 		{"etc/rsyslog.d/postfix.conf", put, "rsyslog/postfix.conf", 0o644, "*"},
 
-		// the chroot: the entry point that post-install calls at every start, and trixie's helper, which only Debian's used
+		// the chroot: the entry point that post-install calls at every start, and 13's helper, which only Debian's used
 		{"usr/lib/postfix/configure-instance.sh", put, "debian/postfix.configure-instance", 0o755, "*"},
 		{"usr/lib/postfix/sbin/post-install", insert, "debian/postfix.post-install", 0o755, "*"},
-		{"usr/lib/postfix/syncfiles.pl", drop, "", 0, "trixie"},
+		{"usr/lib/postfix/syncfiles.pl", drop, "", 0, "trixie sid"},
 
 		// resolv.conf: everyone who changes it or the network
 		hook("etc/network/if-up.d/postfix", "*"),
@@ -74,7 +75,7 @@ func layerItems() []item {
 		hook("etc/resolvconf/update-libc.d/postfix", "*"),
 		hook("usr/lib/networkd-dispatcher/routable.d/postfix", "*"),
 		hook("usr/lib/networkd-dispatcher/off.d/postfix", "*"),
-		hook("usr/lib/NetworkManager/dispatcher.d/postfix", "trixie"),
+		hook("usr/lib/NetworkManager/dispatcher.d/postfix", "trixie sid"),
 
 		// Debian's map packages source this in their own maintainer scripts
 		{"usr/share/postfix/postinst.functions", put, "debian/postfix.functions", 0o644, "*"},
@@ -89,7 +90,9 @@ func layerItems() []item {
 func (i item) ofLayer() bool { return i.do != link && i.do != drop && i.do != enter }
 
 // in tells whether Debian's package of the release has the path.
-func (i item) in(rel release) bool { return i.stock == "*" || i.stock == rel.name }
+func (i item) in(rel release) bool {
+	return i.stock == "*" || slices.Contains(strings.Fields(i.stock), rel.name)
+}
 
 // itemsOf is the table for one release: directories filled in, what Debian's package lacks not dropped.
 func itemsOf(rel release) []item {

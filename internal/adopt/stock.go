@@ -116,11 +116,32 @@ func examine(s *stock) (release, []string) {
 	}
 	rel, ok := releaseOf(v)
 	if !ok {
-		return rel, append(reasons, fmt.Sprintf("version %q is of no known release: %s", v, knownReleases()))
+		rel = nearest(v)
 	}
-	reasons = append(reasons, s.strange...)
-	reasons = append(reasons, s.missing(rel)...)
-	return rel, append(reasons, s.unknown(rel)...)
+	var differs []string
+	for _, found := range [][]string{s.strange, s.missing(rel), s.unknown(rel), s.needs(rel)} {
+		differs = append(differs, found...)
+	}
+	if !ok {
+		than := "differs from it"
+		if len(differs) == 0 {
+			than = "does not differ from it in what is looked at here"
+		}
+		reasons = append(reasons, fmt.Sprintf("version %q is of no known release: %s; %s is the nearest, and this package %s", v, knownReleases(), rel.name, than))
+	}
+	return rel, append(reasons, differs...)
+}
+
+// needs names the packages that our scripts need and Debian's does not depend on.
+func (s *stock) needs(rel release) []string {
+	depends := regexp.MustCompile(`[a-z0-9][a-z0-9+.-]+`).FindAllString(s.control.get("Pre-Depends")+" "+s.control.get("Depends"), -1)
+	var reasons []string
+	for _, p := range strings.Fields(rel.depends) {
+		if !slices.Contains(depends, p) {
+			reasons = append(reasons, fmt.Sprintf("it does not depend on %q, which accounts are made with", p))
+		}
+	}
+	return reasons
 }
 
 // missing names what the release's package should have and this one has not, or has otherwise.
@@ -152,16 +173,28 @@ func (s *stock) unknown(rel release) []string {
 	for _, i := range itemsOf(rel) {
 		known[i.to] = true
 	}
-	under := func(name string, places []string) bool {
-		return slices.ContainsFunc(places, func(p string) bool {
-			return name == p || strings.HasSuffix(p, "/") && strings.HasPrefix(name, p)
-		})
-	}
+	through := passed(rel)
 	var reasons []string
 	for _, name := range slices.Sorted(maps.Keys(s.entries)) {
-		if s.entries[name].kind != tar.TypeDir && under(name, watched(rel)) && !under(name, passed()) && !known[name] {
+		if s.entries[name].kind != tar.TypeDir && !known[name] && !among(name, through) {
 			reasons = append(reasons, fmt.Sprintf("it has %q, which this version does not know", name))
 		}
 	}
+	for _, name := range strings.Fields(rel.brings) {
+		if _, ok := s.entries[name]; !ok {
+			reasons = append(reasons, fmt.Sprintf("it has no %q", name))
+		}
+	}
 	return reasons
+}
+
+// among tells whether a path is one of the places, see passed.
+func among(name string, places []string) bool {
+	return slices.ContainsFunc(places, func(p string) bool {
+		if strings.HasSuffix(p, "/") {
+			return strings.HasPrefix(name, p)
+		}
+		ok, err := path.Match(p, name)
+		return ok && err == nil
+	})
 }
