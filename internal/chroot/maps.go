@@ -138,7 +138,7 @@ func (p *Plan) module(conf *config, typ string) (string, error) {
 
 // registries are the files that tell the libraries of map types, in the order in which Postfix reads them.
 func (p *Plan) registries(conf *config) ([]string, error) {
-	meta, err := conf.value("meta_directory")
+	meta, err := instance.MetaDir(p.deps.Root, conf.main, p.Instance.ConfigDir)
 	if err != nil {
 		return nil, err
 	}

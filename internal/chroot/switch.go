@@ -59,15 +59,8 @@ func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", s.name, err)
 	}
-	for _, service := range master.Services() {
-		may := slices.Contains(ownPrograms, service.Command) && !slices.Contains(neverChrooted, service.Command)
-		if service.Chrooted(level) == on || on && !may {
-			continue
-		}
-		if _, err := master.SetChroot(service.Name, service.Type, on); err != nil {
-			return nil, err
-		}
-		s.Services = append(s.Services, service.Name+"/"+service.Type)
+	if s.Services, err = Move(master, level, on); err != nil {
+		return nil, err
 	}
 	s.seen, s.data = &sysroot.Seen{Data: old}, old
 	if len(s.Services) > 0 {
@@ -84,6 +77,21 @@ func NewSwitch(d Deps, inst instance.Instance, on bool) (*Switch, error) {
 		s.plan = clearing(d, inst)
 	}
 	return s, nil
+}
+
+// Move sets the column of each service that changes, see NewSwitch, and gives those as name/type; level is compatibility_level.
+func Move(master *mastercf.File, level string, on bool) (moved []string, err error) {
+	for _, service := range master.Services() {
+		may := slices.Contains(ownPrograms, service.Command) && !slices.Contains(neverChrooted, service.Command)
+		if service.Chrooted(level) == on || on && !may {
+			continue
+		}
+		if _, err := master.SetChroot(service.Name, service.Type, on); err != nil {
+			return nil, err
+		}
+		moved = append(moved, service.Name+"/"+service.Type)
+	}
+	return moved, nil
 }
 
 // due is there from before master.cf changes until the daemons know of it.

@@ -64,6 +64,18 @@ func Value(f *maincf.File, dir, name string) (string, error) {
 	return value, nil
 }
 
+// MetaDir is meta_directory, which Debian has moved below /usr with 3.11.2-4 where main.cf does not name another one.
+func MetaDir(root interface {
+	Exists(path string) (bool, error)
+}, f *maincf.File, dir string) (string, error) {
+	if _, set := f.Get("meta_directory"); !set {
+		if moved, err := root.Exists(paths.DynamicMapsD); moved || err != nil {
+			return paths.ShareDir, err
+		}
+	}
+	return Value(f, dir, "meta_directory")
+}
+
 // Expand expands text as a parameter's value in main.cf of dir. What depends on something Postfix computes by itself (a host
 // name that is not set) is an error, never half a value.
 func Expand(f *maincf.File, dir, text string) (string, error) {

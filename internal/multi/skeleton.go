@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/mastercf"
@@ -28,7 +29,7 @@ var shared = strings.Fields(`command_directory daemon_directory meta_directory m
 
 // draftPrototype works out the two files of a new instance.
 func (h *Host) draftPrototype(s *site, d *draft, req Request) error {
-	meta, err := instance.Value(s.primary, paths.ConfigDir, "meta_directory")
+	meta, err := instance.MetaDir(h.Root, s.primary, paths.ConfigDir)
 	if err != nil {
 		return err
 	}
@@ -59,13 +60,16 @@ func (h *Host) draftPrototype(s *site, d *draft, req Request) error {
 	if d.master, err = mastercf.Parse(master); err != nil {
 		return fmt.Errorf("cannot parse %q: %w", from[1], err)
 	}
-	diff := ""
-	if off, err := h.chrootIsOff(s); err != nil {
+	off, err := h.chrootIsOff(s)
+	if err != nil {
 		return err
-	} else if off {
-		if err := leaveChroot(d.master); err != nil {
-			return fmt.Errorf("cannot use %q: %w", from[1], err)
-		}
+	}
+	moved, err := chroot.Move(d.master, "3.6", !off) // from that level on a column without a word means n
+	if err != nil {
+		return fmt.Errorf("cannot use %q: %w", from[1], err)
+	}
+	diff := ""
+	if len(moved) > 0 {
 		diff = maincf.Diff(masterOf(d.ConfigDir), master, d.master.Bytes(), d.main.Bytes())
 	}
 	d.files = []copyFile{
@@ -94,16 +98,6 @@ func (h *Host) chrootIsOff(s *site) (bool, error) {
 	}
 	services := master.Services()
 	return len(services) > 0 && !slices.ContainsFunc(services, func(s mastercf.Service) bool { return s.Chrooted(level) }), nil
-}
-
-// leaveChroot moves every service out of the chroot.
-func leaveChroot(master *mastercf.File) error {
-	for _, service := range master.Services() {
-		if _, err := master.SetChroot(service.Name, service.Type, false); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // prototypeMain is the main.cf that upstream makes of its prototype, before the instance gets its name.

@@ -86,6 +86,7 @@ const (
 	DynamicMapsD        = ShareDir + "/dynamicmaps.cf.d" // the registry of Postfix 3.11.2-4 and later
 	DocDir              = "/usr/share/doc/postfix"
 	DocChangelog        = "/usr/share/doc/postfix-doc/changelog.Debian.gz" // there if postfix-doc is installed
+	Sysusers            = "/usr/lib/sysusers.d/postfix.conf"               // the accounts, from 3.11.2-1 on
 	Ypcat               = "/usr/bin/ypcat"
 	Installing          = StateDir + "/installing" // made by preinst when the package comes onto the host, dropped when the service was started
 	Unpacked            = StateDir + "/unpacked"   // by preinst: a line "OLD NEW" for each unpacking since the last configuration

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"strconv"
 	"strings"
 
@@ -32,10 +33,46 @@ func (p *Plan) accounts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	step := userDue(haveUser, p.local(mailOwner), haveGroup && primary == gid)
+	if !haveGroup || !haveUser || !haveDrop {
+		declared, err := p.declared()
+		if err != nil {
+			return err
+		}
+		if declared {
+			p.exec("make the accounts that "+paths.Sysusers+" declares", false, "systemd-sysusers", path.Base(paths.Sysusers))
+			haveGroup, haveDrop = true, true
+			if step == addUser {
+				step = keepUser
+			}
+		}
+	}
 	if !haveGroup {
 		p.account("add group "+mailOwner, "groupadd", "addgroup", []string{"--system", mailOwner})
 	}
-	switch userDue(haveUser, p.local(mailOwner), haveGroup && primary == gid) {
+	p.userStep(step)
+	if !haveDrop {
+		p.account("add group "+setgidGroup, "groupadd", "addgroup", []string{"--system", setgidGroup})
+	}
+	return nil
+}
+
+// declared tells whether the package declares its accounts for systemd-sysusers(8), of which it then depends on a package that has it, and
+// not on adduser. Below DPKG_ROOT the shadow tools make them all the same: the builder's systemd may be too old to read the declaration.
+func (p *Plan) declared() (bool, error) {
+	if !p.d.Root.IsHost() {
+		return false, nil
+	}
+	there, err := p.d.Root.Exists(paths.Sysusers)
+	if err != nil {
+		return false, fmt.Errorf("cannot look for %q: %w", paths.Sysusers, err)
+	}
+	return there, nil
+}
+
+// userStep plans what is done about the user postfix.
+func (p *Plan) userStep(step userStep) {
+	switch step {
 	case addUser:
 		p.account("add user "+mailOwner, "useradd", "adduser", []string{"--system", "--home", paths.QueueDir,
 			"--no-create-home", "--disabled-password", "--ingroup", mailOwner, mailOwner})
@@ -44,10 +81,6 @@ func (p *Plan) accounts(ctx context.Context) error {
 	case tellGroup:
 		p.warn("the primary group of user %s is not %s, and the user comes from another name service: mend it there", mailOwner, mailOwner)
 	}
-	if !haveDrop {
-		p.account("add group "+setgidGroup, "groupadd", "addgroup", []string{"--system", setgidGroup})
-	}
-	return nil
 }
 
 // userStep is what is done about the user postfix.

@@ -57,6 +57,11 @@ func (p *Plan) directories(ctx context.Context) error {
 			return err
 		}
 	}
+	if queue != "" && p.h.release.etc {
+		if err := p.mkdir(queue+"/etc", 0o755, "root", "root", p.mkdirIn(queue, "etc")); err != nil {
+			return err
+		}
+	}
 	if data != "" {
 		if err := p.mkdir(data, 0o755, mailOwner, mailOwner, func(attr sysroot.Attr) error {
 			_, err := p.d.Root.MkdirAll(data, attr)

@@ -11,16 +11,21 @@ import (
 	"strings"
 
 	"postfix-maint/internal/answers"
+	"postfix-maint/internal/chroot"
 	"postfix-maint/internal/dynamicmaps"
+	"postfix-maint/internal/mastercf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/sysroot"
+	"postfix-maint/internal/sysroot/transaction"
 )
 
 // mapRegistry plans dynamicmaps.cf where the release keeps one there (Debian 14 moves it below /usr/share/postfix): the
 // official line of each map type whose module is installed. Lines of others are never touched, and a file without a word, as the removal of
 // Debian 13's package leaves behind, counts as missing.
 func (p *Plan) mapRegistry(context.Context) error {
-	if moved, err := p.d.Root.Exists(paths.DynamicMapsD); moved || err != nil {
+	if moved, err := p.d.Root.Exists(paths.DynamicMapsD); moved && err == nil {
+		return p.dropRegistry()
+	} else if err != nil {
 		return err
 	}
 	have, err := p.d.Root.ReadFile(paths.DynamicMaps)
@@ -47,10 +52,51 @@ func (p *Plan) mapRegistry(context.Context) error {
 	return p.write(paths.DynamicMaps, out, sysroot.Attr{Mode: 0o644}, paths.DynamicMapsTemplate, known)
 }
 
+// dropRegistry takes the registry of Debian 13 away on the way up, which nothing reads any more. What is in it of others than Debian goes
+// into a file of its own at the new place, where nobody else has registered the type.
+func (p *Plan) dropRegistry() error {
+	if p.req.Old == "" || !upstreamLess(p.req.Old, registryMoved) || upstreamLess(p.req.Package, registryMoved) {
+		return nil
+	}
+	seen, err := p.d.Root.See(paths.DynamicMaps)
+	if err != nil {
+		p.warn("cannot read %q, which Postfix reads no more: %v", paths.DynamicMaps, err)
+		return nil
+	}
+	if seen.Missing {
+		return nil
+	}
+	var others []dynamicmaps.Entry
+	dynamicmaps.Remove(seen.Data, func(e dynamicmaps.Entry) bool {
+		if _, err := dynamicmaps.Debian(e.Type, ""); err == nil && !e.IsDebian() { // the type names a file
+			others = append(others, e)
+		}
+		return false
+	})
+	for _, e := range others {
+		known, home, err := registered(p.d.Root, e.Type)
+		if err != nil {
+			return err
+		}
+		if !known {
+			if err := p.write(home, dynamicmaps.Add(nil, e), sysroot.Attr{Mode: 0o644}, paths.DynamicMaps, nil); err != nil {
+				return err
+			}
+		}
+	}
+	p.add(Change{What: "remove " + paths.DynamicMaps + ", which Postfix reads no more", Path: paths.DynamicMaps, do: func(context.Context) error {
+		return transaction.Write(p.d.Root, transaction.File{Path: paths.DynamicMaps, Seen: seen})
+	}})
+	return nil
+}
+
+// registryMoved is the release of Postfix with which Debian moved meta_directory out of /etc/postfix (3.11.2-4).
+const registryMoved = "3.11"
+
 // templates plans the files that are copied from the package as they are: master.cf where there is none, and the
 // prototypes that postmulti makes instances from (#838528) where the release does not ship them as conffiles.
 func (p *Plan) templates(context.Context) error {
-	if err := p.copyOnce(paths.MasterTemplate, paths.MasterCF); err != nil {
+	if err := p.masterCF(); err != nil {
 		return err
 	}
 	if !p.h.release.protos {
@@ -87,7 +133,9 @@ func (p *Plan) dropMakedefs() error {
 	return nil
 }
 
-func (p *Plan) copyOnce(from, to string) error {
+// masterCF plans master.cf where there is none: Debian's, with its services in the chroot, which its own has outside from 3.10.6-4 on.
+func (p *Plan) masterCF() error {
+	const from, to = paths.MasterTemplate, paths.MasterCF
 	if ok, err := p.d.Root.Exists(to); ok || err != nil || dangles(p.d.Root, to) {
 		return err
 	}
@@ -95,8 +143,15 @@ func (p *Plan) copyOnce(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read %q (re-install the package postfix): %w", from, err)
 	}
+	master, err := mastercf.Parse(data)
+	if err != nil {
+		return fmt.Errorf("cannot understand template %q: %w", from, err)
+	}
+	if _, err := chroot.Move(master, "3.6", true); err != nil { // from that level on a column without a word means n
+		return fmt.Errorf("cannot use template %q: %w", from, err)
+	}
 	p.saw(to, true, nil)
-	return p.write(to, data, sysroot.Attr{Mode: 0o644}, from, data)
+	return p.write(to, master.Bytes(), sysroot.Attr{Mode: 0o644}, from, data)
 }
 
 // proto copies a prototype; one that is still what an earlier version of ours copied follows the package (#991513), an edited one stays.

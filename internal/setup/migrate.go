@@ -3,7 +3,9 @@ package setup
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 
 	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
@@ -11,15 +13,20 @@ import (
 	"postfix-maint/internal/sysroot"
 )
 
-// migration states in main.cf what a release of Debian stopped compiling in, so that an upgrade across it changes nothing.
+// migration states in main.cf what a release of Debian stopped compiling in, so that an upgrade across it changes nothing; or takes out
+// what names a place that it has left.
 type migration struct {
 	since string // upstream version of the first package that needs it
 	name  string
-	value string
+	value string // for a parameter that nobody set
+	gone  string // the value with which a parameter goes
 }
 
 var migrations = []migration{
 	{since: "3.9", name: "cyrus_sasl_config_path", value: paths.SASLDir}, // 3.9.0-3; Debian policy wants it below /etc
+	// 3.11.0-3: else "postmap /etc/postfix/virtual" made an index that hash:/etc/postfix/virtual does not read, and no alias was found.
+	{since: "3.11", name: "default_database_type", value: "hash"},
+	{since: registryMoved, name: "meta_directory", gone: paths.ConfigDir}, // there is neither postfix-files nor a registry there
 }
 
 // migrationEdits are those due in f: the upgrade crosses the version, and nobody set the parameter.
@@ -28,8 +35,14 @@ func (p *Plan) migrationEdits(f *maincf.File) (edits []maincf.Edit) {
 		return nil
 	}
 	for _, m := range migrations {
-		if _, set := f.Get(m.name); !set && upstreamLess(p.req.Old, m.since) && !upstreamLess(p.req.Package, m.since) {
+		if !upstreamLess(p.req.Old, m.since) || upstreamLess(p.req.Package, m.since) {
+			continue
+		}
+		switch v, set := f.Get(m.name); {
+		case !set && m.gone == "":
 			edits = append(edits, maincf.Set(m.name, m.value))
+		case set && m.gone != "" && path.Clean(strings.TrimSpace(v)) == m.gone:
+			edits = append(edits, maincf.Unset(m.name))
 		}
 	}
 	return edits

@@ -1,6 +1,12 @@
 package setup
 
-import "fmt"
+import (
+	"fmt"
+
+	"postfix-maint/internal/maincf"
+	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
+)
 
 // release is what differs between Debian's releases for the set-up; everything else is found by looking at the host.
 type release struct {
@@ -8,12 +14,14 @@ type release struct {
 	protos  bool   // the prototypes and makedefs.out's link in /etc/postfix are made by postinst, not shipped
 	chattr  bool   // the question about synchronous updates of the queue exists
 	aliases bool   // the alias file is made even where nobody wants a configuration
+	etc     bool   // the queue has a directory etc also where nothing is chrooted, as Debian's own makes it
 }
 
 // releases in ascending order; the last one holds for all later versions.
 var releases = [...]release{
 	{before: "3.9", protos: true, chattr: true, aliases: true}, // Debian 12
-	{before: ""}, // Debian 13 and later
+	{before: "3.11"},        // Debian 13
+	{before: "", etc: true}, // later
 }
 
 // releaseOf chooses by the version of Debian's package; an unknown version counts as the newest.
@@ -32,4 +40,19 @@ func upstreamLess(a, b string) bool {
 	_, _ = fmt.Sscanf(a, "%d.%d", &x[0], &x[1])
 	_, _ = fmt.Sscanf(b, "%d.%d", &y[0], &y[1])
 	return x[0] < y[0] || x[0] == y[0] && x[1] < y[1]
+}
+
+// usualType is the map type that this release of Postfix gives a table without one: what Debian's template of main.cf says, which up to
+// Debian 13 says nothing of what is compiled in.
+func usualType(root *sysroot.Root) string {
+	const compiled = "hash"
+	text, err := root.ReadFile(paths.MainTemplate)
+	if err != nil {
+		return compiled // whoever needs the template says so
+	}
+	f, err := maincf.Parse(text)
+	if err != nil {
+		return compiled
+	}
+	return value(f, "default_database_type", compiled)
 }

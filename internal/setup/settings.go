@@ -41,7 +41,7 @@ func (p *Plan) mainCF(ctx context.Context) error {
 		if f, err = maincf.Parse(text); err != nil {
 			return fmt.Errorf("cannot understand template %q: %w", paths.MainTemplate, err)
 		}
-		if _, err := f.Apply(p.firstEdits(ctx)...); err != nil {
+		if _, err := f.Apply(p.firstEdits(ctx, f)...); err != nil {
 			return err
 		}
 	} else {
@@ -101,21 +101,36 @@ func (p *Plan) template() ([]byte, error) {
 		return nil, fmt.Errorf("cannot read %q: %w", paths.TLSTemplate, err)
 	}
 	pair, err := KeyPair(p.d.Root)
-	if err != nil || pair {
-		return append(text, tls...), err
+	if err != nil {
+		return nil, err
 	}
-	client, err := maincf.Parse(tls)
+	part, err := maincf.Parse(tls)
 	if err != nil {
 		return nil, fmt.Errorf("cannot understand %q: %w", paths.TLSTemplate, err)
 	}
-	for _, name := range client.Names() {
-		if strings.HasPrefix(name, "smtpd_") {
-			if _, err := client.Apply(maincf.Unset(name)); err != nil {
-				return nil, err
-			}
+	main, err := maincf.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("cannot understand %q: %w", paths.MainTemplate, err)
+	}
+	if _, err := part.Apply(tlsEdits(part, pair, value(main, "default_cache_db_type", ""))...); err != nil {
+		return nil, err
+	}
+	return append(text, part.Bytes()...), nil
+}
+
+// tlsEdits are what is not taken of the TLS part as it is: the server's half without a key, and a cache of the type that the release gives
+// up, of which its daemons warn at each start, where the release names another one.
+func tlsEdits(part *maincf.File, pair bool, cache string) (edits []maincf.Edit) {
+	for _, name := range part.Names() {
+		rest, btree := strings.CutPrefix(value(part, name, ""), "btree:")
+		switch {
+		case !pair && strings.HasPrefix(name, "smtpd_"):
+			edits = append(edits, maincf.Unset(name))
+		case btree && cache != "":
+			edits = append(edits, maincf.Set(name, cache+":"+rest))
 		}
 	}
-	return append(text, client.Bytes()...), nil
+	return edits
 }
 
 // sayKeyPair tells of a key for the server that came after main.cf. Nobody asked for it here, so nothing is written.
@@ -147,16 +162,17 @@ func KeyPair(root *sysroot.Root) (bool, error) {
 	return true, nil
 }
 
-// firstEdits are what a new main.cf states besides the answers.
-func (p *Plan) firstEdits(ctx context.Context) []maincf.Edit {
-	aliasMaps := "hash:" + paths.Aliases
+// firstEdits are what a new main.cf states besides the answers, and besides the template, which may say which type tables have.
+func (p *Plan) firstEdits(ctx context.Context, template *maincf.File) []maincf.Edit {
+	database := value(template, "default_database_type", "hash") + ":" + paths.Aliases
+	aliasMaps := database
 	if p.nisAliases(ctx) {
 		aliasMaps += ", nis:mail.aliases"
 	}
 	edits := []maincf.Edit{
 		maincf.Set("smtpd_relay_restrictions", "permit_mynetworks permit_sasl_authenticated defer_unauth_destination"),
 		maincf.Set("alias_maps", aliasMaps),
-		maincf.Set("alias_database", "hash:"+paths.Aliases),
+		maincf.Set("alias_database", database),
 	}
 	edits = append(edits, p.hostnameEdit()...)
 	if ok, _ := p.d.Root.Exists(paths.DocChangelog); ok {

@@ -31,6 +31,10 @@ func sound(ctx context.Context, t Terminal, root *sysroot.Root, dir string) bool
 		return false
 	}
 	value := func(name string) string {
+		if name == "meta_directory" {
+			v, _ := instance.MetaDir(root, conf, inst.ConfigDir)
+			return v
+		}
 		v, _ := instance.Value(conf, inst.ConfigDir, name) // "" is no absolute path
 		return v
 	}
