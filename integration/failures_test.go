@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
 )
 
@@ -49,7 +48,7 @@ var layerWords = map[product.Layer]string{
 // TestFailures plays each scene: what went wrong with Debian's layer does not with ours, and is seen to go wrong there (-nightly).
 func TestFailures(t *testing.T) {
 	t.Parallel()
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		for _, s := range scenes {
 			for _, layer := range layers() {
 				t.Run(release+"/"+s.name+"/"+string(layer), func(t *testing.T) { s.play(scenario(t, 1), t, release, layer) })

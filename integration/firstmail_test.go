@@ -14,7 +14,7 @@ import (
 
 // TestFirstMail is the whole way on a fresh host: answers preseeded, packages installed, mail within the host, in and out.
 func TestFirstMail(t *testing.T) {
-	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
+	sidToo(t, 2, func(ctx context.Context, t *testing.T, release string) {
 		lan := newNetwork(ctx, t)
 		opt := source(ctx, t, release, product.Ours)
 		opt.Network = lan

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
 )
 
@@ -30,7 +29,7 @@ var fleetRuns = []struct{ name, args, changed, look string }{
 // fleet runs a scenario on the newest release, and where there is time for more (-nightly) on each.
 func fleet(t *testing.T, do func(ctx context.Context, t *testing.T, release string)) {
 	t.Parallel()
-	all := hosts.Releases()
+	all := releases()
 	for _, release := range all {
 		if *nightly || release == all[len(all)-1] {
 			t.Run(release, func(t *testing.T) { do(scenario(t, 1), t, release) })

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
 )
 
@@ -19,7 +18,7 @@ import (
 func TestFormats(t *testing.T) {
 	ctx := scenario(t, 1)
 	var trees []string
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		trees = append(trees, newHost(ctx, t, "formats-"+release, installed(ctx, t, release, product.Debian)).Root())
 	}
 	top, err := product.Top()

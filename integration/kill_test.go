@@ -79,7 +79,7 @@ const (
 // eachStep runs a scenario on two hosts for every step on every release.
 func eachStep(t *testing.T, do func(ctx context.Context, t *testing.T, release string, s step)) {
 	t.Parallel()
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		for _, s := range steps {
 			t.Run(release+"/"+s.name, func(t *testing.T) { do(scenario(t, 2), t, release, s) })
 		}

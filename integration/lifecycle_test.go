@@ -66,7 +66,7 @@ func TestLife(t *testing.T) {
 	t.Cleanup(func() {
 		fmt.Printf("  the package's life: %d ways in %.0f s\n", ran.Load(), time.Since(start).Seconds())
 	})
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
 			for _, table := range lives {

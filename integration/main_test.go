@@ -25,6 +25,17 @@ var (
 // change with a point release and not with ours; what fleets use runs on each release.
 var nightly = flag.Bool("nightly", false, "TestFailures, TestPreseedFiles: with Debian's layer as well; TestFleet...: on each release")
 
+// sid runs every scenario that runs on each release on what becomes Debian 14 as well, which changes by the day and not with us.
+var sid = flag.Bool("sid", false, "scenarios that run on each release: on sid as well")
+
+// releases are those on which each scenario runs.
+func releases() []string {
+	if *sid {
+		return append(hosts.Releases(), hosts.Sid)
+	}
+	return hosts.Releases()
+}
+
 // layers are those with which a test is played that shows what Debian's layer does, and ours does not.
 func layers() []product.Layer {
 	if *nightly {
@@ -183,7 +194,15 @@ func await(ctx context.Context, t *testing.T, h *hosts.Host, meaning, condition 
 // keeps the next one waiting until its last release is through.
 func eachRelease(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
 	t.Parallel()
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
+		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
+	}
+}
+
+// sidToo is eachRelease for the few scenarios that run on sid every time: what a day's change there breaks first.
+func sidToo(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
+	t.Parallel()
+	for _, release := range append(hosts.Releases(), hosts.Sid) {
 		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
 	}
 }

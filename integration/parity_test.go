@@ -52,7 +52,7 @@ func TestParity(t *testing.T) {
 	}
 	done := 0
 	t.Cleanup(func() {
-		if done < len(hosts.Releases()) {
+		if done < len(releases()) {
 			return // a row may be needed by the release that was left out
 		}
 		for _, row := range explained {
@@ -62,7 +62,7 @@ func TestParity(t *testing.T) {
 		}
 	})
 	var mu sync.Mutex
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
 			ctx := scenario(t, 2)
 			debian, ours := bare(ctx, t, release, product.Debian), bare(ctx, t, release, product.Ours)

@@ -116,7 +116,7 @@ func TestSmarthostPreseeded(t *testing.T) {
 
 // TestSmarthostPCRE installs postfix together with the package that its answers need, which dpkg configures after it.
 func TestSmarthostPCRE(t *testing.T) {
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		t.Run(release, func(t *testing.T) {
 			ctx := scenario(t, 1)
 			opt, err := product.With(ctx, session, source(ctx, t, release, product.Ours), "pcre", "postfix-pcre")

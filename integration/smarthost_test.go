@@ -172,13 +172,13 @@ func (ca *issuer) issue(name string, until time.Duration) []byte {
 // withRelay boots a relay and a client of each release, laid with options, on one network, gives the clients the CA, and runs a scenario on
 // each of them.
 func withRelay(t *testing.T, options func(ctx context.Context, t *testing.T, release string) hosts.Options, do func(ctx context.Context, t *testing.T, relay, client *hosts.Host)) {
-	ctx := scenario(t, 1+len(hosts.Releases()))
+	ctx := scenario(t, 1+len(releases()))
 	lan := newNetwork(ctx, t)
 	opt := relayOptions(ctx, t)
 	opt.Network = lan
 	relay, ca := newHost(ctx, t, "relay", opt), newIssuer(t)
 	all, clients := []*hosts.Host{relay}, map[string]*hosts.Host{}
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		opt := options(ctx, t, release)
 		opt.Network = lan
 		clients[release] = newHost(ctx, t, release, opt)

@@ -7,13 +7,17 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Releases are the releases of Debian that the tests boot.
+// Sid is what becomes Debian 14. Its base tree is built when a test first asks for it.
+const Sid = "sid"
+
+// Releases are the releases of Debian on which all tests run.
 func Releases() []string { return []string{"bookworm", "trixie"} }
 
 // packages of the base trees: systemd and what a mail server stands beside, every package that Postfix depends on (so that
@@ -24,12 +28,24 @@ var packages = map[string]string{
 		strace tmux whiptail libterm-readline-gnu-perl dnsmasq-base netcat-openbsd expect`,
 	"bookworm": "libicu72 libdb5.3",
 	"trixie":   "libicu76 libdb5.3t64 libtlsrpt0",
+	Sid:        "libicu78 libdb5.3t64 libtlsrpt0 libcdb1 libnsl3",
+}
+
+// without are packages of the list for all that a release's Postfix does not depend on: it must do without them.
+var without = map[string]string{Sid: "adduser"}
+
+// options are mmdebstrap's for a release; what they say to apt stays in the tree.
+var options = map[string][]string{
+	Sid: {`--aptopt=Acquire::Check-Valid-Until "false"`}, // a mirror that lags behind only makes the tree older
 }
 
 // Base gives the tree of a release, building it first where the cache does not hold it for exactly this list of packages.
 func (s *Session) Base(ctx context.Context, release string) (string, error) {
-	list := strings.Fields(packages[""] + " " + packages[release])
-	recipe := append([]string{"--variant=minbase", "--include=" + strings.Join(list, ",")}, release)
+	list := slices.DeleteFunc(strings.Fields(packages[""]+" "+packages[release]), func(p string) bool {
+		return slices.Contains(strings.Fields(without[release]), p)
+	})
+	recipe := append([]string{"--variant=minbase", "--include=" + strings.Join(list, ",")}, options[release]...)
+	recipe = append(recipe, release)
 	key := fmt.Sprintf("%x", sha256.Sum256([]byte(strings.Join(recipe, " "))))[:12]
 	return s.cached("base-"+release, key, func(dir string) error {
 		s.logf("building the base tree of %s (once, about half a minute)", release)
