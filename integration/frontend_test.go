@@ -31,8 +31,11 @@ const (
 var interview = []reply{
 	{"General mail configuration type:", home + down + down + enter, "3"}, // Internet with smarthost
 	{"System mail name:", wipe + "wrong.example" + enter, "neu.example"},
+	{"Provider of the relay host", enter, "1"},       // other
 	{"SMTP relay host (blank for none)", escape, ""}, // back, in the dialog
+	{"Provider of the relay host", escape, ""},
 	{"System mail name:", wipe + "neu.example" + enter, ""},
+	{"Provider of the relay host", enter, ""},
 	{"SMTP relay host (blank for none)", wipe + "[relay.example.test]:587" + enter, "[relay.example.test]:587"},
 	{"Account at the relay host", enter, " "},
 	{"Encryption on the way to the relay host", enter, "1"},

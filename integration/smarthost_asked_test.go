@@ -143,6 +143,7 @@ func TestSmarthostPCRE(t *testing.T) {
 var relayInterview = []reply{
 	{question: "General mail configuration type:", dialog: home + down + down + down + enter}, // Satellite system
 	{question: "System mail name:", dialog: enter},
+	{question: "Provider of the relay host", dialog: enter}, // other
 	{question: "SMTP relay host (blank for none)", dialog: wipe + "[relay.example.test]" + enter},
 	{question: "Account at the relay host", dialog: "anna" + enter},
 	{question: "Port of the relay host", dialog: wipe + "465" + enter},

@@ -95,7 +95,7 @@ type Answers map[string]string
 // kinds are the types of the questions that are no strings.
 var kinds = map[string]string{
 	"main_mailer_type": "select", "protocols": "select", "procmail": "boolean", "chattr": "boolean",
-	"maint_relay_tls": "select", "maint_sender_rewriting": "select", "maint_relay_password": "password",
+	"maint_relay_tls": "select", "maint_relay_provider": "select", "maint_sender_rewriting": "select", "maint_relay_password": "password",
 }
 
 // Preseed puts answers into a host's debconf database, as debconf-set-selections(1) of an installation does.

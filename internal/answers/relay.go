@@ -10,6 +10,7 @@ import (
 
 // The questions about the relay, asked for the types that have one. What they mean is smarthost's.
 const (
+	RelayProvider Question = "postfix/maint_relay_provider"   // one of Providers
 	RelayPort     Question = "postfix/maint_relay_port"       // where relayhost names none
 	RelayTLS      Question = "postfix/maint_relay_tls"        // one of TLSWays
 	RelayAccount  Question = "postfix/maint_relay_account"    // blank: no login

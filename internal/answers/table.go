@@ -53,7 +53,9 @@ func rows() []Row {
 	return []Row{
 		{Question: MailerType, Priority: "high", guess: guessType, clean: cleanType, same: strings.EqualFold, check: checkType},
 		{Question: Mailname, Priority: "high", guess: guessMailname, same: strings.EqualFold, check: checkInsisted, needed: true},
-		{Question: RelayHost, Priority: "high", When: relays, Param: "relayhost", same: strings.EqualFold, check: alone(checkRelay)}, // none is invented
+		{Question: RelayProvider, Priority: "high", When: newRelay, relay: true, guess: always(OtherProvider), clean: cleanProvider, same: blankIs(OtherProvider),
+			check: alone(checkRelayProvider)},
+		{Question: RelayHost, Priority: "high", When: relays, Param: "relayhost", guess: guessRelay, same: strings.EqualFold, check: alone(checkRelay)},
 		{Question: RelayAccount, Priority: "high", When: newRelay, relay: true, clean: strings.TrimSpace, check: alone(CheckAccount)},
 		{Question: RelayPort, Priority: "high", When: lacksPort, relay: true, guess: guessPort, same: blankIs(smtpPort), check: checkRelayPort},
 		{Question: RelayTLS, Priority: "medium", When: newRelay, relay: true, guess: always(ByPort), same: blankIs(ByPort), check: among(TLSWays)},

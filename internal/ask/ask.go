@@ -60,7 +60,7 @@ func Run(f Frontend, in Input) error {
 	if err != nil {
 		return err
 	}
-	w := &walk{f: f, in: in, first: first, now: make(answers.Answers), shown: make(map[answers.Question]string)}
+	w := &walk{f: f, in: in, first: first, now: make(answers.Answers), shown: make(map[answers.Question]string), derived: make(map[answers.Question]bool)}
 	if err := w.knowPassword(); err != nil {
 		return err
 	}
@@ -96,20 +96,30 @@ type walk struct {
 	now   answers.Answers             // the database now
 	shown map[answers.Question]string // what a person was shown and has answered in this run
 	path  []int                       // the rows asked on the way here, for going back
+
+	derived map[answers.Question]bool // what was shown came from the answered provider
 }
 
-// respell gives a type in quotes or other letters Debian's spelling, before debconf sees it: a select replaces what is not one
+// respell gives a type in quotes or other letters Debian's spelling, and a provider its name of the table, before debconf sees it: a select replaces what is not one
 // of its choices by the first one, "No configuration".
 func (w *walk) respell() error {
-	a, ok := w.now[answers.MailerType]
-	if !ok {
+	if _, ok := w.now[answers.MailerType]; !ok {
 		return fmt.Errorf("cannot ask for the mail configuration: debconf does not know %s", answers.MailerType)
 	}
-	raw, err := w.f.Get(string(answers.MailerType))
-	if err != nil || raw == a.Value {
-		return err
+	for _, q := range []answers.Question{answers.MailerType, answers.RelayProvider} {
+		a, ok := w.now[q]
+		if !ok {
+			continue // a package without our questions
+		}
+		raw, err := w.f.Get(string(q))
+		if err == nil && raw != a.Value {
+			err = w.f.Set(string(q), a.Value)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return w.f.Set(string(answers.MailerType), a.Value)
+	return nil
 }
 
 // steps walks the table of questions, forth and back.

@@ -1,16 +1,22 @@
 package ask
 
-import "postfix-maint/internal/answers"
+import (
+	"postfix-maint/internal/answers"
+	"postfix-maint/internal/merge"
+)
 
 // asks tells whether a question is for this host and these answers.
 func (w *walk) asks(r answers.Row) bool {
+	if r.Question == answers.RelayProvider && w.first[answers.RelayHost].Answered && !w.in.Reconfigure && !w.wish(r.Question) {
+		return false // somebody has named the relay host already
+	}
 	return r.When == nil || r.When(answers.Situation{Now: w.now, Facts: w.in.Facts, NewRelay: w.newRelay()})
 }
 
 // newRelay tells whether there is anything to ask about the relay. One that works already is left alone on an upgrade.
 func (w *walk) newRelay() bool {
 	t, _ := w.now.Type()
-	return t.Relays() && (w.in.Live == nil || w.in.Reconfigure || w.wish(answers.MailerType) || w.wish(answers.RelayHost))
+	return t.Relays() && (w.in.Live == nil || w.in.Reconfigure || w.wish(answers.MailerType) || w.wish(answers.RelayHost) || w.wish(answers.RelayProvider))
 }
 
 func (w *walk) priority(r answers.Row) string {
@@ -30,6 +36,9 @@ func (w *walk) proposal(q answers.Question) string {
 	if shown, ok := w.shown[q]; ok && answers.Equal(q, shown, c.Answer) {
 		c.Answered = w.first[q].Answered
 	}
+	if value, ok := w.fromProvider(q, c); ok {
+		return value
+	}
 	if q == answers.MailerType {
 		if keep, ok := w.keptType(c.Live != nil); ok {
 			return keep
@@ -40,6 +49,25 @@ func (w *walk) proposal(q answers.Question) string {
 		return own // in its own spelling; but a boolean without a value would be shown as "yes"
 	}
 	return answers.Clean(q, value)
+}
+
+// fromProvider is what the provider that somebody asks for means for a question about the relay, unless another answer to that was given: by
+// a preseed file, or by the person in this run. An answer that only confirmed what was shown follows the provider when the person goes back
+// and chooses another one.
+func (w *walk) fromProvider(q answers.Question, c merge.Case) (string, bool) {
+	shown, ok := w.shown[q]
+	confirmed := ok && answers.Equal(q, shown, c.Answer)
+	value, ok := w.now.FromProvider(q)
+	switch {
+	case ok && w.wish(answers.RelayProvider) && (confirmed || !c.Wish()):
+		w.derived[q] = true
+		return value, true
+	case confirmed && w.derived[q]:
+		first := w.first[q]
+		c.Answer, c.Answered = answers.Resolve(q, first.Value, w.in.Facts), first.Answered
+		return answers.Clean(q, c.Shown(answers.Default(q, w.in.Facts, w.now))), true
+	}
+	return "", false
 }
 
 // keptType is the type where main.cf has no say. A type that nobody can understand stays for postinst to report. "No

@@ -9,6 +9,7 @@ import (
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/ask"
 	"postfix-maint/internal/debconf/debconftest"
+	"postfix-maint/internal/providers"
 )
 
 // Going back from a question lands at the one that was asked before it, whatever lies between.
@@ -266,6 +267,8 @@ func TestRelayTemplates(t *testing.T) {
 		switch q {
 		case answers.RelayPassword:
 			want = "Type: password\n"
+		case answers.RelayProvider:
+			want = "Type: select\nChoices-C: " + strings.Join(answers.Providers(), ", ") + "\n#flag:translate:1\n__Choices: " + titles() + "\nDefault: other\n"
 		case answers.RelayTLS:
 			want = "Type: select\nChoices-C: " + strings.Join(answers.TLSWays(), ", ") + "\n"
 		case answers.Rewriting:
@@ -314,4 +317,13 @@ func TestDestinationsThatAPersonSaw(t *testing.T) {
 			}
 		}
 	}
+}
+
+// titles are those of the menu of providers.
+func titles() string {
+	all := []string{"a host of your own or another provider"}
+	for _, p := range providers.All {
+		all = append(all, p.Title)
+	}
+	return strings.Join(all, ", ")
 }

@@ -153,6 +153,7 @@ func (p *Plan) settle(ctx context.Context, given answers.Answers) error {
 			p.effected[q] = p.fallback(q)
 		}
 	}
+	p.byProvider()
 	if p.upgrade && p.h.main == nil && !p.h.broken && p.mailerType() != answers.NoConfiguration {
 		p.Waiting = append(p.Waiting, answers.MailerType)
 		p.warn("there is no %s, and an upgrade makes none; \"dpkg-reconfigure postfix\" does", paths.MainCF)

@@ -55,6 +55,9 @@ func (p *Plan) refuseRelay(problems []answers.Problem) {
 			p.effected[q] = p.fallback(q)
 		}
 	}
+	if !p.Refused[answers.RelayHost] { // it came from a provider, which is none any more
+		p.effected[answers.RelayHost] = p.fallback(answers.RelayHost)
+	}
 	p.warn("so no relay is set up")
 }
 

@@ -67,16 +67,37 @@ func (p *Plan) addRelayLive() error {
 	return nil
 }
 
+// byProvider takes what a provider means that somebody asks for: its relay host, unless one was asked for as well, and the TLS that is usual
+// there. On a new host the guess for the relay host is that already, but for the port, which comes after it.
+func (p *Plan) byProvider() {
+	if host := p.effected[answers.RelayHost]; p.fresh && !host.Answered && !host.Changed {
+		p.effected[answers.RelayHost] = p.fallback(answers.RelayHost)
+	}
+	if provider := p.effected[answers.RelayProvider]; p.fresh || answers.Check(answers.RelayProvider, provider.Value, nil) != nil || !p.asked(answers.RelayProvider) {
+		return
+	}
+	for _, q := range []answers.Question{answers.RelayTLS, answers.RelayHost, answers.RelayPort} {
+		value, ok := p.effected.FromProvider(q)
+		if !ok || p.asked(q) {
+			continue
+		}
+		p.effected[q] = answers.Answer{Value: value, Answered: true, Changed: !answers.Equal(q, value, p.h.live[q])}
+	}
+}
+
+// asked tells whether somebody asks for another value than that in force.
+func (p *Plan) asked(q answers.Question) bool {
+	_, write := p.merged(q)
+	return write && (p.effected[q].Answered || p.effected[q].Changed)
+}
+
 // chooseRelay decides. Where nobody asks for more than relayhost, that is written as Debian's layer does.
 func (p *Plan) chooseRelay() relayAction {
 	r, t := p.d.Relay, p.mailerType()
 	if r == nil || p.upgrade || t == answers.NoConfiguration {
 		return leaveRelay
 	}
-	wished := func(q answers.Question) bool {
-		_, write := p.wish(q)
-		return write && (p.effected[q].Answered || p.effected[q].Changed)
-	}
+	wished := p.asked // no upgrade gets here
 	switch more := r.Given() || p.resumed && p.journal.Relaying || slices.ContainsFunc(answers.RelayQuestions(), wished); {
 	case !t.Relays():
 		if p.relayOurs && (p.resumed && p.journal.Relaying || wished(answers.MailerType)) {

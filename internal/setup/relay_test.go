@@ -85,7 +85,7 @@ func (r *relayer) Apply(
 // blankRelay is a host without anything about a relay.
 func blankRelay() map[answers.Question]string {
 	return map[answers.Question]string{
-		answers.RelayPort: "", answers.RelayTLS: answers.ByPort, answers.RelayAccount: "", answers.Rewriting: answers.NoRewriting,
+		answers.RelayProvider: answers.OtherProvider, answers.RelayPort: "", answers.RelayTLS: answers.ByPort, answers.RelayAccount: "", answers.Rewriting: answers.NoRewriting,
 		answers.SenderAddress: "", answers.SenderMap: "",
 	}
 }

@@ -35,6 +35,21 @@ func (o Options) At(p providers.Provider, region, relay string) (Options, error)
 	return o, nil
 }
 
+// byProvider keeps to the limits of the provider that was answered, where the other answers leave its relay and the check of its certificate.
+func (o Options) byProvider(name string) Options {
+	p, ok := providers.Find(name)
+	r, err := o.relay()
+	if !ok || err != nil || !p.Has(r.host) {
+		return o
+	}
+	with := o
+	with.Provider = p.Name
+	if with.usual(r).checkProvider(r) != nil {
+		return o
+	}
+	return with
+}
+
 func sameHost(relay string, r relay) bool {
 	own, err := parseRelay(relay)
 	return err == nil && own.host == r.host

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"postfix-maint/internal/answers"
 	"postfix-maint/internal/providers"
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot/sysroottest"
@@ -134,6 +135,28 @@ func TestLimitsOfOnesOwn(t *testing.T) {
 		unset(t, d)
 		if got := read(t, d, "/etc/postfix/main.cf"); got != mainCF+line {
 			t.Errorf("own %s: unset leaves\n%s", own, got)
+		}
+	}
+}
+
+// The answer about the provider is what the relay host says, and an answered one's limits are kept to unless another answer says less.
+func TestAnswersWithAProvider(t *testing.T) {
+	for name, c := range map[string]struct {
+		given       qa
+		relay, live string
+	}{
+		"provider and account": {qa{answers.RelayProvider: "fastmail", answers.RelayHost: "[smtp.fastmail.com]:465"}, "[smtp.fastmail.com]:465", "fastmail"},
+		"another relay host":   {qa{answers.RelayProvider: "fastmail", answers.RelayHost: "[r.example]:587"}, "[r.example]:587", "other"},
+		"no provider":          {qa{answers.RelayProvider: "other", answers.RelayHost: "[smtp.gmail.com]:465"}, "[smtp.gmail.com]:465", "google"},
+		"a certificate that is not looked at": {
+			qa{answers.RelayProvider: "google", answers.RelayHost: "[smtp.gmail.com]:587", answers.RelayTLS: answers.Unchecked}, "[smtp.gmail.com]:587", "google",
+		},
+	} {
+		d, _ := lay(t, nil)
+		c.given[answers.RelayAccount] = "me"
+		live := bring(t, d, c.given, secret)
+		if got := value(t, d, "relayhost"); got != c.relay || live[answers.RelayProvider] != c.live {
+			t.Errorf("%s: relay %s, provider %s", name, got, live[answers.RelayProvider])
 		}
 	}
 }

@@ -61,7 +61,7 @@ func (o Options) answers() map[answers.Question]string {
 		port = answers.Default(answers.RelayPort, answers.Facts{}, nil)
 	}
 	live := map[answers.Question]string{
-		answers.RelayHost: o.Relay, answers.RelayPort: port, answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
+		answers.RelayProvider: answers.ProviderOf(o.Relay), answers.RelayHost: o.Relay, answers.RelayPort: port, answers.RelayTLS: o.way(), answers.RelayAccount: o.User, answers.Rewriting: answers.NoRewriting,
 		answers.SenderAddress: "", answers.SenderMap: "",
 	}
 	switch o.Rewrite.Kind {
@@ -138,6 +138,7 @@ func (h *host) wished(a answers.Answers) (Options, error) {
 	if o.User != "" && !same(answers.RelayAccount) && same(answers.RelayTLS) && (o.TLS == "none" || o.TLS == "may") {
 		o = o.setWay(answers.ByPort) // the question about TLS may not have been shown, and a login in clear nobody asked for
 	}
+	o = o.byProvider(a[answers.RelayProvider].Value)
 	if !same(answers.Rewriting) || !same(answers.SenderAddress) || !same(answers.SenderMap) {
 		o.Rewrite, err = h.rewriting(a)
 	}

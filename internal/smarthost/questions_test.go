@@ -145,7 +145,7 @@ func TestAnswersKeepWhatTheyDoNotChange(t *testing.T) {
 	}
 	want := map[answers.Question]string{
 		answers.RelayHost: o.Relay, answers.RelayPort: "", answers.RelayTLS: answers.StartTLS, answers.RelayAccount: "u@example.net", answers.Rewriting: answers.GenericMap,
-		answers.SenderAddress: "u@example.net", answers.SenderMap: "",
+		answers.SenderAddress: "u@example.net", answers.SenderMap: "", answers.RelayProvider: answers.OtherProvider,
 	}
 	if diff := cmp.Diff(want, live); diff != "" {
 		t.Error(diff)
