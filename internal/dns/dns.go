@@ -55,10 +55,30 @@ func Servers(text []byte) (all []string) {
 
 // Lookup asks the servers one after the other, each twice, until one knows: addresses of A and AAAA, names of the others without the dot at
 // their end, those of MX by preference. What is not there is ErrNone.
-func Lookup(ctx context.Context, servers []string, kind Kind, name string) (found []string, err error) {
+func Lookup(ctx context.Context, servers []string, kind Kind, name string) ([]string, error) {
+	found, err := lookup(ctx, servers, kind, name)
+	return values(found), err
+}
+
+// Exchanger is a mail server of a domain, and where it stands among those (RFC 5321 5.1).
+type Exchanger struct {
+	Preference uint16 `json:"preference"`
+	Host       string `json:"host"` // "" says that the domain takes no mail (RFC 7505)
+}
+
+// Exchangers asks for the mail servers of a domain as Lookup does, the most preferred ones first.
+func Exchangers(ctx context.Context, servers []string, domain string) (all []Exchanger, err error) {
+	found, err := lookup(ctx, servers, MX, domain)
+	for _, r := range found {
+		all = append(all, Exchanger{r.preference, r.value})
+	}
+	return all, err
+}
+
+func lookup(ctx context.Context, servers []string, kind Kind, name string) (found []record, err error) {
 	for range 2 {
 		for _, s := range servers {
-			if found, err = Ask(ctx, s, kind, name); err == nil || errors.Is(err, ErrNone) || ctx.Err() != nil {
+			if found, err = ask(ctx, s, kind, name); err == nil || errors.Is(err, ErrNone) || ctx.Err() != nil {
 				return found, err
 			}
 		}
@@ -68,6 +88,11 @@ func Lookup(ctx context.Context, servers []string, kind Kind, name string) (foun
 
 // Ask asks one server, by TCP if the answer is too long.
 func Ask(ctx context.Context, server string, kind Kind, name string) ([]string, error) {
+	found, err := ask(ctx, server, kind, name)
+	return values(found), err
+}
+
+func ask(ctx context.Context, server string, kind Kind, name string) ([]record, error) {
 	q, err := question(kind, name)
 	if err != nil {
 		return nil, err

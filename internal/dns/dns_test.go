@@ -183,8 +183,19 @@ func FuzzRecords(f *testing.F) {
 			m := append(reply(q, 0), body...)
 			m[7] = 3
 			if found, err := records(m, q, kind, "s"); (err == nil) != (len(found) > 0) {
-				t.Errorf("%q, %v", found, err)
+				t.Errorf("%v, %v", found, err)
 			}
 		}
 	})
+}
+
+// The mail servers of a domain come with their preference; a domain that takes no mail says so (RFC 7505).
+func TestExchangers(t *testing.T) {
+	s := server(t, func(q []byte) [][]byte {
+		return [][]byte{reply(q, 0, rr(MX, 0, 20, 1, 'b', 0), rr(MX, 0, 0, 0), rr(MX, 1, 0, 1, 'a', 0))}
+	}, nil)
+	got, err := Exchangers(t.Context(), []string{s}, "box.example")
+	if want := []Exchanger{{0, ""}, {20, "b"}, {256, "a"}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v", got, err)
+	}
 }

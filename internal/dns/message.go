@@ -25,7 +25,7 @@ type record struct {
 }
 
 // records reads the answer to a question: what it says of that, behind aliases as well.
-func records(answer, q []byte, kind Kind, server string) ([]string, error) {
+func records(answer, q []byte, kind Kind, server string) ([]record, error) {
 	switch code := answer[3] & 0x0f; code {
 	case noError:
 	case noName:
@@ -48,11 +48,14 @@ func records(answer, q []byte, kind Kind, server string) ([]string, error) {
 		return nil, ErrNone
 	}
 	slices.SortStableFunc(found, func(a, b record) int { return int(a.preference) - int(b.preference) })
-	values := make([]string, len(found))
-	for i, r := range found {
-		values[i] = r.value
+	return found, nil
+}
+
+func values(found []record) (all []string) {
+	for _, r := range found {
+		all = append(all, r.value)
 	}
-	return values, nil
+	return all
 }
 
 // read reads the record at a place, and tells where the next one is.

@@ -1,9 +1,11 @@
 package sysroot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"runtime"
 
 	"golang.org/x/sys/unix"
@@ -69,4 +71,33 @@ func connectAs(name string, as Account) error {
 		return nil // somebody listens, and has more to do than it takes
 	}
 	return err
+}
+
+// Dial connects to the stream socket p. It is taken by a descriptor: what stands there instead, such as a link, is not followed.
+func (r *Root) Dial(ctx context.Context, p string) (net.Conn, error) {
+	fail := func(err error) (net.Conn, error) { return nil, &fs.PathError{Op: "connect to", Path: p, Err: err} }
+	real, err := r.Path(p)
+	if err != nil {
+		return nil, err
+	}
+	file, err := unix.Open(real, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer unix.Close(file)
+	var st unix.Stat_t
+	if err := unix.Fstat(file, &st); err != nil {
+		return fail(err)
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return fail(unix.ENOTSOCK)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d", file))
+	if no := unix.Errno(0); errors.As(err, &no) { // without the descriptor's number
+		err = no
+	}
+	if err != nil {
+		return fail(err)
+	}
+	return conn, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -66,5 +67,36 @@ func TestConnect(t *testing.T) {
 	}
 	if groups, err := os.Getgroups(); err != nil || os.Geteuid() != 0 || len(groups) == 2 && groups[0] == 7 {
 		t.Errorf("this process is %d, %v now: %v", os.Geteuid(), groups, err)
+	}
+}
+
+// Dial reaches a socket by a path of any length, and follows no link in its place.
+func TestDial(t *testing.T) {
+	long := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
+	dir, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	root, err := sysroot.Open(filepath.Dir(long))
+	if err = errors.Join(err, os.Mkdir(long, 0o755), os.Link(filepath.Join(dir, "s"), long+"/s"), os.Symlink(filepath.Join(dir, "s"), long+"/link"), os.WriteFile(long+"/f", nil, 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	name := "/" + filepath.Base(long)
+	if conn, err := root.Dial(t.Context(), name+"/s"); err != nil {
+		t.Error(err)
+	} else if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, other := range []string{"/link", "/f", "/none"} {
+		if conn, err := root.Dial(t.Context(), name+other); err == nil {
+			conn.Close()
+			t.Errorf("%s is connected to", other)
+		}
 	}
 }
