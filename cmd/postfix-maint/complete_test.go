@@ -37,7 +37,7 @@ func TestComplete(t *testing.T) {
 	})
 	t.Setenv("DPKG_ROOT", root.Dir())
 	for line, want := range map[string]string{
-		"":                                "status doctor check-config history apply undo sandbox dynamicmap instance chroot smarthost adopt help",
+		"":                                "status doctor check-config test history apply undo sandbox dynamicmap instance chroot smarthost adopt help",
 		"s":                               "status sandbox smarthost",
 		"--":                              "--help",
 		"smarthost ":                      "set unset show providers test add list remove",
@@ -74,7 +74,7 @@ func TestComplete(t *testing.T) {
 		"adopt --drop-ins ":                        "move leave",
 		"adopt ":                                   ":files",
 		"adopt --hand":                             "",
-		"help ":                                    "status doctor check-config history apply undo sandbox dynamicmap instance chroot smarthost adopt help",
+		"help ":                                    "status doctor check-config test history apply undo sandbox dynamicmap instance chroot smarthost adopt help",
 		"help instance r":                          "remove",
 		"frobnicate ":                              "",
 		"shelter ":                                 "",

@@ -64,6 +64,7 @@ var (
 	menders      = who{tree: true, host: lookers.host, root: "mend anything"}
 	undoers      = who{tree: true, host: "cannot take back a change in %q: that system does not run", root: "take back a change"}
 	managers     = who{tree: true, host: "cannot manage the instances in %q: that system does not run"}
+	senders      = who{tree: true, secrets: true, root: "send a test message", host: "cannot send a test message below DPKG_ROOT: Postfix's own programs must run there"}
 	relayKeepers = who{tree: true, secrets: true, host: "cannot look after a smarthost below DPKG_ROOT: Postfix's own programs must run there"}
 )
 

@@ -28,6 +28,10 @@ func waitFlag() cli.Flag {
 	return &cli.StringFlag{Name: "wait", Value: smarthost.Patience.String(), Usage: "give up after `TIME`, such as 30s or 5m; a number is seconds", DefaultText: "two minutes"}
 }
 
+func senderFlag() cli.Flag {
+	return &cli.StringFlag{Name: "from", Usage: "send as `ADDRESS`", DefaultText: "root"}
+}
+
 func setFlags() flags {
 	return append(providerFlags(), flags{
 		&cli.StringFlag{Name: "relay", Usage: "the relay, `[HOST]:PORT`; without brackets HOST is a mail domain"},
@@ -144,6 +148,43 @@ func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	res, err := smarthost.Test(ctx, d, inst, c.Args().First())
+	if err == nil && !res.Delivered {
+		err = fmt.Errorf("the test message was not delivered: %s", res.Problem)
+	} else if err != nil {
+		return nil, err
+	}
+	return res, err
+}
+
+// mailOptions refuses what is no time to wait, no recipient and no sender.
+func mailOptions(_ context.Context, c *call) error {
+	if _, err := patience(c); err != nil {
+		return err
+	}
+	if err := smarthost.CheckRecipient(c.Args().First()); err != nil {
+		return usageError{err}
+	}
+	if from := c.String("from"); from != "" {
+		if err := answers.CheckAddress(from); err != nil {
+			return usageError{fmt.Errorf("--from: %w", err)}
+		}
+	}
+	return nil
+}
+
+// testMail sends a message by the way that Postfix chooses.
+func testMail(ctx context.Context, c *call) (*smarthost.Mail, error) {
+	wait, err := patience(c)
+	if err != nil {
+		return nil, err
+	}
+	d, inst, err := smarthostDeps(c)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	res, err := smarthost.Deliver(ctx, d, inst, c.Args().First(), c.String("from"))
 	if err == nil && !res.Delivered {
 		err = fmt.Errorf("the test message was not delivered: %s", res.Problem)
 	} else if err != nil {

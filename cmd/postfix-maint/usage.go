@@ -82,9 +82,6 @@ func (r *reading) unknown(word string, here []*cli.Command) string {
 	if hint := wordHints[word]; hint != "" && len(r.done) == 0 {
 		return "; " + hint
 	}
-	if hint := meant(word, "", names(here)); hint != "" {
-		return hint
-	}
 	var elsewhere []string
 	for _, c := range r.top {
 		for _, sub := range c.Subcommands {
@@ -95,6 +92,9 @@ func (r *reading) unknown(word string, here []*cli.Command) string {
 	}
 	if len(elsewhere) > 0 {
 		return "; did you mean " + strings.Join(elsewhere, " or ") + "?"
+	}
+	if hint := meant(word, "", names(here)); hint != "" {
+		return hint
 	}
 	if len(here) == 1 && len(r.done) > 0 {
 		return fmt.Sprintf("; did you mean %s %s?", strings.Join(r.done, " "), here[0].Name)

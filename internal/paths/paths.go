@@ -37,6 +37,7 @@ const (
 	Hostname      = "/etc/hostname"
 	Hosts         = "/etc/hosts"
 	ResolvConf    = "/etc/resolv.conf"
+	RewriteSocket = "private/rewrite" // trivial-rewrite(8), in the queue directory
 	NSSwitch      = "/etc/nsswitch.conf"
 	Passwd        = "/etc/passwd"
 	Group         = "/etc/group"

@@ -163,14 +163,19 @@ func (h *host) ask(ctx context.Context, other ...string) error {
 		return fmt.Errorf("cannot ask Postfix for its settings: %w", err)
 	}
 	h.effective = map[string]string{}
+	h.take(out)
+	_, name := h.aliasTable()
+	h.effective["alias_maps"] = rename(h.effective["alias_maps"], h.stage("aliases"), name)
+	return nil
+}
+
+// take fills in what postconf(1) says.
+func (h *host) take(out []byte) {
 	for line := range strings.Lines(string(out)) {
 		if name, value, ok := strings.Cut(strings.TrimRight(line, "\n"), "="); ok {
 			h.effective[strings.TrimSpace(name)] = strings.TrimSpace(value)
 		}
 	}
-	_, name := h.aliasTable()
-	h.effective["alias_maps"] = rename(h.effective["alias_maps"], h.stage("aliases"), name)
-	return nil
 }
 
 // tool runs a program of Postfix's. Most of them read all of main.cf and refuse it where inet_interfaces names an address that is not up, or

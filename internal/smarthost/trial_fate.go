@@ -101,14 +101,15 @@ func (w *watch) clear(ctx context.Context) error {
 	return nil
 }
 
-// note takes one recipient's outcome, instead of an earlier one.
+// note takes one outcome. A recipient may have several in the log, of the members of an alias; what only the queue told gives way to these.
 func (w *watch) note(d Delivery) {
-	same := func(e Delivery) bool { return e.QueueID == d.QueueID && e.Recipient == d.Recipient }
-	if i := slices.IndexFunc(w.deliveries, same); i >= 0 {
-		w.deliveries[i] = d
+	told := func(e Delivery) bool {
+		return e.QueueID == d.QueueID && e.Recipient == d.Recipient && (d.line == "" || e.line == "")
+	}
+	if d.line == "" && slices.ContainsFunc(w.deliveries, told) || d.line != "" && slices.ContainsFunc(w.deliveries, func(e Delivery) bool { return e.line == d.line }) {
 		return
 	}
-	w.deliveries = append(w.deliveries, d)
+	w.deliveries = append(slices.DeleteFunc(w.deliveries, told), d)
 }
 
 // passed tells an outcome that is none yet: the message goes on as another one with the same Message-ID, from the content filter or from
@@ -126,21 +127,34 @@ func (w *watch) passed(d Delivery) bool {
 
 // settle makes the fate of the outcomes, if all are there or no more are waited for. The worst one counts.
 func (w *watch) settle(all bool) {
-	seen := map[string]int{}
 	var worst *Delivery
 	rank := func(d *Delivery) int { return slices.Index([]string{"sent", "deferred", "bounced"}, d.Status) }
 	for i := range w.deliveries {
-		d := &w.deliveries[i]
-		seen[d.QueueID]++
-		if !w.passed(*d) && (worst == nil || rank(d) >= rank(worst)) {
+		if d := &w.deliveries[i]; !w.passed(*d) && (worst == nil || rank(d) >= rank(worst)) {
 			worst = d
 		}
 	}
-	missing := slices.ContainsFunc(w.ids, func(id string) bool { return seen[id] < max(1, w.recipients[id]) })
+	missing := !w.over()
 	if worst == nil || missing && (all || worst.Status == "sent") {
 		return
 	}
 	w.fate.Via, w.fate.Status, w.fate.Reply = worst.Via, worst.Status, worst.Reply
+}
+
+// over tells that nothing more is to come of any message: it has left the queue, or waits there for some recipient and all have been tried.
+func (w *watch) over() bool {
+	for _, id := range w.ids {
+		tried, waits := 0, false
+		for _, d := range w.deliveries {
+			if d.QueueID == id {
+				tried, waits = tried+1, waits || d.Status == "deferred"
+			}
+		}
+		if !w.removed[id] && (!waits || tried < w.recipients[id]) {
+			return false
+		}
+	}
+	return true
 }
 
 // final are the outcomes behind which no other comes.

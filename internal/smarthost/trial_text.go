@@ -1,35 +1,15 @@
 package smarthost
 
-import "strings"
+import (
+	"strings"
+
+	"postfix-maint/internal/smarthost/probe"
+)
 
 // Text is the result in plain words.
 func (res *Result) Text() string {
 	r := &report{}
-	p := res.Probe
-	r.line("relay", "%s", res.Relay)
-	for _, o := range res.Overrides {
-		r.line("master.cf", "%s", o)
-	}
-	if len(p.Hosts) > 0 {
-		r.line("mail servers", "%s", strings.Join(p.Hosts, ", "))
-	}
-	if len(p.Addresses) > 0 {
-		r.line("addresses", "%s", strings.Join(p.Addresses, ", "))
-	}
-	if p.Address != "" {
-		r.line("connected", "to %s (%s)", p.Host, p.Address)
-	}
-	how := map[bool]string{true: "from the first byte", false: "by STARTTLS"}[res.Wrapper]
-	switch {
-	case p.Unspoken != "":
-		r.line("TLS", "left to Postfix, not tried here: %s; level %s", p.Unspoken, res.TLS)
-	case p.TLS != "":
-		r.line("TLS", "%s, %s; level %s", p.TLS, how, res.TLS)
-	case p.Address != "":
-		r.line("TLS", "none; level %s", orNone(res.TLS))
-	}
-	res.certificate(r)
-	res.login(r)
+	res.probed(r)
 	if res.QueueID != "" {
 		r.line("queue id", "%s", res.QueueID)
 	}
@@ -54,8 +34,40 @@ func (res *Result) Text() string {
 	return r.String()
 }
 
-func (res *Result) certificate(r *report) {
-	c := res.Probe.Certificate
+// probed is what was found of the relay before a message was sent.
+func (res *Result) probed(r *report) {
+	r.line("relay", "%s", res.Relay)
+	for _, o := range res.Overrides {
+		r.line("master.cf", "%s", o)
+	}
+	talked(r, res.Probe, res.TLS, res.Wrapper)
+	res.login(r)
+}
+
+// talked is what was found of a host, at a TLS level, from the first byte or by STARTTLS.
+func talked(r *report, p *probe.Report, level string, wrapper bool) {
+	if len(p.Hosts) > 0 {
+		r.line("mail servers", "%s", strings.Join(p.Hosts, ", "))
+	}
+	if len(p.Addresses) > 0 {
+		r.line("addresses", "%s", strings.Join(p.Addresses, ", "))
+	}
+	if p.Address != "" {
+		r.line("connected", "to %s (%s)", p.Host, p.Address)
+	}
+	how := map[bool]string{true: "from the first byte", false: "by STARTTLS"}[wrapper]
+	switch {
+	case p.Unspoken != "":
+		r.line("TLS", "left to Postfix, not tried here: %s; level %s", p.Unspoken, level)
+	case p.TLS != "":
+		r.line("TLS", "%s, %s; level %s", p.TLS, how, level)
+	case p.Address != "":
+		r.line("TLS", "none; level %s", orNone(level))
+	}
+	certificate(r, p.Certificate, level)
+}
+
+func certificate(r *report, c *probe.Certificate, level string) {
 	if c == nil {
 		return
 	}
@@ -63,10 +75,10 @@ func (res *Result) certificate(r *report) {
 	r.line("issued by", "%s", c.Issuer)
 	r.line("names", "%s", strings.Join(c.Names, ", "))
 	r.line("valid", "%s to %s", c.NotBefore.UTC().Format("2006-01-02"), c.NotAfter.UTC().Format("2006-01-02"))
-	checked := res.TLS == "verify" || res.TLS == "secure"
+	checked := level == "verify" || level == "secure"
 	switch {
 	case !checked:
-		r.line("check", "none at level %s", res.TLS)
+		r.line("check", "none at level %s", level)
 	case !c.Trusted:
 		r.line("check", "not trusted: %s", c.Why)
 	case !c.Matched:

@@ -19,6 +19,7 @@ const step = 200 * time.Millisecond
 var (
 	cleanupLine = regexp.MustCompile(`([0-9A-Za-z]+): message-id=<([^>]*)>`)
 	queueLine   = regexp.MustCompile(`([0-9A-Za-z]+): from=<([^>]*)>, size=\d+(?:, nrcpt=(\d+))?`)
+	removedLine = regexp.MustCompile(`([0-9A-Za-z]+): removed\s*$`)
 	statusLine  = regexp.MustCompile(`([0-9A-Za-z]+): to=<(.*?)>,.* relay=([^,]*),(?:.* delay=([^,]*),)?(?:.* delays=([^,]*),)?.* status=(\w+) \((.*)\)\s*$`)
 )
 
@@ -81,8 +82,9 @@ type watch struct {
 	fate       *Fate
 	id         string // its Message-ID
 	start      time.Time
-	ids        []string       // queue ids, the first one that of the message itself
-	recipients map[string]int // by queue id, as far as known
+	ids        []string        // queue ids, the first one that of the message itself
+	recipients map[string]int  // by queue id, as far as known
+	removed    map[string]bool // from the queue, by queue id
 	deliveries []Delivery
 	others     map[string]bool // queue ids of messages that are not ours
 	again      bool            // a second attempt was asked for
@@ -113,6 +115,9 @@ func (w *watch) follow(ctx context.Context, l *logs) error {
 
 // read takes what the log says of the message.
 func (w *watch) read(lines []string) {
+	if w.recipients == nil {
+		w.recipients, w.removed = map[string]int{}, map[string]bool{}
+	}
 	for _, line := range lines {
 		if m := cleanupLine.FindStringSubmatch(line); m != nil && m[2] == w.id && isQueueID(m[1]) {
 			if w.fate.QueueID = m[1]; !slices.Contains(w.ids, m[1]) {
@@ -120,11 +125,11 @@ func (w *watch) read(lines []string) {
 			}
 		}
 		if m := queueLine.FindStringSubmatch(line); m != nil && slices.Contains(w.ids, m[1]) {
-			if w.recipients == nil {
-				w.recipients = map[string]int{}
-			}
 			w.recipients[m[1]] = max(w.recipients[m[1]], number(m[3]))
 			w.fate.Sender = m[2]
+		}
+		if m := removedLine.FindStringSubmatch(line); m != nil && slices.Contains(w.ids, m[1]) {
+			w.removed[m[1]] = true
 		}
 		if m := statusLine.FindStringSubmatch(line); m != nil && slices.Contains(w.ids, m[1]) && m[0] != w.old {
 			w.note(Delivery{QueueID: m[1], Recipient: m[2], Via: m[3], Delay: m[4], Delays: m[5], Status: m[6], Reply: m[7], line: m[0]})
@@ -151,7 +156,7 @@ func (w *watch) look(ctx context.Context) {
 			continue
 		}
 		if w.fate.QueueID == "" && w.owns(ctx, m.ID) {
-			w.fate.QueueID, w.ids = m.ID, []string{m.ID}
+			w.fate.QueueID = m.ID // in the maildrop it has another one than behind cleanup(8), which the log tells
 		}
 		for _, r := range m.Recipients {
 			if w.fate.QueueID == m.ID && r.Reason != "" && r.Reason != w.stale {

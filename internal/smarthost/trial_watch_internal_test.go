@@ -20,6 +20,7 @@ Nov 23 04:00:46 h postfix/cleanup[1]: 39F6: message-id=<mine@h>
 Nov 23 04:00:46 h postfix/qmgr[1]: 39F6: from=<root@h>, size=3, nrcpt=1 (queue active)
 Nov 23 04:00:46 h postfix/smtp[1]: 0AAA: to=<b@c>, relay=x[1.2.3.4]:25, delay=1, dsn=2.0.0, status=sent (250 not ours)
 39F6: to=<b@c>, orig_to=<x>, relay=r.example[1.2.3.4]:587, delay=0.1, delays=0/0/0/0, dsn=5.7.1, status=bounced (host r.example[1.2.3.4] said: 553 5.7.1 <root@h>: no (in reply to MAIL FROM command))
+Nov 23 04:00:46 h postfix/qmgr[1]: 39F6: removed
 `
 	fate := &Fate{}
 	w := watch{fate: fate, id: "mine@h"}
@@ -62,7 +63,9 @@ func TestWatchFollowsEveryWay(t *testing.T) {
 		"AAA: to=<anna@h>, orig_to=<all@h>, relay=local, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status=sent (delivered to mailbox)",
 	}
 	rest := []string{
-		"AAA: to=<root@h>, orig_to=<all@h>, relay=local, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status=sent (forwarded as BBB)",
+		"AAA: to=<all@h>, relay=local, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status=sent (delivered to command: cat)",
+		"AAA: to=<all@h>, relay=local, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status=sent (delivered to file: /tmp/x)",
+		"AAA: to=<root@h>, orig_to=<all@h>, relay=local, delay=0.1, delays=0/0/0/0.1, dsn=2.0.0, status=sent (forwarded as BBB)", "AAA: removed",
 		"BBB: message-id=<mine@h>", "BBB: from=<root@h>, size=3, nrcpt=1 (queue active)",
 	}
 	last := "BBB: to=<me@x>, orig_to=<root@h>, relay=mx[1.2.3.4]:25, delay=1.5, delays=0/0/1/0.5, dsn=4.7.1, status=deferred (450 later)"
@@ -75,7 +78,7 @@ func TestWatchFollowsEveryWay(t *testing.T) {
 		}
 	}
 	want := Delivery{QueueID: "BBB", Recipient: "me@x", Via: "mx[1.2.3.4]:25", Status: "deferred", Reply: "450 later", Delay: "1.5", Delays: "0/0/1/0.5", line: last}
-	if all := w.final(); len(all) != 2 || !reflect.DeepEqual(all[1], want) {
+	if all := w.final(); len(all) != 4 || !reflect.DeepEqual(all[3], want) {
 		t.Errorf("%+v", all)
 	}
 }
@@ -96,9 +99,9 @@ func TestTheSecondAttemptCounts(t *testing.T) {
 
 // What a content filter takes is not at the relay: the message that it hands back counts, or none.
 func TestTheFilterIsNotTheRelay(t *testing.T) {
-	const taken = "AAA1: message-id=<mine@h>\nAAA1: to=<b@c>, relay=filter, delay=1, dsn=2.0.0, status=sent (delivered via filter service)\n"
+	const taken = "AAA1: message-id=<mine@h>\nAAA1: to=<b@c>, relay=filter, delay=1, dsn=2.0.0, status=sent (delivered via filter service)\nAAA1: removed\n"
 	const back = "BBB2: message-id=<mine@h>\nBBB2: to=<b@c>, relay=r.example[1.2.3.4]:587, delay=1, dsn=4.0.0, status=deferred (later)\n"
-	before := "AAA1: message-id=<mine@h>\nBBB2: message-id=<mine@h>\nAAA1: to=<b@c>, relay=127.0.0.1[127.0.0.1]:10024, status=sent (250 ok)\n" + back
+	before := "AAA1: message-id=<mine@h>\nBBB2: message-id=<mine@h>\nAAA1: to=<b@c>, relay=127.0.0.1[127.0.0.1]:10024, status=sent (250 ok)\nAAA1: removed\n" + back
 	for log, want := range map[string]string{taken: "", taken + back: "deferred", before: "deferred"} {
 		w := watch{fate: &Fate{}, id: "mine@h", filter: "filter:dummy"}
 		for range 2 { // what was kept of a log is gone through each time

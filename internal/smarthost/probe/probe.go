@@ -31,8 +31,10 @@ type Target struct {
 	HELO    string
 	User    string
 	Secret  string
-	Hold    string   // why the login is not to be tried, "" if it may be
-	May     []string // the mechanisms among Tried that Postfix's settings let it use; nil is all of them
+	// Addresses are those of the host, where somebody has looked them up.
+	Addresses []string
+	Hold      string   // why the login is not to be tried, "" if it may be
+	May       []string // the mechanisms among Tried that Postfix's settings let it use; nil is all of them
 }
 
 // Cause says what went wrong, for those who explain it.
@@ -172,6 +174,9 @@ func (r *Report) connect(ctx context.Context, t Target, hosts []string) (net.Con
 func lookup(ctx context.Context, t Target, host string) ([]string, error) {
 	if _, err := netip.ParseAddr(host); err == nil {
 		return []string{host}, nil
+	}
+	if len(t.Addresses) > 0 {
+		return t.Addresses, nil
 	}
 	network := strings.Replace(t.Network, "tcp", "ip", 1)
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, network, host)
