@@ -49,6 +49,12 @@ source: ## the source package, from the last commit, in build/source/; VENDOR=1 
 source-check: ## not part of check: builds it in a clean tree of sid without a network, and runs sid's lintian (root)
 	@integration/ci/prepare && integration/ci/source-check
 
+source-postfix: ## Debian's source package of Postfix with this layer, RELEASE=trixie, in build/source-postfix/
+	@for release in $(RELEASE); do debian/make-source-postfix $$release || exit 1; done
+
+source-postfix-check: ## not part of check: builds that in a clean tree, and compares it with the adopted package (root)
+	@$(MAKE) --no-print-directory debs && for release in $(RELEASE); do integration/ci/source-postfix-check $$release || exit 1; done
+
 pot: ## take the words of debian/postfix.templates over into debian/po, and say which translations lack some
 	@debconf-updatepo && for po in debian/po/*.po; do printf '%s: ' "$$po"; msgfmt -c --statistics -o /dev/null "$$po" 2>&1; done
 
@@ -64,4 +70,4 @@ bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie c
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build
 
-.PHONY: help build prepare check scenarios nightly debs source source-check pot lint demo bench clean
+.PHONY: help build prepare check scenarios nightly debs source source-check source-postfix source-postfix-check pot lint demo bench clean

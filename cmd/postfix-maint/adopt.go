@@ -25,6 +25,7 @@ func adoptFlags() flags {
 	return flags{
 		&cli.StringFlag{Name: "output", Value: ".", Usage: "write the package into `DIR`"},
 		&cli.StringFlag{Name: "layer", Usage: "take the layer's files from `DIR`", DefaultText: "the installed ones"},
+		&cli.StringFlag{Name: "tree", Usage: "put the layer into `DIR`, the package tree of a source package that is being built"},
 		&cli.BoolFlag{Name: "install", Usage: "install the adopted package on this host, and keep adopting what apt update brings"},
 		&cli.BoolFlag{Name: "revert", Usage: "take back what --install did: Debian's own package again"},
 		&cli.BoolFlag{Name: "status", Usage: "say what is in force"},
@@ -50,8 +51,10 @@ func adoptOptions(_ context.Context, c *call) error {
 		return refuse("--drop-ins takes \"move\" or \"leave\", and belongs to --install")
 	case len(modes) > 1:
 		return refuse("one of --%s at a time", strings.Join(modes, ", --"))
-	case len(modes) > 0 && (c.NArg() > 0 || c.IsSet("output")):
-		return refuse("a package and --output do not go with --%s", modes[0])
+	case len(modes) > 0 && (c.NArg() > 0 || c.IsSet("output") || c.IsSet("tree")):
+		return refuse("a package, --output and --tree do not go with --%s", modes[0])
+	case c.IsSet("tree") && (c.NArg() > 0 || c.IsSet("output") || c.String("tree") == ""):
+		return refuse("--tree takes a directory, and neither a package nor --output beside it")
 	case c.dry() && (c.Bool("refresh") || c.Bool("hand-over")):
 		return refuse("--dry-run does not go with --%s, which takes no notice of it", modes[0])
 	case c.Bool(detailed) && !c.Bool("install") && !c.Bool("revert"):
@@ -62,8 +65,15 @@ func adoptOptions(_ context.Context, c *call) error {
 	return nil
 }
 
-// adoptOne writes one adopted package.
+// adoptOne writes one adopted package, or changes the tree of one that is being built.
 func adoptOne(ctx context.Context, c *call) (*adopt.Result, error) {
+	if c.IsSet("tree") {
+		res, err := adopt.Lay(c.String("tree"), c.String("layer"))
+		if err != nil {
+			return nil, err
+		}
+		return &res, nil
+	}
 	res, err := adopt.Run(ctx, adopt.Options{Deb: c.Args().First(), Output: c.String("output"), Layer: c.String("layer"), Runner: run.Runner{}})
 	if err != nil {
 		return nil, err

@@ -14,8 +14,8 @@ import (
 // changelogLimit is more than any changelog of a package has, uncompressed.
 const changelogLimit = 16 << 20
 
-// stockHead is the first line of the newest entry of Debian's changelog (deb-changelog(5)): distributions and urgency are in it.
-var stockHead = regexp.MustCompile(`^postfix \([^)\s]+\) ([^;\n]+); urgency=(\S+)`)
+// stockHead is the first line of the newest entry of Debian's changelog (deb-changelog(5)): version, distributions and urgency are in it.
+var stockHead = regexp.MustCompile(`^postfix \(([^)\s]+)\) ([^;\n]+); urgency=(\S+)`)
 
 // changelogEntry is what an adopted package says of itself above Debian's entries: apt-listchanges shows it, and the first entry of a
 // changelog has the version of its package (policy 4.4). Distributions and urgency are those of Debian's entry below; its date is a
@@ -23,7 +23,7 @@ var stockHead = regexp.MustCompile(`^postfix \([^)\s]+\) ([^;\n]+); urgency=(\S+
 func (l *layer) changelogEntry(of *stock, adopted string, debians []byte) string {
 	release, urgency := "unstable", "medium"
 	if m := stockHead.FindSubmatch(debians); m != nil {
-		release, urgency = string(m[1]), string(m[2])
+		release, urgency = string(m[2]), string(m[3])
 	}
 	return fmt.Sprintf("postfix (%s) %s; urgency=%s\n\n"+
 		"  * Adopted by postfix-maint %s: its maintainer scripts, units, hooks\n"+

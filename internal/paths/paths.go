@@ -86,6 +86,7 @@ const (
 	DynamicMapsTemplate = ShareDir + "/dynamicmaps.cf"
 	DynamicMapsD        = ShareDir + "/dynamicmaps.cf.d" // the registry of Postfix 3.11.2-4 and later
 	DocDir              = "/usr/share/doc/postfix"
+	PackageChangelog    = "/usr/share/doc/postfix/changelog.Debian.gz"
 	DocChangelog        = "/usr/share/doc/postfix-doc/changelog.Debian.gz" // there if postfix-doc is installed
 	Sysusers            = "/usr/lib/sysusers.d/postfix.conf"               // the accounts, from 3.11.2-1 on
 	Ypcat               = "/usr/bin/ypcat"
