@@ -16,6 +16,7 @@ func TestScriptsWaitForNoPipe(t *testing.T) {
 		"etc/postfix/main.cf":                    "postfix.postrm purge",
 		"etc/postfix-out/main.cf":                "postfix.postrm purge",
 		"etc/postfix/sasl_passwd":                "postfix-maint.postrm purge",
+		"etc/postfix/sender_passwd":              "postfix-maint.postrm purge",
 		"var/lib/postfix-maint/installing":       "postfix.preinst install",
 		"etc/postfix/main.cf.proto":              "postfix.preinst upgrade 3.7.11-1 3.10.13-1",
 		"var/lib/postfix-maint/unpacked":         "postfix.preinst upgrade 3.7.11-1 3.10.13-1",
@@ -25,7 +26,7 @@ func TestScriptsWaitForNoPipe(t *testing.T) {
 			t.Parallel()
 			at, then, _ := strings.Cut(name, " ")
 			h := newHost(t, map[string]string{"etc/postfix/x": "", "etc/postfix-out/x": "", "etc/postfix/master.cf": "", "usr/share/postfix/main.cf.dist": "x"})
-			if strings.HasSuffix(at, "sasl_passwd") {
+			if strings.HasSuffix(at, "_passwd") {
 				must(t, os.WriteFile(filepath.Join(h.root, "etc/postfix/main.cf"), nil, 0o644))
 			}
 			must(t, os.MkdirAll(filepath.Dir(filepath.Join(h.root, at)), 0o755))
