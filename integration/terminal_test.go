@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/hinshun/vt10x"
 
 	"postfix-maint/integration/hosts"
 )
@@ -24,27 +25,35 @@ type terminal struct {
 	cmd  *exec.Cmd
 	done chan error
 
-	mu   sync.Mutex
-	said []byte
-	last time.Time
-	seen int // of the plain text: what expect has passed
+	mu     sync.Mutex
+	screen vt10x.Terminal // what a person sees
+	said   []byte
+	last   time.Time
+	seen   int // of the plain text: what expect has passed
 }
 
 // open starts a program at a terminal. 50 rows: with fewer, dialogs scroll and readline pages.
 func open(ctx context.Context, t *testing.T, h *hosts.Host, args ...string) *terminal {
 	t.Helper()
+	return openSized(ctx, t, h, 100, 50, args...)
+}
+
+// openSized is open with another size.
+func openSized(ctx context.Context, t *testing.T, h *hosts.Host, columns, rows int, args ...string) *terminal {
+	t.Helper()
 	cmd := h.Command(ctx, append([]string{"env", "-u", "DEBIAN_FRONTEND", "TERM=xterm"}, args...)...)
-	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 50, Cols: 100})
+	tty, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: uint16(rows), Cols: uint16(columns)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{tty: tty, cmd: cmd, done: make(chan error, 1)}
+	term := &terminal{tty: tty, cmd: cmd, done: make(chan error, 1), screen: vt10x.New(vt10x.WithSize(columns, rows))}
 	go func() {
 		buf := make([]byte, 4096)
 		for {
 			n, err := tty.Read(buf)
 			term.mu.Lock()
 			term.said = append(term.said, buf[:n]...)
+			_, _ = term.screen.Write(buf[:n])
 			term.last = time.Now()
 			term.mu.Unlock()
 			if err != nil { // the program has closed its side
