@@ -196,19 +196,29 @@ func flagNamesOf(r row) (all []string) {
 	return all
 }
 
-// Every page is read by groff and by mandoc without a word.
+// Every page is read by mandoc without a word, and by groff as man(1) calls it.
 func TestManualPagesAreClean(t *testing.T) {
 	files, err := filepath.Glob("../../debian/man/*.8")
 	if err != nil || len(files) < 10 {
 		t.Fatalf("%q, %v", files, err)
 	}
 	for _, file := range files {
-		out, err := exec.Command("mandoc", "-Tlint", "-W", "warning", file).CombinedOutput()
-		if errors.Is(err, exec.ErrNotFound) {
-			t.Skip(err) // integration/ci/prepare installs it
-		}
-		if err != nil || len(out) > 0 {
-			t.Errorf("%s: %v\n%s", file, err, out)
+		for _, reader := range []string{"mandoc -Tlint -W warning", "man --warnings -E UTF-8 -Tutf8 -Z -l"} {
+			words := append(strings.Fields(reader), file)
+			cmd := exec.Command(words[0], words[1:]...)
+			cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=80")
+			var said strings.Builder // of man(1) the page itself is the other output
+			cmd.Stderr = &said
+			if words[0] == "mandoc" {
+				cmd.Stdout = &said
+			}
+			err := cmd.Run()
+			if errors.Is(err, exec.ErrNotFound) {
+				t.Skip(err) // integration/ci/prepare installs it
+			}
+			if err != nil || said.Len() > 0 {
+				t.Errorf("%s: %s: %v\n%s", file, words[0], err, said.String())
+			}
 		}
 	}
 }
