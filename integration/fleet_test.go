@@ -75,7 +75,7 @@ func TestFleetAnsible(t *testing.T) {
 }
 
 // TestFleetArchive makes an apt source of our packages with the script that others may copy, and installs from it: signed, pinned, before a
-// newer one of Debian's. One that was changed on the way is refused.
+// newer one of Debian's; the next one comes by unattended-upgrades. One that was changed on the way is refused.
 func TestFleetArchive(t *testing.T) {
 	fleet(t, func(ctx context.Context, t *testing.T, release string) {
 		opt := source(ctx, t, release, product.Ours)
@@ -87,20 +87,24 @@ func TestFleetArchive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		opt.Binds[tools], opt.Binds[stock] = "/tools", "/stock"
+		upgrades, err := session.Packages(ctx, release, "unattended-upgrades", "unattended-upgrades")
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt.Binds[tools], opt.Binds[stock], opt.Binds[upgrades] = "/tools", "/stock", "/upgrades"
 		h := boot(ctx, t, "mail", opt)
 		if err := os.CopyFS(h.Root()+"/root/fleet", os.DirFS("fleet/archive")); err != nil {
 			t.Fatal(err)
 		}
 		sh(ctx, t, h, product.NextVersion+`
-			printf 'deb [trusted=yes] file:/tools ./\n' > /etc/apt/sources.list; rm -f /etc/apt/sources.list.d/*
-			apt-get update -q; apt-get install -y -q --no-install-recommends gnupg
+			printf 'deb [trusted=yes] file:%s ./\n' /tools /upgrades > /etc/apt/sources.list; rm -f /etc/apt/sources.list.d/*
+			apt-get update -q; apt-get install -y -q --no-install-recommends gnupg unattended-upgrades
 			gpg --batch --passphrase '' --quick-generate-key archive@example.test ed25519 sign never
 			mkdir -p /srv/mail /srv/debian; cp /packages/*.deb /srv/mail
 			/root/fleet/publish /srv/mail mail.example.test archive@example.test
 			next /stock/postfix_*.deb /srv/debian; cd /srv/debian; apt-ftparchive packages . > Packages
 			echo 'deb [trusted=yes] file:/srv/debian ./' > /etc/apt/sources.list
-			cp /srv/mail/archive-key.gpg /usr/share/keyrings/mail-archive.gpg; cp /root/fleet/mail.pref /etc/apt/preferences.d/
+			cp /srv/mail/archive-key.gpg /usr/share/keyrings/mail-archive.gpg; cp /root/fleet/mail.pref /etc/apt/preferences.d/; cp /root/fleet/52mail-upgrades /etc/apt/apt.conf.d/
 			sed 's,https://[^ ]*,file:/srv/mail,' /root/fleet/mail.sources > /etc/apt/sources.list.d/mail.sources
 			apt-get update -q
 			apt-get install -y -q postfix
@@ -109,7 +113,7 @@ func TestFleetArchive(t *testing.T) {
 			postfix-maint adopt --status
 			rm /srv/mail/postfix_*.deb; postfix-maint adopt --output /srv/mail /srv/debian/postfix_*.deb
 			/root/fleet/publish /srv/mail mail.example.test archive@example.test
-			apt-get update -q; apt-get dist-upgrade -y -q; apt-cache policy postfix
+			apt-get update -q; unattended-upgrade -v; apt-cache policy postfix
 			[ "$(dpkg-query -Wf '${Version}' postfix)" = "$(dpkg-deb -f /srv/mail/postfix_*.deb Version)" ]; systemctl is-active postfix@-`)
 		if out, err := h.Sh(ctx, `echo >> /srv/mail/Packages; rm -rf /var/lib/apt/lists/*; apt-get update -q -o APT::Update::Error-Mode=any -o Acquire::Languages=none 2>&1`); err == nil || !strings.Contains(out, "Hash Sum mismatch") && !strings.Contains(out, "unexpected size") {
 			t.Errorf("a changed index is taken: %v: %s", err, out)
