@@ -25,6 +25,7 @@ const xoauth2 = "XOAUTH2"
 type mailbox struct {
 	state  *state
 	tokens *authority
+	open   bool // to everybody
 
 	// A message that was counted gets its answer before a connection is cut: else its sender has to send it once more.
 	ends   sync.RWMutex
@@ -96,7 +97,7 @@ func (o *older) Next(response []byte) (challenge []byte, done bool, err error) {
 
 // Mail wants a login.
 func (s *session) Mail(string, *smtp.MailOptions) error {
-	if s.user == "" {
+	if s.user == "" && !s.open {
 		return smtp.ErrAuthRequired
 	}
 	return nil

@@ -62,6 +62,7 @@ func main() {
 	robotKey := flag.String("robot-key", "", "public key of the service account, PEM")
 	lifetime := flag.Duration("lifetime", time.Hour, "of access tokens")
 	rotate := flag.Bool("rotate", false, "replace a refresh token when it is used")
+	open := flag.Bool("open", false, "take mail without a login as well, to measure what one costs")
 	flag.Parse()
 	pair, err := tls.LoadX509KeyPair(*cert, *cert)
 	if err != nil {
@@ -76,7 +77,7 @@ func main() {
 	if err := tokens.applications(*client, *private, read(*secretFile), read(*robotKey)); err != nil {
 		log.Fatal(err)
 	}
-	servers := &servers{conf: conf, oauth: *oauthAt, smtp: *smtpAt, smtps: *smtpsAt, handler: tokens.handler(), backend: &mailbox{state: st, tokens: tokens}}
+	servers := &servers{conf: conf, oauth: *oauthAt, smtp: *smtpAt, smtps: *smtpsAt, handler: tokens.handler(), backend: &mailbox{state: st, tokens: tokens, open: *open}}
 	if err := servers.start(); err != nil {
 		log.Fatal(err)
 	}
