@@ -52,12 +52,23 @@ func (s *session) Auth(mech string) (sasl.Server, error) {
 	if mech == xoauth2 {
 		return &older{check: s.check}, nil
 	}
-	return sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
+	return refusing{sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
 		if !s.check(o.Username, o.Token) {
 			return &sasl.OAuthBearerError{Status: "invalid_token", Schemes: "bearer"}
 		}
 		return nil
-	}), nil
+	})}, nil
+}
+
+// refusing gives the reply that providers give.
+type refusing struct{ sasl.Server }
+
+// Next is the one of package sasl.
+func (r refusing) Next(response []byte) (challenge []byte, done bool, err error) {
+	if challenge, done, err = r.Server.Next(response); err != nil {
+		err = smtp.ErrAuthFailed
+	}
+	return challenge, done, err
 }
 
 func (s *session) check(user, token string) bool {

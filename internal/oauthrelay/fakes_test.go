@@ -129,6 +129,7 @@ type server struct {
 	inject   string   // comes with the answer to STARTTLS, before TLS
 	takes    func(token string) bool
 	refusal  string                               // instead of 535
+	busy     string                               // to AUTH, at once
 	raw      func(conn net.Conn)                  // instead of all of it
 	loggedIn func(conn net.Conn, r *bufio.Reader) // after the login, instead of taking mail
 	mu       sync.Mutex
@@ -206,6 +207,10 @@ func (s *server) serve(conn net.Conn) {
 
 // auth knows both mechanisms, with and without a response beside the command.
 func (s *server) auth(args string, r *bufio.Reader, say func(string)) bool {
+	if s.busy != "" {
+		say(s.busy)
+		return false
+	}
 	mech, coded, given := strings.Cut(args, " ")
 	if !given {
 		say("334 ")

@@ -38,12 +38,12 @@ func response(mech, user string, token secret.Secret) (proof, sorry string, err 
 	return string(text), "\x01", err
 }
 
-// authenticate logs in. A server that refuses gives details first, which want an answer before the refusal itself comes (RFC 7628, section
-// 3.2.3).
-func (p *provider) authenticate(mech, user string, token secret.Secret) (reply, error) {
+// authenticate logs in; rejected is a token that is not taken. A server that refuses one gives details first, which want an answer before the
+// refusal itself comes (RFC 7628, section 3.2.3): then it is one, whatever its code.
+func (p *provider) authenticate(mech, user string, token secret.Secret) (answer reply, rejected bool, err error) {
 	proof, sorry, err := response(mech, user, token)
 	if err != nil {
-		return reply{}, refuse(oauth.ProblemRefused, "4.7.0", "cannot log in by %s", mech)
+		return reply{}, false, refuse(oauth.ProblemRefused, "4.7.0", "cannot log in by %s", mech)
 	}
 	coded := base64.StdEncoding.EncodeToString([]byte(proof))
 	say := []string{"AUTH " + mech + " " + coded}
@@ -51,13 +51,12 @@ func (p *provider) authenticate(mech, user string, token secret.Secret) (reply, 
 		say = []string{"AUTH " + mech, coded}
 	}
 	say = append(say, base64.StdEncoding.EncodeToString([]byte(sorry)))
-	var answer reply
-	for _, s := range say {
+	for i, s := range say {
 		if answer, err = p.say(s); err != nil || answer.code != "334" {
-			return answer, err
+			return answer, answer.code != "235" && (i == len(say)-1 || strings.HasPrefix(answer.code, "5")), err
 		}
 	}
-	return answer, refuse(oauth.ProblemRefused, "4.7.0", "%s asks for more than a login by %s has", p.name, mech)
+	return answer, false, refuse(oauth.ProblemRefused, "4.7.0", "%s asks for more than a login by %s has", p.name, mech)
 }
 
 // say is ask for a line that may be empty.
@@ -88,13 +87,13 @@ func (s *session) login(ctx context.Context) (reply, error) {
 			return reply{}, err
 		}
 		s.up.deadline(s.relay.opt.Limits.Begin)
-		answer, err := s.up.authenticate(mech, a.User, token)
+		answer, rejected, err := s.up.authenticate(mech, a.User, token)
 		switch {
 		case err != nil:
 			return reply{}, err
 		case answer.code == "235":
 			return answer, nil
-		case answer.code[0] != '5':
+		case !rejected:
 			return reply{}, refuse(oauth.ProblemDown, "4.7.0", "%s takes no login just now: %s", s.up.name, answer)
 		case again || !s.relay.tokens.Drop(token):
 			return reply{}, refuse(oauth.ProblemRefused, "4.7.8", "%s refuses the login of %s: %s", s.up.name, a.User, answer)

@@ -148,8 +148,11 @@ func TestRefusals(t *testing.T) {
 		"endpoint without TLS": {func(s *scene) { s.account.TokenURL = "http://login.example.test/token" }, "454 4.3.5", "no https address", oauth.ProblemRefused, noAuth},
 		"login refused":        {func(s *scene) { s.server.takes = func(string) bool { return false } }, "454 4.7.8", "smtp.example.test:587 refuses the login of anna@example.test: 535 5.7.3 Authentication unsuccessful", oauth.ProblemRefused, false},
 		"login not now": {func(s *scene) {
-			s.server.takes, s.server.refusal = func(string) bool { return false }, "454 4.7.0 later"
+			s.server.busy = "454 4.7.0 later"
 		}, "454 4.7.0", "takes no login just now: 454 4.7.0 later", oauth.ProblemDown, false},
+		"refused by another code": {func(s *scene) {
+			s.server.takes, s.server.refusal = func(string) bool { return false }, "454 4.7.0 no"
+		}, "454 4.7.8", "refuses the login of anna@example.test: 454 4.7.0 no", oauth.ProblemRefused, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
