@@ -30,6 +30,10 @@ func addFlags() flags {
 	return all
 }
 
+func fromFlag() cli.Flag {
+	return &cli.StringFlag{Name: "from", Usage: "send as `SENDER`, through its own relay if it has one", DefaultText: "root"}
+}
+
 // addOptions refuses what cannot be, and reads the password: before any lock, because it may have to be waited for.
 func addOptions(ctx context.Context, c *call) (err error) {
 	if !c.IsSet("sender") {

@@ -120,6 +120,9 @@ func testOptions(_ context.Context, c *call) error {
 	if err := answers.CheckAddress(c.Args().First()); err != nil {
 		return usageError{err}
 	}
+	if from := c.String("from"); c.IsSet("from") && answers.CheckAddress(from) != nil {
+		return refuse("--from: %w", answers.CheckAddress(from))
+	}
 	return nil
 }
 
@@ -147,7 +150,7 @@ func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	res, err := smarthost.Test(ctx, d, inst, c.Args().First())
+	res, err := smarthost.TestFrom(ctx, d, inst, c.String("from"), c.Args().First())
 	if err == nil && !res.Delivered {
 		err = fmt.Errorf("the test message was not delivered: %s", res.Problem)
 	} else if err != nil {

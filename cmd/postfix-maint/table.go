@@ -124,7 +124,7 @@ func relayRows() []row {
 			usage: "say what is in force", example: "smarthost show"},
 		{words: "smarthost providers", operands: "[PROVIDER]", flags: flags{json}, who: who{secrets: true}, first: providerOperand, do: shown(listProviders, printProviders),
 			page: "smarthost", usage: "list the relays that --provider knows by name, or say what is to be known of one", example: "smarthost providers google"},
-		{words: "smarthost test", operands: "ADDRESS", flags: flags{waitFlag(), inst, json}, who: keepers, first: testOptions,
+		{words: "smarthost test", operands: "ADDRESS", flags: flags{fromFlag(), waitFlag(), inst, json}, who: keepers, first: testOptions,
 			do: shown(testSmarthost, printText), page: "smarthost",
 			usage: "deliver a message through the relay and say how it went", example: "smarthost test somebody@example.org --wait 30s"},
 	}, senderRows(keepers)...)

@@ -76,6 +76,8 @@ type host struct {
 	// effective are parameters with their defaults, expanded, as Postfix itself works them out; types the map types it has.
 	effective map[string]string
 	types     []string
+	sender    string // whose mail is tried, in small letters
+	routed    bool   // its way was asked for or found: the relay for all mail is another thing
 }
 
 // deciding are the parameters whose effective value decides something.

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"postfix-maint/internal/answers"
-	"postfix-maint/internal/instance"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/smarthost/probe"
 	"postfix-maint/internal/smarthost/table"
@@ -22,7 +20,8 @@ const Patience = 2 * time.Minute
 // Result is how a test went. No secret is in it.
 type Result struct {
 	Instance  string        `json:"instance"`
-	Address   string        `json:"address"` // of the recipient
+	Address   string        `json:"address"`        // of the recipient
+	From      string        `json:"from,omitempty"` // of the sender, where one was named
 	Relay     string        `json:"relay"`
 	TLS       string        `json:"tls"` // level asked for
 	Wrapper   bool          `json:"wrapper"`
@@ -33,41 +32,6 @@ type Result struct {
 	Delivered bool   `json:"delivered"`
 	Problem   string `json:"problem,omitempty"`
 	Advice    string `json:"advice,omitempty"`
-}
-
-// Test sends a message to an address through the relay and waits for the outcome. The relay is tried step by step first; where
-// Postfix could not deliver either, no message is sent. A message that is deferred is taken out of the queue again.
-func Test(ctx context.Context, d Deps, inst instance.Instance, address string) (*Result, error) {
-	if err := answers.CheckAddress(address); err != nil {
-		return nil, err
-	}
-	h, err := look(ctx, d, inst)
-	if err != nil {
-		return nil, err
-	}
-	res, target, err := h.tryRelay(ctx)
-	if err != nil || res.Problem != "" {
-		return res, err
-	}
-	res.Address = address
-	if d.Runs != nil && !d.Runs(inst) {
-		res.Problem, res.Advice = "the relay is all right, but Postfix does not run", `start it first, as with "systemctl start postfix"`
-		return res, nil
-	}
-	return res, h.send(ctx, target, res)
-}
-
-// Probe tries the relay up to the login, and sends nothing. It gives nil where there is no relay, or not one alone.
-func Probe(ctx context.Context, d Deps, inst instance.Instance) (*Result, error) {
-	h, err := look(ctx, d, inst)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := parseRelay(h.effective["relayhost"]); err != nil {
-		return nil, nil
-	}
-	res, _, err := h.tryRelay(ctx)
-	return res, err
 }
 
 // tryRelay talks to the relay as far as no mail is sent.
@@ -107,10 +71,11 @@ func (h *host) target(ctx context.Context, r relay, res *Result) (probe.Target, 
 	}
 	t.Level, t.Hold = strings.ToLower(h.effective["smtp_tls_security_level"]), h.perSite(ctx, r)
 	var names []string
+	anchors := ""
 	if p, found, err := h.policyFor(ctx, r); err != nil {
 		t.Hold = fmt.Sprintf("smtp_tls_policy_maps can't be asked what holds for the relay: %v", err)
 	} else if found {
-		t.Level = p.level
+		t.Level, anchors = p.level, p.anchors()
 		if names, err = p.checkable(); err != nil {
 			t.Hold = err.Error()
 		}
@@ -129,10 +94,10 @@ func (h *host) target(ctx context.Context, r relay, res *Result) (probe.Target, 
 		t.Match = append(t.Match, name)
 	}
 	var err error
-	if t.Roots, err = h.roots(); err != nil {
+	if t.Roots, err = h.roots(anchors); err != nil {
 		return t, err
 	}
-	t.User, t.Secret, err = h.credentials(ctx, r, "")
+	t.User, t.Secret, err = h.credentials(ctx, r)
 	res.Account = t.User
 	if may, why := h.mechanisms(t.Level); t.Hold == "" {
 		t.May, t.Hold = may, why
@@ -163,6 +128,7 @@ func (p policy) checkable() (names []string, err error) {
 		name, value := a[0], a[1]
 		switch {
 		case slices.Contains([]string{"protocols", "ciphers", "exclude", "servername", "connection_reuse"}, name):
+		case name == "tafile" && value == p.anchors():
 		case name == "match" && (p.level == "verify" || p.level == "secure") && value != "":
 			names = append(names, strings.Split(value, ":")...)
 		default:
@@ -186,9 +152,24 @@ func (h *host) perSite(ctx context.Context, r relay) string {
 	return ""
 }
 
-// roots are the CAs that Postfix's client trusts.
-func (h *host) roots() (*x509.CertPool, error) {
+// anchors is the file of CAs that a policy has instead of those in main.cf, "" if it has none.
+func (p policy) anchors() string {
+	for _, a := range p.attributes {
+		if a[0] == "tafile" {
+			return a[1]
+		}
+	}
+	return ""
+}
+
+// roots are the CAs that Postfix's client trusts: those of a policy alone (smtp_tls_trust_anchor_file in postconf(5)), or those of main.cf.
+func (h *host) roots(anchors string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
+	if anchors != "" {
+		pem, err := h.read(anchors)
+		pool.AppendCertsFromPEM(pem)
+		return pool, err
+	}
 	if h.effective["tls_append_default_CA"] == "yes" {
 		if system, err := x509.SystemCertPool(); err == nil {
 			pool = system
@@ -220,13 +201,13 @@ func (h *host) roots() (*x509.CertPool, error) {
 }
 
 // credentials are those that Postfix's client would find: for the sender where that counts, for the host, then for the relay as main.cf names it.
-func (h *host) credentials(ctx context.Context, r relay, sender string) (user, secret string, err error) {
+func (h *host) credentials(ctx context.Context, r relay) (user, secret string, err error) {
 	if h.effective["smtp_sasl_auth_enable"] != "yes" {
 		return "", "", nil
 	}
 	keys := slices.Compact([]string{r.host, r.dest})
 	if h.effective["smtp_sender_dependent_authentication"] == "yes" {
-		keys = append(senderKeys(sender), keys...)
+		keys = append(senderKeys(h.sender), keys...)
 	}
 	for _, key := range keys {
 		value, found, err := h.passwordEntry(ctx, key)
@@ -264,7 +245,7 @@ func (h *host) passwordEntry(ctx context.Context, key string) (value string, fou
 func (h *host) send(ctx context.Context, target probe.Target, res *Result) error {
 	w := newWatch(h, &res.Fate)
 	text := fmt.Sprintf("This message was sent by \"postfix-maint smarthost test\" on %s,\nthrough the relay %s.\n", h.effective["myhostname"], res.Relay)
-	if err := w.submit(ctx, "Test of the smarthost "+res.Relay, text, "", res.Address); err != nil {
+	if err := w.submit(ctx, "Test of the smarthost "+res.Relay, text, res.From, res.Address); err != nil {
 		return err
 	}
 	return h.conclude(context.WithoutCancel(ctx), w, target, res)
@@ -321,13 +302,4 @@ func (h *host) generic(ctx context.Context, sender string) (string, error) {
 		}
 	}
 	return sender, nil
-}
-
-// senderKeys are those that a table is asked by for a sender (mail_addr_find(3)), none for a blank one.
-func senderKeys(sender string) []string {
-	if sender == "" {
-		return nil
-	}
-	_, domain, _ := strings.Cut(sender, "@")
-	return slices.Compact([]string{strings.ToLower(sender), "@" + strings.ToLower(domain)})
 }

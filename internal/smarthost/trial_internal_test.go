@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"postfix-maint/internal/run"
+	"postfix-maint/internal/sysroot/sysroottest"
 )
 
 // policies answer postmap(1) by key; the table "broken" cannot be asked.
@@ -25,6 +26,7 @@ func (p policies) Output(_ context.Context, _ string, args ...string) ([]byte, e
 
 // The test takes the policy that Postfix takes, and what it cannot check as Postfix does keeps it from the login.
 func TestThePolicyOfTheTest(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{"x": ""})
 	const bracketed, bare = "[smtp.example.net]:587", "smtp.example.net"
 	for name, c := range map[string]struct {
 		relay, maps, perSite string
@@ -36,7 +38,8 @@ func TestThePolicyOfTheTest(t *testing.T) {
 		"one with names":            {relay: bracketed, maps: "hash:p", found: policies{bracketed: "secure, match=nexthop:x.example"}, level: "secure", match: "smtp.example.net x.example"},
 		"one for a parent":          {relay: bare, maps: "hash:p", found: policies{".example.net": "encrypt"}, level: "encrypt"},
 		"one for fingerprints":      {relay: bracketed, maps: "hash:p", found: policies{bracketed: "fingerprint match=AB:CD"}, level: "fingerprint", hold: "match=AB:CD"},
-		"one with another CA":       {relay: bracketed, maps: "hash:p", found: policies{bracketed: "secure tafile=/x"}, level: "secure", match: "smtp.example.net .smtp.example.net", hold: "tafile"},
+		"one with another CA":       {relay: bracketed, maps: "hash:p", found: policies{bracketed: "secure tafile=/x"}, level: "secure", match: "smtp.example.net .smtp.example.net"},
+		"one with two other CAs":    {relay: bracketed, maps: "hash:p", found: policies{bracketed: "secure tafile=/x tafile=/y"}, level: "secure", match: "smtp.example.net .smtp.example.net", hold: "tafile"},
 		"an empty one":              {relay: bracketed, maps: "hash:p", found: policies{bracketed: ""}, level: ""},
 		"a table that is broken":    {relay: bracketed, maps: "hash:broken, hash:p", found: policies{bracketed: "secure"}, level: "verify", match: "hostname", hold: "can't be asked"},
 		"an old one":                {relay: bracketed, perSite: "hash:s", found: policies{"smtp.example.net": "MUST"}, level: "verify", match: "hostname", hold: "smtp_tls_per_site"},
@@ -46,7 +49,7 @@ func TestThePolicyOfTheTest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h := &host{d: Deps{Run: c.found}, effective: map[string]string{
+		h := &host{d: Deps{Root: root, Run: c.found}, effective: map[string]string{
 			"smtp_tls_security_level": "Verify", "smtp_tls_policy_maps": c.maps, "smtp_tls_per_site": c.perSite,
 			"smtp_tls_verify_cert_match": "hostname", "smtp_tls_secure_cert_match": "nexthop, dot-nexthop",
 		}}

@@ -55,6 +55,9 @@ func (h *host) override() (shown []string, err error) {
 		return nil
 	}
 	for _, d := range deciders {
+		if h.routed && d.service == "rewrite" { // a sender's own relay comes before relayhost, wherever that stands
+			continue
+		}
 		if err := take(d.service, d.decides); err != nil {
 			return nil, err
 		}

@@ -37,6 +37,9 @@ func (res *Result) Text() string {
 // probed is what was found of the relay before a message was sent.
 func (res *Result) probed(r *report) {
 	r.line("relay", "%s", res.Relay)
+	if res.From != "" {
+		r.line("mail from", "%s", res.From)
+	}
 	for _, o := range res.Overrides {
 		r.line("master.cf", "%s", o)
 	}
