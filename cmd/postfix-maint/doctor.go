@@ -207,7 +207,7 @@ func (e *examination) others(ctx context.Context, i *doctor.Instance) {
 	}
 	d := smarthost.Deps{Root: e.c.root, Run: e.c.programs}
 	if st, err := smarthost.Show(ctx, d, i.Instance); err == nil {
-		i.RelayNotes = st.Notes
+		i.RelayNotes, i.NoLogin = st.Notes, st.WithoutLogin()
 	}
 }
 

@@ -228,6 +228,19 @@ var trustChecks = []Check{
 			}
 		},
 	},
+	{
+		// No repair: the password is gone.
+		ID: "sender-login-missing", Area: "trust", Bad: Broken, Title: "a sender's own relay has no login",
+		Why: "Postfix finds no password for the sender, goes there without one, and the relay refuses the mail (SASL_README, sender-dependent authentication)",
+		Do:  "%s",
+		Look: func(_ *Facts, i *Instance, found func(Seen)) {
+			for _, sender := range i.NoLogin {
+				_, line := i.param("smtp_sasl_password_maps")
+				found(Seen{File: i.mainCF(), Line: line, What: "nothing for " + sender + " in smtp_sasl_password_maps",
+					Do: fmt.Sprintf("\"postfix-maint smarthost add --sender %s --password-file FILE\"", sender)})
+			}
+		},
+	},
 }
 
 // fewInodes are as many as a busy moment takes.

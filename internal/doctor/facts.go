@@ -54,8 +54,10 @@ type Instance struct {
 	Missed     []string // files that its chroot lacks, or has in an older version
 	Unreach    []string // what chrooted services cannot reach
 	RelayNotes []string
-	Started    time.Time // when its unit was started last, or tried to
-	Waiting    Waiting
+	// NoLogin are senders with a relay that was added for them, and without the login that it was added with.
+	NoLogin []string
+	Started time.Time // when its unit was started last, or tried to
+	Waiting Waiting
 
 	Online    *Online        // nil where nobody asked
 	Main      *maincf.File   // nil if it cannot be read

@@ -45,10 +45,11 @@ func (h *host) list(ctx context.Context) (*SenderList, error) {
 	inForce := strings.Contains(h.effective["sender_dependent_relayhost_maps"], h.file(senderRelayTable))
 	for _, a := range h.state.accounts() {
 		if r, err := a.options().relay(); err == nil && inForce {
-			wrapped := a.Wrapper != nil && *a.Wrapper
-			l.Senders = append(l.Senders, Sender{
-				Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: wrapped, CAFile: a.CAFile, Account: a.User, Origin: byAdd,
-			})
+			s := Sender{Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: a.Wrapper != nil && *a.Wrapper, CAFile: a.CAFile, Origin: byAdd}
+			if s.Account, err = h.accountOf(ctx, a.Sender); err != nil {
+				return nil, err
+			}
+			l.Senders = append(l.Senders, s)
 		}
 	}
 	for _, element := range maincf.SplitList(h.effective["sender_dependent_relayhost_maps"]) {
@@ -136,18 +137,33 @@ func (h *host) accountOf(ctx context.Context, sender string) (string, error) {
 	return "", nil
 }
 
+// WithoutLogin are the senders whose relay was added with a login, of which nothing is left: somebody has changed the tables since.
+func (s Status) WithoutLogin() (senders []string) {
+	for _, sender := range s.Senders {
+		if sender.Origin == byAdd && sender.Account == "" {
+			senders = append(senders, sender.Sender)
+		}
+	}
+	return senders
+}
+
+// way says how a sender's mail goes.
+func (s Sender) way() string {
+	how := s.Relay + map[bool]string{true: ", TLS from the first byte", false: ""}[s.Wrapper]
+	if s.TLS != "" {
+		how += ", level " + s.TLS
+	}
+	if s.Account != "" {
+		how += ", account " + s.Account
+	}
+	return how + " (" + s.Origin + ")"
+}
+
 // Text is the list in plain words.
 func (l *SenderList) Text() string {
 	r := &report{}
 	for _, s := range l.Senders {
-		how := map[bool]string{true: ", TLS from the first byte", false: ""}[s.Wrapper]
-		if s.TLS != "" {
-			how += ", level " + s.TLS
-		}
-		if s.Account != "" {
-			how += ", account " + s.Account
-		}
-		r.line(s.Sender, "%s%s (%s)", s.Relay, how, s.Origin)
+		r.line(s.Sender, "%s", s.way())
 	}
 	for _, table := range l.Unread {
 		r.line("not read", "%s: ask it with \"postmap -q SENDER\"", table)

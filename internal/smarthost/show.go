@@ -29,6 +29,8 @@ type Status struct {
 	Root     string   `json:"root,omitempty"` // who gets root's mail
 	Ours     bool     `json:"ours"`           // something was set by "smarthost set"
 	Notes    []string `json:"notes,omitempty"`
+	Senders  []Sender `json:"senders,omitempty"` // with a relay of their own
+	Unread   []string `json:"unread,omitempty"`  // tables of senders' relays that do not say here what is in them
 }
 
 // Show reads what is in force.
@@ -61,6 +63,11 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 		}
 		s.Notes = h.spoofable(s)
 	}
+	list, err := h.list(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.Senders, s.Unread = list.Senders, list.Unread
 	s.Root, err = h.rootAlias()
 	return s, err
 }

@@ -41,6 +41,12 @@ func (s Status) Text() string {
 		r.line("rewriting", "%s", table)
 	}
 	r.line("root's mail", "%s", map[bool]string{true: s.Root, false: "stays here"}[s.Root != ""])
+	for _, sender := range s.Senders {
+		r.line("mail from", "%s: %s", sender.Sender, sender.way())
+	}
+	for _, table := range s.Unread {
+		r.line("mail from", "whom %s says", table)
+	}
 	for _, note := range s.Notes {
 		r.line("note", "%s", note)
 	}

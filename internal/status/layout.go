@@ -280,15 +280,19 @@ func (p *page) tls(t TLS) (string, tone) {
 }
 
 func relay(i Instance) string {
-	if i.Relay.Host == "" {
-		return "none: mail goes to its destinations directly"
+	text := "none: mail goes to its destinations directly"
+	if i.Relay.Host != "" {
+		text = i.Relay.Host + ", TLS " + cmp.Or(i.Relay.TLS, "none")
 	}
-	text := i.Relay.Host + ", TLS " + cmp.Or(i.Relay.TLS, "none")
 	switch {
+	case i.Relay.Host == "":
 	case i.Relay.Login && i.Account != "":
 		text += ", logs in as " + i.Account
 	case i.Relay.Login:
 		text += ", logs in"
+	}
+	if i.Relay.BySender {
+		text += `; senders with relays of their own: "smarthost list"`
 	}
 	return text
 }

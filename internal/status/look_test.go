@@ -44,7 +44,7 @@ func TestLook(t *testing.T) {
 		wrong string // a piece of a problem
 	}{
 		"nothing set":           {"", TLS{}, Relay{}, ""},
-		"a relay":               {"relayhost = $r\nr = [a.example]:587\nsmtp_tls_security_level = verify\nsmtp_sasl_auth_enable = yes\n", TLS{}, Relay{"[a.example]:587", "verify", true}, ""},
+		"a relay":               {"relayhost = $r\nr = [a.example]:587\nsmtp_tls_security_level = verify\nsmtp_sasl_auth_enable = yes\n", TLS{}, Relay{"[a.example]:587", "verify", true, false}, ""},
 		"TLS":                   {"smtpd_tls_security_level = may\nsmtpd_tls_cert_file = /c/late\n", TLS{"may", late, "/c/late"}, Relay{}, ""},
 		"two certificates":      {"smtpd_tls_security_level = may\nsmtpd_tls_cert_file = /c/late\nsmtpd_tls_eccert_file = /c/early\n", TLS{"may", early, "/c/early"}, Relay{}, ""},
 		"chain files":           {"smtpd_tls_security_level = encrypt\nsmtpd_tls_chain_files = /c/key, /c/late\nsmtpd_tls_cert_file = /c/early\n", TLS{"encrypt", late, "/c/late"}, Relay{}, "no certificate in /c/key"},

@@ -69,6 +69,8 @@ type Relay struct {
 	Host  string `json:"host"` // "": directly
 	TLS   string `json:"tls"`  // smtp_tls_security_level
 	Login bool   `json:"login"`
+
+	BySender bool `json:"by_sender"` // some senders may have relays of their own
 }
 
 // Input is what Look cannot find out by itself.
@@ -133,6 +135,7 @@ func (l *looker) look(ctx context.Context, i *Instance, sample int) {
 	} else {
 		value := func(name string) string { v, _ := instance.Value(main, i.ConfigDir, name); return strings.TrimSpace(v) }
 		i.Relay = Relay{Host: value("relayhost"), TLS: value("smtp_tls_security_level"), Login: strings.EqualFold(value("smtp_sasl_auth_enable"), "yes")}
+		i.Relay.BySender = value("sender_dependent_relayhost_maps") != ""
 		i.TLS, err = readTLS(l.in.Root, value)
 		l.unseen(i, "certificates", err)
 	}
