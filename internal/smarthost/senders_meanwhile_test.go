@@ -1,0 +1,76 @@
+package smarthost_test
+
+import (
+	"strings"
+	"testing"
+
+	"postfix-maint/internal/smarthost"
+)
+
+// Who edits a file while a sender's relay is added or removed finds both changes in it.
+func TestNobodysEditIsLostWithSenders(t *testing.T) {
+	bert := smarthost.Account{Sender: "@example.com", Relay: "[two.example.net]:465", User: "bert@two", Password: "second-secret"}
+	for file, line := range map[string]string{
+		"etc/postfix/main.cf": "message_size_limit = 4711\n", "etc/postfix/master.cf": "mine unix - - y - - smtp\n",
+		"etc/postfix/sender_relayhost": "carl@example.org [c]\n", "etc/postfix/sender_passwd": "carl@example.org c:d\n",
+		"etc/postfix/smtp_tls_policy": "[c] verify\n", "etc/postfix/sender_transport": "carl@example.org smtp\n",
+	} {
+		for what, run := range map[string]func(d smarthost.Deps) (*smarthost.Plan, error){
+			"add": func(d smarthost.Deps) (*smarthost.Plan, error) { return smarthost.Add(t.Context(), d, primary, bert) },
+			"remove": func(d smarthost.Deps) (*smarthost.Plan, error) {
+				return smarthost.Remove(t.Context(), d, primary, bert.Sender)
+			},
+		} {
+			t.Run(what+" "+file, func(t *testing.T) {
+				t.Parallel()
+				n := 0
+				for ; editedWithSenders(t, file, line, what, bert, run, n); n++ {
+				}
+				if n < 2 {
+					t.Errorf("the run has called %d programs: nobody could edit anything meanwhile", n)
+				}
+			})
+		}
+	}
+}
+
+// editedWithSenders edits a file when program n is called, and tells whether it came to that.
+func editedWithSenders(
+	t *testing.T, file, line, what string, bert smarthost.Account, run func(d smarthost.Deps) (*smarthost.Plan, error), n int,
+) (edited bool) {
+	t.Helper()
+	d, f := lay(t, nil)
+	add(t, d, anna())
+	if what == "remove" {
+		add(t, d, bert)
+	}
+	calls := 0
+	f.edit = func(string) {
+		if calls++; calls-1 == n {
+			f.change(t, file, line)
+			edited = true
+		}
+	}
+	p, err := run(d)
+	if err == nil {
+		err = p.Apply(t.Context(), func(smarthost.Change) {})
+	}
+	if err != nil {
+		t.Fatalf("call %d: %v", n, err)
+	}
+	if edited && !strings.Contains(read(t, d, "/"+file), line) {
+		t.Errorf("call %d: the edit is lost:\n%s", n, read(t, d, "/"+file))
+	}
+	for name, part := range map[string]string{
+		"sender_relayhost": "@example.com [two.example.net]:465", "sender_passwd": "@example.com bert@two:second-secret",
+		"smtp_tls_policy": "[two.example.net]:465 verify", "master.cf": "smtp-wrapper",
+	} {
+		if got := read(t, d, "/etc/postfix/"+name); strings.Contains(got, part) != (what == "add") {
+			t.Errorf("call %d: %s is\n%s", n, name, got)
+		}
+	}
+	if got := read(t, d, "/etc/postfix/main.cf"); strings.Contains(got, ".postfix-maint") || !strings.Contains(got, "hash:/etc/postfix/sender_relayhost") {
+		t.Errorf("call %d: main.cf is\n%s", n, got)
+	}
+	return edited
+}
