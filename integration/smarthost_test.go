@@ -599,16 +599,24 @@ func TestSmarthostByHand(t *testing.T) {
 // killScript kills a change at each call by which it changes a file, and looks at what is in force right after: all of the old
 // smarthost or all of the new one. Then the change is made again; the files must be those of a run that nobody killed.
 const killScript = `
-cd /root
+cd /root; kind=$1
 mkdir /memory; mount -t tmpfs memory /memory # each run waits for some forty fsync(2), which memory answers at once
 mkdir -p /memory/save /var/lib/postfix-maint; cp -a /etc /memory/etc; mount --bind /memory/etc /etc
 mkdir /memory/maint; mount --bind /memory/maint /var/lib/postfix-maint; ln -s /memory/save /save
 base() { rm -rf /etc/postfix /var/lib/postfix-maint/*; cp -a /save/postfix /etc/postfix; cp -a /save/aliases /save/aliases.db /etc/; cp -a /save/maint/. /var/lib/postfix-maint; }
-change() { "$@" /usr/sbin/postfix-maint smarthost set --relay [b.example.test]:465 --user b@x --password-file /root/pw-b --rewrite generic=b@x.test --from b@x.test --root b@x.test >/root/said 2>&1; }
+change() {
+  if [ $kind = senders ]; then
+    "$@" /usr/sbin/postfix-maint smarthost add --sender b@example.org --relay [b.example.test]:465 --user b@x --password-file /root/pw-b >/root/said 2>&1; return
+  fi
+  "$@" /usr/sbin/postfix-maint smarthost set --relay [b.example.test]:465 --user b@x --password-file /root/pw-b --rewrite generic=b@x.test --from b@x.test --root b@x.test >/root/said 2>&1
+}
 meaning() {
   touch -d 2020-01-01 /etc/postfix/main.cf # Postfix's programs wait a second for a fresh one to cool down
   postconf -xn | sed 's,/etc/postfix/.postfix-maint/aliases,/etc/aliases,; s,/\.postfix-maint/,/,g'
-  for p in smtp_sasl_password_maps smtp_generic_maps; do for m in $(postconf -xh $p | grep -o 'hash:/[^ ,}]*'); do echo $p; postmap -s $m | sort; done; done
+  for p in smtp_sasl_password_maps smtp_generic_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps smtp_tls_policy_maps; do for m in $(postconf -xh $p | grep -o 'hash:/[^ ,}]*'); do echo $p; postmap -s $m | sort; done; done
+  for m in $(postconf -xh sender_dependent_default_transport_maps); do # a service that nothing names means nothing
+    if postmap -s $m | grep -q smtp-wrapper && ! postconf -M | grep -q ^smtp-wrapper; then echo "no smtp-wrapper"; fi
+  done
   for m in $(postconf -xh smtp_header_checks); do grep -v ^# ${m#regexp:}; done
   for m in $(postconf -xh alias_maps | tr , ' '); do case $m in hash:*) postalias -q root $m;; esac; done
 }
@@ -616,6 +624,9 @@ files() { find /etc/postfix /etc/aliases /var/lib/postfix-maint -type f ! -name 
 printf 'a secret ' > pw-a; printf 'b secret' > pw-b; chmod 600 pw-*
 if [ $1 = second ]; then
   postfix-maint smarthost set --relay [a.example.test]:587 --user a@x --password-file pw-a --rewrite generic=a@x.test --root a@x.test >/root/said
+fi
+if [ $kind = senders ]; then
+  postfix-maint smarthost add --sender a@example.org --relay [a.example.test]:587 --user a@x --password-file pw-a >/root/said
 fi
 old=$(meaning)
 rm -rf /save/*; cp -a /etc/postfix /save/postfix; cp -a /etc/aliases /etc/aliases.db /save/; cp -a /var/lib/postfix-maint /save/maint
@@ -640,7 +651,16 @@ done
 // TestSmarthostKilled does that for a first smarthost on one release, and on the other for one that replaces another, where every
 // table in use changes.
 func TestSmarthostKilled(t *testing.T) {
-	kinds := map[string]string{"bookworm": "first", "trixie": "second"}
+	smarthostKilled(t, map[string]string{"bookworm": "first", "trixie": "second"})
+}
+
+// TestSmarthostSendersKilled does it for a sender's relay that is added beside another's, and that needs a client of its own in master.cf.
+func TestSmarthostSendersKilled(t *testing.T) {
+	smarthostKilled(t, map[string]string{"bookworm": "senders", "trixie": "senders"})
+}
+
+func smarthostKilled(t *testing.T, kinds map[string]string) {
+	t.Helper()
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := killatHost(ctx, t, release)
 		sh(ctx, t, h, "systemctl stop postfix")
