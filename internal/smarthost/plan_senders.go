@@ -27,6 +27,9 @@ func Add(ctx context.Context, d Deps, inst instance.Instance, a Account) (*Plan,
 	if err != nil {
 		return nil, err
 	}
+	if why := p.h.closed(a.CAFile); a.CAFile != "" && why != "" {
+		return nil, fmt.Errorf("cannot check the certificate of %s: %s", r.dest, why)
+	}
 	accounts := slices.Clone(p.old.accounts())
 	i := find(accounts, a.Sender)
 	if i < 0 {
@@ -188,6 +191,16 @@ func (p *Plan) takeAccount(ctx context.Context, w *wishedSenders, below *maincf.
 	a.Password = ""
 	w.accounts, w.relays, w.secrets = append(w.accounts, a), append(w.relays, r), append(w.secrets, password)
 	return nil
+}
+
+// closed tells why Postfix's client can't read a file of CAs for one relay, "" if it can: it opens that late, as its own user
+// (tls_dane_load_trustfile() in Postfix's tls/tls_dane.c), while smtp_tls_CAfile is opened by root.
+func (h *host) closed(name string) string {
+	fi, err := h.d.Root.Stat(name)
+	if err != nil || fi.Mode().Perm()&0o004 != 0 {
+		return "" // one that is missing is said elsewhere
+	}
+	return fmt.Sprintf("Postfix's client reads the CAs of one relay as its own user, and %q is not for everybody: \"chmod o+r\" it, it holds no secret", name)
 }
 
 // storedFor is the password that the table has for a sender, as long as it is that of the same account at the same host.

@@ -3,6 +3,7 @@ package smarthost_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 
@@ -320,6 +321,7 @@ func TestAddRefuses(t *testing.T) {
 		"no password":           {edit: func(a *smarthost.Account) { a.Password = "" }, want: "there is no password"},
 		"no TLS":                {edit: func(a *smarthost.Account) { a.TLS = "none" }, want: "sent in clear"},
 		"an unchecked relay":    {edit: func(a *smarthost.Account) { a.TLS = "encrypt" }, want: "use verify or secure"},
+		"CAs for root alone":    {edit: func(a *smarthost.Account) { a.CAFile = "/etc/closed.pem" }, want: "chmod o+r"},
 		"this host":             {edit: func(a *smarthost.Account) { a.Relay = "[mail.example.test]:25" }, want: "that is this host"},
 		"a weak policy by hand": {main: "smtp_tls_policy_maps = hash:/p\n", hand: map[string]string{"[one.example.net]:587 hash:/p": "may"}, want: "take that entry out first"},
 		"an account for everybody in the domain": {main: "smtp_sasl_password_maps = pcre:/p\n", edit: func(a *smarthost.Account) { a.Sender = "@example.org" },
@@ -334,6 +336,9 @@ func TestAddRefuses(t *testing.T) {
 			}
 			d, f := lay(t, files)
 			f.found = c.hand
+			if err := os.WriteFile(d.Root.Dir()+"/etc/closed.pem", nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
 			before := sysroottest.Dump(t, d.Root.Dir(), true)
 			a := anna()
 			if c.edit != nil {

@@ -122,6 +122,9 @@ func (p *Plan) wishPolicies(ctx context.Context, w *wishedSenders, below *maincf
 		entry := table.Entry{Key: dest, Value: levels[dest]}
 		if files[dest] != ca {
 			entry.Value += " tafile=" + files[dest]
+			if why := p.h.closed(files[dest]); why != "" {
+				p.warn("mail to %s will wait: %s", dest, why)
+			}
 		}
 		delete(levels, dest)
 		by, err := p.policyByHand(ctx, below, dest)
