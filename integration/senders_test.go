@@ -45,7 +45,7 @@ func loggedInAs(ctx context.Context, t *testing.T, relay, client *hosts.Host, fr
 	subject := "by-" + strings.NewReplacer("@", "-", ".", "-").Replace(from) + "-" + client.Name + "-" + fmt.Sprint(len(options)) + "-" + rand.Text()
 	mail(ctx, t, client, target, subject, "-f "+from+" "+options)
 	if err := product.Await(ctx, relay, subject, fmt.Sprintf("grep -q '^Subject: %s$' /var/mail/bert", subject)); err != nil {
-		t.Fatalf("%v\nThe sender has: %s", err, sh(ctx, t, client, "postqueue -p; postconf -n; grep -A2 ^smtp- /etc/postfix/master.cf; journalctl -q --no-pager -n 60 -t 'postfix/*' || true; tail -n 40 /var/log/mail.log || true"))
+		t.Fatalf("%v\nThe sender has: %s", err, sh(ctx, t, client, "postqueue -p; postconf -n; journalctl -q --no-pager -n 60 -t 'postfix/*' || true; tail -n 40 /var/log/mail.log || true"))
 	}
 	m := authenticated.FindStringSubmatch(arrived(ctx, t, relay, "bert", subject))
 	if m == nil {
@@ -63,6 +63,7 @@ func TestSmarthostSenders(t *testing.T) {
 	}
 	withRelay(t, ours, func(ctx context.Context, t *testing.T, relay, client *hosts.Host) {
 		sh(ctx, t, relay, moreAccounts)
+		sh(ctx, t, client, "chmod 644 /etc/ssl/test-ca.pem")
 		before := sh(ctx, t, client, handMade+"; "+handState)
 		maint := func(password string, args ...string) string {
 			t.Helper()
