@@ -148,15 +148,15 @@ func newIssuer(t *testing.T) *issuer {
 	return ca
 }
 
-// issue gives key and certificate for a name in one PEM file.
-func (ca *issuer) issue(name string, until time.Duration) []byte {
+// issue gives key and certificate for a name, and others, in one PEM file.
+func (ca *issuer) issue(name string, until time.Duration, also ...string) []byte {
 	ca.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		ca.t.Fatal(err)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: append(also, name),
 		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: time.Now().Add(until), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, ca.cert, &key.PublicKey, ca.key)
 	if err != nil {
@@ -175,7 +175,7 @@ func withRelay(t *testing.T, options func(ctx context.Context, t *testing.T, rel
 	ctx := scenario(t, 1+len(releases()))
 	lan := newNetwork(ctx, t)
 	opt := relayOptions(ctx, t)
-	opt.Network = lan
+	opt.Network, opt.Names = lan, providerHosts
 	relay, ca := newHost(ctx, t, "relay", opt), newIssuer(t)
 	all, clients := []*hosts.Host{relay}, map[string]*hosts.Host{}
 	for _, release := range releases() {
@@ -188,7 +188,7 @@ func withRelay(t *testing.T, options func(ctx context.Context, t *testing.T, rel
 	if err := os.Mkdir(relay.Root()+"/etc/postfix/tls", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	write(t, relay, "/etc/postfix/tls/good.pem", ca.issue("relay.example.test", 24*time.Hour))
+	write(t, relay, "/etc/postfix/tls/good.pem", ca.issue("relay.example.test", 24*time.Hour, providerHosts...))
 	write(t, relay, "/etc/postfix/tls/expired.pem", ca.issue("relay.example.test", -time.Hour))
 	write(t, relay, "/etc/postfix/tls/other.pem", ca.issue("other.example.test", 24*time.Hour))
 	for _, h := range all {

@@ -24,6 +24,7 @@ type Options struct {
 	Binds   map[string]string // read-only: directory of this machine -> place in the host
 	Network *Network          // "" leaves the host with its loopback device only
 	Mail    []string          // domains whose mail the network's DNS sends to this host
+	Names   []string          // further names of this host in the network's DNS
 	Durable bool              // fsync(2) costs what it costs on a real host; else it does nothing
 }
 

@@ -126,6 +126,9 @@ func (n *Network) serveDNS(ctx context.Context) error {
 	for h, number := range n.hosts {
 		fqdn := h.Name + ".example.test"
 		args = append(args, fmt.Sprintf("--host-record=%s,%s%d", fqdn, prefix, number), "--mx-host="+fqdn+","+fqdn+",10")
+		for _, name := range h.opt.Names {
+			args = append(args, fmt.Sprintf("--host-record=%s,%s%d", name, prefix, number))
+		}
 		for _, domain := range h.opt.Mail {
 			args = append(args, "--mx-host="+domain+","+fqdn+",10")
 		}

@@ -39,6 +39,9 @@ func (h *host) advise(cause probe.Cause, r relay, res *Result) string {
 	case probe.NoAuth:
 		return "relayhost: mail with a login usually goes to port 587 or 465; else the relay wants no account: --user none"
 	case probe.Refused:
+		if advice := h.adviseProvider(res, res.Probe.AuthReply); advice != "" {
+			return advice
+		}
 		return "smtp_sasl_password_maps: give account and password anew (smarthost set --user, --password-file); some relays want a password made for programs"
 	}
 	return ""
@@ -66,6 +69,9 @@ var complaints = []struct{ text, advice string }{
 func (h *host) adviseReply(res *Result) string {
 	if strings.Contains(res.Reply, nameError) && h.onlyInHosts(res) {
 		return fmt.Sprintf("smtp_host_lookup = dns, native: the relay stands in %s, and Postfix asks the DNS alone", paths.Hosts)
+	}
+	if advice := h.adviseProvider(res, res.Reply); advice != "" {
+		return advice
 	}
 	for _, c := range complaints {
 		if strings.Contains(res.Reply, c.text) {
