@@ -83,6 +83,13 @@ func TestTheProviderOfTheRelay(t *testing.T) {
 				"maint_relay_account< relayhost< maint_relay_provider=other relayhost maint_relay_account maint_relay_tls maint_relay_password maint_sender_rewriting maint_sender_address"), "root_address", "destinations", "chattr"),
 			want: values{answers.RelayHost: "[relay.example]:587", answers.RelayProvider: answers.OtherProvider},
 		},
+		"another provider, and one more, on a host that relays": {
+			priority: "high", reconfigure: true, live: relayLive(), given: relayLive(),
+			user: strings.Fields("main_mailer_type mailname maint_relay_provider=yahoo relayhost maint_relay_account< relayhost< maint_relay_provider=posteo relayhost " +
+				"maint_relay_account maint_relay_password maint_sender_rewriting maint_sender_address"),
+			want:    values{answers.RelayHost: "[posteo.de]:465", answers.RelayProvider: "posteo"},
+			changed: strings.Fields("maint_relay_provider relayhost"),
+		},
 		"another provider on a host that relays": {
 			priority: "medium", reconfigure: true, live: with(relayLive(), answers.RelayTLS, answers.Unchecked), given: relayLive(),
 			user: append(strings.Fields("main_mailer_type mailname maint_relay_provider=yahoo relayhost maint_relay_account=me "+
@@ -94,7 +101,7 @@ func TestTheProviderOfTheRelay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := relayFrontend(tc.given)
 			f.Priority, f.Reshow, f.User = tc.priority, tc.reconfigure, script(t, tc.user...)
-			run(t, f, ask.Input{Facts: facts(), Live: tc.live, Reconfigure: tc.reconfigure, Check: noPassword(tc.live != nil)})
+			run(t, f, ask.Input{Facts: facts(), Live: tc.live, Base: tc.live, Reconfigure: tc.reconfigure, Check: noPassword(tc.live != nil)})
 			checkValues(t, f, tc.want)
 			check(t, "changed", flagged(f, "maint_changed"), tc.changed)
 		})

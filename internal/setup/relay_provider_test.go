@@ -38,6 +38,12 @@ func TestRelayByProvider(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a relay host that is asked for later with a provider wins", func(t *testing.T) {
+		r := newHost(t)
+		r.run(asked(r.root, "", false, login), nil, "")
+		r.run(asked(r.root, ours, true, q{answers.RelayProvider: "mailgun", answers.RelayHost: "[smtp.eu.mailgun.org]:587"}), with(blankRelay(), "anna"), "")
+		r.has("relayhost = [smtp.eu.mailgun.org]:587")
+	})
 	t.Run("a provider that is asked for later takes the place of what is in force", func(t *testing.T) {
 		r := newHost(t)
 		r.run(asked(r.root, "", false, login), nil, "")
