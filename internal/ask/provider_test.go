@@ -92,7 +92,7 @@ func TestTheProviderOfTheRelay(t *testing.T) {
 		},
 		"another provider on a host that relays": {
 			priority: "medium", reconfigure: true, live: with(relayLive(), answers.RelayTLS, answers.Unchecked), given: relayLive(),
-			user: append(strings.Fields("main_mailer_type mailname maint_relay_provider=yahoo relayhost maint_relay_account=me "+
+			user: append(strings.Fields("main_mailer_type mailname maint_relay_provider=yahoo relayhost maint_relay_account< relayhost maint_relay_account=me "+
 				"maint_relay_tls maint_relay_password=pw maint_sender_rewriting maint_sender_address"), "root_address", "destinations", "chattr"),
 			want:    values{answers.RelayHost: "[smtp.mail.yahoo.com]:465", answers.RelayProvider: "yahoo", answers.RelayTLS: answers.ByPort},
 			changed: strings.Fields("maint_relay_provider relayhost maint_relay_account maint_relay_tls"),
