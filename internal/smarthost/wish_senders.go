@@ -3,6 +3,7 @@ package smarthost
 import (
 	"context"
 	"fmt"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ import (
 func (w *wishedSenders) login(below *maincf.File) {
 	w.set("smtp_sasl_auth_enable", "yes")
 	plain, said := below.Get("smtp_sasl_security_options")
-	if said && !contains(plain, "noplaintext", "noanonymous") {
+	if said && !contains(plain, "noplaintext", "noanonymous") && !relaysToLoopback(below) {
 		w.set("smtp_sasl_security_options", "noplaintext, noanonymous")
 	}
 	const verified = "smtp_sasl_tls_verified_security_options"
@@ -31,6 +32,14 @@ func (w *wishedSenders) login(below *maincf.File) {
 		}
 	}
 	w.set(verified, "noanonymous")
+}
+
+// relaysToLoopback tells whether all other mail goes to a program on this host, as one that logs in by OAuth 2.0, to which there is no TLS: its
+// login must go on. Those of senders never go without TLS, by the policies of their relays.
+func relaysToLoopback(below *maincf.File) bool {
+	relayhost, _ := below.Get("relayhost")
+	r, err := parseRelay(relayhost)
+	return err == nil && net.ParseIP(r.host).IsLoopback()
 }
 
 // element brings a table of ours to the front of a list: what is in it was asked for.
