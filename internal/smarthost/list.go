@@ -53,10 +53,7 @@ func (h *host) list(ctx context.Context) (*SenderList, error) {
 		}
 	}
 	for _, element := range maincf.SplitList(h.effective["sender_dependent_relayhost_maps"]) {
-		entries, origin, err := h.entries(element)
-		if err != nil {
-			return nil, err
-		}
+		entries, origin := h.entries(element)
 		if origin == "" {
 			_, shown, _ := strings.Cut(maincf.Show("sender_dependent_relayhost_maps", element), " = ")
 			l.Unread = append(l.Unread, shown)
@@ -64,6 +61,7 @@ func (h *host) list(ctx context.Context) (*SenderList, error) {
 		for _, e := range entries {
 			s := Sender{Sender: e.Key, Relay: e.Value, Origin: "by hand in " + origin}
 			if CheckSender(e.Key) == nil && h.effective["smtp_sender_dependent_authentication"] == "yes" {
+				var err error
 				if s.Account, err = h.accountOf(ctx, strings.ToLower(e.Key)); err != nil {
 					return nil, err
 				}
@@ -75,24 +73,27 @@ func (h *host) list(ctx context.Context) (*SenderList, error) {
 }
 
 // entries are those that people wrote of a table of senders' relays, and where; no place where the table does not say here.
-func (h *host) entries(element string) (entries []table.Entry, origin string, err error) {
+func (h *host) entries(element string) (entries []table.Entry, origin string) {
 	typ, name, _ := strings.Cut(strings.TrimPrefix(element, "proxy:"), ":")
 	switch {
 	case typ == "static":
-		return []table.Entry{{Key: "*", Value: name}}, h.file("main.cf"), nil
+		return []table.Entry{{Key: "*", Value: name}}, h.file("main.cf")
 	case typ == "inline":
-		return inline(name), h.file("main.cf"), nil
+		return inline(name), h.file("main.cf")
 	case suffixes[typ] == "" && typ != "texthash" && typ != "regexp" && typ != "pcre" || !strings.HasPrefix(name, "/"):
-		return nil, "", nil
+		return nil, ""
 	}
 	text, err := h.read(name)
-	if err == nil {
-		text, err = table.Strip(text)
+	if text == nil || err != nil { // of an index alone, say
+		return nil, ""
 	}
-	if err != nil {
-		return nil, "", err
+	if text, err = table.Strip(text); err != nil {
+		return nil, ""
 	}
 	all, err := lines.Split(text)
+	if err != nil {
+		return nil, ""
+	}
 	for _, rows := range lines.Logical(all) {
 		line := strings.TrimRight(lines.Join(all, rows), lines.Blanks)
 		n := strings.IndexAny(line, lines.Blanks)
@@ -103,7 +104,7 @@ func (h *host) entries(element string) (entries []table.Entry, origin string, er
 			entries = append(entries, table.Entry{Key: line[:n], Value: strings.Trim(line[n:], lines.Blanks)})
 		}
 	}
-	return entries, name, err
+	return entries, name
 }
 
 // inline takes "{{key = value}, key=value}" apart (inline_table in DATABASE_README).

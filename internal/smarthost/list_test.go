@@ -9,7 +9,7 @@ import (
 
 // Who has a relay of his own is listed, by whoever it was made, without a password; of tables that only a server reads the name alone.
 func TestListOfSenders(t *testing.T) {
-	const hand = "sender_dependent_relayhost_maps = hash:/etc/postfix/mine, inline:{{carl@example.org = [c]:587}, dora@example.org=[d]}, static:[s]:25, " +
+	const hand = "sender_dependent_relayhost_maps = hash:/etc/postfix/mine, hash:/etc/postfix/index-alone, inline:{{carl@example.org = [c]:587}, dora@example.org=[d]}, static:[s]:25, " +
 		"pcre:/etc/postfix/patterns, proxy:mysql:/etc/postfix/sql, ldap:/etc/postfix/ldap\nsmtp_sasl_auth_enable = yes\n" +
 		"smtp_sasl_password_maps = hash:/etc/postfix/sasl_passwd\nsmtp_sender_dependent_authentication = yes\n"
 	d, _ := lay(t, map[string]string{
@@ -29,6 +29,7 @@ carl@example.org: [c]:587 (by hand in /etc/postfix/main.cf)
 dora@example.org: [d] (by hand in /etc/postfix/main.cf)
 *:            [s]:25 (by hand in /etc/postfix/main.cf)
 /^eve@/:      [e]:587 (by hand in /etc/postfix/patterns)
+not read:     hash:/etc/postfix/index-alone: ask it with "postmap -q SENDER"
 not read:     proxy:mysql:/etc/postfix/sql: ask it with "postmap -q SENDER"
 not read:     ldap:/etc/postfix/ldap: ask it with "postmap -q SENDER"
 `

@@ -44,6 +44,13 @@ func (m *masterEdit) change() Change {
 
 // planMaster sees to the services that the senders need, and takes out those of ours that nobody needs any more. It gives those that are ours.
 func (p *Plan) planMaster(need []string) (ours []string, err error) {
+	var had []string
+	if p.old.Senders != nil {
+		had = p.old.Senders.Services
+	}
+	if len(need)+len(had) == 0 {
+		return nil, nil
+	}
 	name := p.h.file("master.cf")
 	old, err := p.h.d.Root.ReadFile(name)
 	if err != nil {
@@ -52,10 +59,6 @@ func (p *Plan) planMaster(need []string) (ours []string, err error) {
 	f, err := mastercf.Parse(old)
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse %q: %w", name, err)
-	}
-	var had []string
-	if p.old.Senders != nil {
-		had = p.old.Senders.Services
 	}
 	edit := &masterEdit{path: name, old: old}
 	for _, service := range []string{wrapperService, startTLSService} {
