@@ -46,7 +46,7 @@ func serve(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer)
 		say(err.Error())
 		return 1
 	}
-	defer port.Close()
+	defer func() { _ = port.Close() }()
 	account, err := readAccount(os.Getenv("CREDENTIALS_DIRECTORY"))
 	relay := oauthrelay.New(oauthrelay.Options{
 		Account: account, Broken: err, StateDir: os.Getenv("STATE_DIRECTORY"), Users: users(), Log: say, Limits: oauthrelay.Usual(),

@@ -42,34 +42,53 @@ func List(ctx context.Context, d Deps, inst instance.Instance) (*SenderList, err
 
 func (h *host) list(ctx context.Context) (*SenderList, error) {
 	l := &SenderList{Instance: h.inst.Name, Senders: []Sender{}, Unread: []string{}}
-	inForce := strings.Contains(h.effective["sender_dependent_relayhost_maps"], h.file(senderRelayTable))
-	for _, a := range h.state.accounts() {
-		if r, err := a.options().relay(); err == nil && inForce {
-			s := Sender{Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: a.Wrapper != nil && *a.Wrapper, CAFile: a.CAFile, Origin: byAdd}
-			if s.Account, err = h.accountOf(ctx, a.Sender); err != nil {
-				return nil, err
-			}
-			l.Senders = append(l.Senders, s)
+	if strings.Contains(h.effective["sender_dependent_relayhost_maps"], h.file(senderRelayTable)) {
+		if err := h.listAdded(ctx, l); err != nil {
+			return nil, err
 		}
 	}
 	for _, element := range maincf.SplitList(h.effective["sender_dependent_relayhost_maps"]) {
-		entries, origin := h.entries(element)
-		if origin == "" {
-			_, shown, _ := strings.Cut(maincf.Show("sender_dependent_relayhost_maps", element), " = ")
-			l.Unread = append(l.Unread, shown)
-		}
-		for _, e := range entries {
-			s := Sender{Sender: e.Key, Relay: e.Value, Origin: "by hand in " + origin}
-			if CheckSender(e.Key) == nil && h.effective["smtp_sender_dependent_authentication"] == "yes" {
-				var err error
-				if s.Account, err = h.accountOf(ctx, strings.ToLower(e.Key)); err != nil {
-					return nil, err
-				}
-			}
-			l.Senders = append(l.Senders, s)
+		if err := h.listByHand(ctx, l, element); err != nil {
+			return nil, err
 		}
 	}
 	return l, nil
+}
+
+// listAdded lists what "smarthost add" made.
+func (h *host) listAdded(ctx context.Context, l *SenderList) error {
+	for _, a := range h.state.accounts() {
+		r, err := a.options().relay()
+		if err != nil {
+			continue
+		}
+		s := Sender{Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: a.Wrapper != nil && *a.Wrapper, CAFile: a.CAFile, Origin: byAdd}
+		if s.Account, err = h.accountOf(ctx, a.Sender); err != nil {
+			return err
+		}
+		l.Senders = append(l.Senders, s)
+	}
+	return nil
+}
+
+// listByHand lists what people wrote into one table.
+func (h *host) listByHand(ctx context.Context, l *SenderList, element string) error {
+	entries, origin := h.entries(element)
+	if origin == "" {
+		_, shown, _ := strings.Cut(maincf.Show("sender_dependent_relayhost_maps", element), " = ")
+		l.Unread = append(l.Unread, shown)
+	}
+	for _, e := range entries {
+		s := Sender{Sender: e.Key, Relay: e.Value, Origin: "by hand in " + origin}
+		if CheckSender(e.Key) == nil && h.effective["smtp_sender_dependent_authentication"] == "yes" {
+			var err error
+			if s.Account, err = h.accountOf(ctx, strings.ToLower(e.Key)); err != nil {
+				return err
+			}
+		}
+		l.Senders = append(l.Senders, s)
+	}
+	return nil
 }
 
 // entries are those that people wrote of a table of senders' relays, and where; no place where the table does not say here.

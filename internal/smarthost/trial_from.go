@@ -55,30 +55,43 @@ func Probe(ctx context.Context, d Deps, inst instance.Instance) (res *Result, er
 		senders = append(senders, strings.TrimPrefix(a.Sender, "@"))
 	}
 	for _, sender := range senders {
-		h, err := look(ctx, d, inst)
+		tried, err := probeFrom(ctx, d, inst, sender)
 		if err != nil {
 			return nil, err
 		}
-		if sender != "" {
-			if !strings.Contains(sender, "@") {
-				sender = "postmaster@" + sender
-			}
-			if err := h.route(ctx, sender); err != nil {
-				return nil, err
-			}
+		if tried != nil {
+			res = tried
 		}
-		if _, err := parseRelay(h.effective["relayhost"]); err != nil {
-			continue
-		}
-		if res, _, err = h.tryRelay(ctx); err != nil {
-			return nil, err
-		}
-		if res.Problem != "" {
-			if res.Advice = h.forSender(res.Advice); sender != "" {
-				res.Problem = fmt.Sprintf("of mail from %s: %s", sender, res.Problem)
-			}
+		if tried != nil && tried.Problem != "" {
 			return res, nil
 		}
+	}
+	return res, nil
+}
+
+// probeFrom tries the relay of a sender's mail, "" for all mail; nil where there is not one alone.
+func probeFrom(ctx context.Context, d Deps, inst instance.Instance, sender string) (*Result, error) {
+	h, err := look(ctx, d, inst)
+	if err != nil {
+		return nil, err
+	}
+	if sender != "" {
+		if !strings.Contains(sender, "@") {
+			sender = "postmaster@" + sender
+		}
+		if err := h.route(ctx, sender); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := parseRelay(h.effective["relayhost"]); err != nil {
+		return nil, nil
+	}
+	res, _, err := h.tryRelay(ctx)
+	if err != nil || res.Problem == "" {
+		return res, err
+	}
+	if res.Advice = h.forSender(res.Advice); sender != "" {
+		res.Problem = fmt.Sprintf("of mail from %s: %s", sender, res.Problem)
 	}
 	return res, nil
 }

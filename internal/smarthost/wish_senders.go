@@ -106,18 +106,11 @@ func (p *Plan) wishPolicies(ctx context.Context, w *wishedSenders, below *maincf
 	if err != nil {
 		return err
 	}
-	var entries []table.Entry
-	levels, files := map[string]string{}, map[string]string{}
-	for i, a := range w.accounts {
-		dest := w.relays[i].dest
-		if was, ok := files[dest]; ok && was != a.CAFile {
-			return fmt.Errorf("cannot use two files of CAs for the relay %s, %q and %q: name the same for each of its senders", dest, was, a.CAFile)
-		}
-		files[dest] = a.CAFile
-		if strength(a.TLS) > strength(levels[dest]) {
-			levels[dest] = a.TLS
-		}
+	levels, files, err := w.policies()
+	if err != nil {
+		return err
 	}
+	var entries []table.Entry
 	all, _ := below.Get("relayhost")
 	level, _ := below.Get("smtp_tls_security_level")
 	if strength(level) > strength(levels[all]) && levels[all] != "" {
@@ -148,6 +141,22 @@ func (p *Plan) wishPolicies(ctx context.Context, w *wishedSenders, below *maincf
 		return nil
 	}
 	return p.element(w, below, "smtp_tls_policy_maps", senderPolicyTable, entries)
+}
+
+// policies are the strictest level and the file of CAs that are asked for with each relay.
+func (w *wishedSenders) policies() (levels, files map[string]string, err error) {
+	levels, files = map[string]string{}, map[string]string{}
+	for i, a := range w.accounts {
+		dest := w.relays[i].dest
+		if was, ok := files[dest]; ok && was != a.CAFile {
+			return nil, nil, fmt.Errorf("cannot use two files of CAs for the relay %s, %q and %q: name the same for each of its senders", dest, was, a.CAFile)
+		}
+		files[dest] = a.CAFile
+		if strength(a.TLS) > strength(levels[dest]) {
+			levels[dest] = a.TLS
+		}
+	}
+	return levels, files, nil
 }
 
 // policyByHand tells whether an administrator's table has a policy for a relay.
