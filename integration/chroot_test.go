@@ -101,7 +101,7 @@ const sendCert = "openssl s_client -connect 10.99.0.1:25 -bind 10.99.0.2:0 -star
 
 // TestChrootSuffices shows that chrooted daemons can do all that they could outside.
 func TestChrootSuffices(t *testing.T) {
-	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
+	sidToo(t, 2, func(ctx context.Context, t *testing.T, release string) {
 		lan := newNetwork(ctx, t)
 		opt, peerOpt := installed(ctx, t, release, product.Ours), installed(ctx, t, "bookworm", product.Debian)
 		opt.Network, peerOpt.Network = lan, lan

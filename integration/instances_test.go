@@ -132,7 +132,7 @@ const left = `ls -d /etc/postfix-k /var/lib/postfix-k /var/spool/postfix-k /etc/
 
 // TestInstanceCommand makes, breaks, kills and removes an instance by our own command.
 func TestInstanceCommand(t *testing.T) {
-	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+	sidToo(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
 		const create = "postfix-maint instance create k --set inet_protocols=ipv4 --set master_service_disable= --set inet_interfaces=127.0.0.2"
 		before := sh(ctx, t, h, "ip addr add 127.0.0.2/8 dev lo; cat /etc/postfix/main.cf; "+left)
@@ -229,7 +229,7 @@ const asNobody = `
 // skeletons makes an instance by upstream's scripts and one by ours, while the primary one names an address that is not up, and compares
 // all but main.cf, which is left in /tmp under the same name. The log names in master.cf differ on purpose.
 const skeletons = `
-	postmulti -e init; postmulti -I postfix-up -e create
+	postmulti -e init; postmulti -I postfix-up -e create; postfix-maint chroot on postfix-up # Debian's prototype of sid has its services outside
 	value=$(postconf -h inet_interfaces); postconf -e inet_interfaces=10.98.7.6
 	postfix-maint instance create our --disabled
 	postconf -e "inet_interfaces=$value"

@@ -48,7 +48,7 @@ var installs = []life{
 		check: "! grep -i ^root: /etc/aliases",
 	},
 	{
-		name: "the user exists without the group", start: nothing, end: works,
+		name: "the user exists without the group", start: nothing, end: works, sid: true,
 		do:    "useradd -r -N -g nogroup postfix; install_ours",
 		check: "[ $(id -gn postfix) = postfix ]",
 	},

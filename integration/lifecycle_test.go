@@ -29,6 +29,7 @@ type life struct {
 	never string // regexp: must not be
 	check string // more that must hold at the end: shell conditions, one a line
 	only  string // release; "" means all
+	sid   bool   // on sid every time, and not with -sid alone
 	off   bool   // the host is not booted: a build root, or with start ours an image that is worked on
 }
 
@@ -66,12 +67,12 @@ func TestLife(t *testing.T) {
 	t.Cleanup(func() {
 		fmt.Printf("  the package's life: %d ways in %.0f s\n", ran.Load(), time.Since(start).Seconds())
 	})
-	for _, release := range releases() {
+	for _, release := range append(hosts.Releases(), hosts.Sid) {
 		t.Run(release, func(t *testing.T) {
 			t.Parallel()
 			for _, table := range lives {
 				for _, l := range table {
-					if l.only != "" && l.only != release {
+					if l.only != "" && l.only != release || release == hosts.Sid && !l.sid && !*sid {
 						continue
 					}
 					t.Run(l.name, func(t *testing.T) {

@@ -138,7 +138,7 @@ var upgrades = []life{
 		check: "await greets\ndelivered",
 	},
 	{
-		name: "Debian's layer to ours", start: debian, end: works,
+		name: "Debian's layer to ours", start: debian, end: works, sid: true,
 		do: "edits; keep; install_ours", check: "kept\nhas inet_interfaces 127.0.0.1",
 	},
 	{
@@ -158,7 +158,7 @@ var upgrades = []life{
 		do: "edits; keep; dpkg -i /debs/d2/postfix.deb", check: "kept",
 	},
 	{
-		name: "ours back to Debian's own version, postfix-maint gone", start: ours, end: worksDebian,
+		name: "ours back to Debian's own version, postfix-maint gone", start: ours, end: worksDebian, sid: true,
 		do: "edits; keep; dpkg -i --force-downgrade /debs/d1/postfix.deb; dpkg -P postfix-maint", check: "kept\n[ ! -e /var/lib/postfix-maint ]",
 	},
 	{

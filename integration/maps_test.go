@@ -33,8 +33,8 @@ func TestMapPackages(t *testing.T) {
 		sh(ctx, t, h, mapTables)
 
 		said := sh(ctx, t, h, "apt-get install -y --no-install-recommends "+mapPackages(types))
-		for _, typ := range types {
-			if !strings.Contains(said, "registering map type "+typ) {
+		for _, typ := range types { // on sid each package has a file of the registry
+			if release != hosts.Sid && !strings.Contains(said, "registering map type "+typ) {
 				t.Errorf("%s was not registered", typ)
 			}
 		}
@@ -51,7 +51,9 @@ func TestMapPackages(t *testing.T) {
 		if lines := sh(ctx, t, h, "tail -n +$(($(cat /root/logged) + 1)) /var/log/mail.log | grep 'unsupported dictionary type' || true; sort -u /root/lost"); lines != "" {
 			t.Errorf("a map was lost during the upgrade:\n%s", lines)
 		}
-		mapsGo(ctx, t, h, types)
+		if release != hosts.Sid { // there the packages have no scripts, and so nothing of a registry that goes with them
+			mapsGo(ctx, t, h, types)
+		}
 	})
 }
 

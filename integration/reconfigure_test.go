@@ -18,7 +18,7 @@ var reconfigure = []string{"dpkg-reconfigure", "-f", "noninteractive", "postfix"
 
 // TestReconfigureNothing runs dpkg-reconfigure where nothing changes: few programs, no byte written, no connection refused.
 func TestReconfigureNothing(t *testing.T) {
-	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+	sidToo(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
 		healthy(ctx, t, h)
 		configuration := []string{"/etc", "/var/lib/postfix-maint", "/var/spool/postfix/etc", "/var/spool/postfix/usr", "/var/spool/postfix/lib"}

@@ -99,6 +99,25 @@ func TestANewInstanceFollowsChrootOff(t *testing.T) {
 	}
 }
 
+// Debian's prototype of sid has its services outside of the chroot, and so has the new instance only where the primary one has.
+func TestANewInstanceIsChrootedAsThePrimaryOne(t *testing.T) {
+	t.Parallel()
+	for master, want := range map[string]string{
+		"smtp inet n - n - - smtpd\n": "n",
+		"smtp inet n - y - - smtpd\n": "y",
+	} {
+		f := newFake(t, map[string]string{"etc/postfix/master.cf": master, "etc/postfix/master.cf.proto": "smtp inet n - n - - smtpd\nlocal unix - n n - - local\n"})
+		must(t, f, create(wish))
+		data, err := f.root.ReadFile("/etc/postfix-in/master.cf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), " "+want+" - - smtpd\n") || !strings.Contains(string(data), " n - - local\n") {
+			t.Errorf("beside %q the new instance has %q", master, data)
+		}
+	}
+}
+
 func TestDryRunTouchesNothing(t *testing.T) {
 	t.Parallel()
 	f := newFake(t, nil)
