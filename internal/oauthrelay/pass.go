@@ -2,7 +2,6 @@ package oauthrelay
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -21,9 +20,7 @@ type end struct {
 const bufferSize = 16 << 10
 
 // pass passes bytes both ways, unchanged, until both sides have ended, one breaks, or neither says anything for a long time.
-func pass(ctx context.Context, client, up end, limits Limits) {
-	stop := context.AfterFunc(ctx, func() { _ = client.conn.Close() })
-	defer stop()
+func pass(client, up end, limits Limits) {
 	var active atomic.Int64
 	active.Store(time.Now().UnixNano())
 	ended := make(chan bool, 2)

@@ -154,7 +154,11 @@ var errRest = errors.New("nobody came")
 
 // next takes one connection.
 func (r *Relay) next(ctx, hard context.Context, from listener, places chan struct{}) error {
-	places <- struct{}{} // of those who have one each ends
+	select {
+	case places <- struct{}{}:
+	case <-ctx.Done():
+		return errRest
+	}
 	free := func() { <-places }
 	if err := from.SetDeadline(time.Now().Add(r.opt.Limits.Rest)); err != nil {
 		free()

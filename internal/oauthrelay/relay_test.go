@@ -471,6 +471,8 @@ func TestItIsToldToEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, _, ended := s.serve(ctx)
 	c, _ := s.login()
+	early := s.connect() // has not logged in
+	early.answer()
 	cancel()
 	if got := c.say("MAIL FROM:<>"); !strings.HasPrefix(got, "250 ") {
 		t.Errorf("a connection was cut: %q", got)
@@ -480,7 +482,7 @@ func TestItIsToldToEnd(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(3 * time.Second): // a client that says nothing has five
 		t.Error("it does not end")
 	}
 	if got := c.answer(); !strings.HasPrefix(got, "<") {

@@ -32,6 +32,8 @@ func (r *Relay) serve(ctx context.Context, conn net.Conn) {
 		r.say("a connection was closed at once: only Postfix may use this port, and it is of the user " + itoa(uid))
 		return
 	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() }) // whoever waits for it notices
+	defer stop()
 	s := &session{relay: r, conn: conn, r: bufio.NewReaderSize(conn, maxLine)}
 	defer func() {
 		if s.up != nil {
@@ -39,7 +41,7 @@ func (r *Relay) serve(ctx context.Context, conn net.Conn) {
 		}
 	}()
 	if s.talk(ctx) {
-		pass(ctx, end{s.conn, s.r}, end{s.up.conn, s.up.r}, r.opt.Limits)
+		pass(end{s.conn, s.r}, end{s.up.conn, s.up.r}, r.opt.Limits)
 	}
 }
 
