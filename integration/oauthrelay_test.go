@@ -263,8 +263,9 @@ func oauthStrangers(ctx context.Context, t *testing.T, client *hosts.Host, p mai
 	for _, who := range []string{"--reuid=nobody --regid=nogroup", "--reuid=user0 --regid=user0"} {
 		out := sh(ctx, t, client, `exec 3<>/dev/tcp/127.0.0.1/`+relayPort+`; pid=$(pgrep -f 'postfix-oauth-relay serv[e]'); exec 3>&-
 setpriv `+who+` --clear-groups bash -c '
+trap "" PIPE
 exec 3<>/dev/tcp/127.0.0.1/`+relayPort+`
-printf "EHLO x\r\nQUIT\r\n" >&3
+printf "EHLO x\r\nQUIT\r\n" 2>/dev/null >&3
 timeout 5 cat <&3 2>/dev/null
 for f in `+paths.OAuthDir+`/* `+paths.OAuthDir+` `+relayState+`* /proc/'$pid'/{environ,maps,mem,fd,root,cwd} /run/credentials/`+relayUnit+`.service/account; do
     cat "$f" 2>/dev/null; ls "$f"/ 2>/dev/null
@@ -326,13 +327,13 @@ func oauthSecrets(ctx context.Context, t *testing.T, client *hosts.Host, p mailP
 	if len(tokens) < 4 {
 		t.Fatalf("%d tokens: too few to look for", len(tokens))
 	}
-	write(t, client, "/tmp/tokens", []byte(strings.Join(tokens, "\n")+"\n"))
+	write(t, client, "/root/tokens", []byte(strings.Join(tokens, "\n")+"\n"))
 	out := sh(ctx, t, client, `set +e
 sync
-grep -rlFf /tmp/tokens / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev --exclude=tokens 2>/dev/null | grep -vxE '`+paths.OAuthDir+`/`+relayPort+`.json|`+relayState+`token.json|/var/lib/postfix-oauth-relay/.*|/run/credentials/.*'
-journalctl -q --no-pager | grep -cFf /tmp/tokens | sed 's/^0$//'
-for p in /proc/[0-9]*; do tr '\0' '\n' < $p/environ; tr '\0' '\n' < $p/cmdline; done 2>/dev/null | grep -cFf /tmp/tokens | sed 's/^0$//'
-rm /tmp/tokens`)
+grep -rlFf /root/tokens / --exclude-dir=proc --exclude-dir=sys --exclude-dir=dev --exclude=tokens 2>/dev/null | grep -vxE '`+paths.OAuthDir+`/`+relayPort+`.json|`+relayState+`token.json|/var/lib/postfix-oauth-relay/.*|/run/credentials/.*'
+journalctl -q --no-pager | grep -cFf /root/tokens | sed 's/^0$//'
+for p in /proc/[0-9]*; do tr '\0' '\n' < $p/environ; tr '\0' '\n' < $p/cmdline; done 2>/dev/null | grep -cFf /root/tokens | sed 's/^0$//'
+rm /root/tokens`)
 	if strings.TrimSpace(out) != "" {
 		t.Errorf("tokens are in %s", out)
 	}
