@@ -74,6 +74,8 @@ const (
 	OAuthRelay        = LibexecDir + "/postfix-oauth-relay"
 	OAuthDir          = StateDir + "/oauth"                    // PORT.json each: logins at relays by OAuth 2.0, root's alone
 	OAuthState        = "/var/lib/private/postfix-oauth-relay" // a directory PORT each: what the OAuth relay keeps, of its own user's
+	OAuthStateLink    = "/var/lib/postfix-oauth-relay"         // systemd's link to it
+	OAuthDue          = StateDir + "/oauth-due"                // one note a port: systemd has to be told about it
 )
 
 // Parts of Debian's packages that the set-up reads or makes.
@@ -201,8 +203,9 @@ const (
 	CABundle       = "/etc/ssl/certs/ca-certificates.crt" // of the package ca-certificates
 	MailLog        = "/var/log/mail.log"
 	CertDir        = "/etc/ssl/certs"
-	SmarthostState = StateDir + "/smarthost"          // one file an instance: what was in force before the first "smarthost set"
-	PlainConfig    = "/usr/share/postfix-maint/plain" // a configuration that every program of Postfix takes
+	LocalCerts     = "/usr/local/share/ca-certificates" // see update-ca-certificates(8)
+	SmarthostState = StateDir + "/smarthost"            // one file an instance: what was in force before the first "smarthost set"
+	PlainConfig    = "/usr/share/postfix-maint/plain"   // a configuration that every program of Postfix takes
 )
 
 // Making and removing instances.

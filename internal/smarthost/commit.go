@@ -2,6 +2,7 @@ package smarthost
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -46,6 +47,9 @@ func (p *Plan) Apply(ctx context.Context, show func(Change)) error {
 		return p.transaction()
 	})
 	if err != nil {
+		if len(p.ports) > 0 {
+			err = errors.Join(err, settleLogins(context.WithoutCancel(ctx), p.h.d))
+		}
 		return fmt.Errorf("cannot set the smarthost: %w", err)
 	}
 	p.Warnings = append(p.Warnings, warnings...)
@@ -60,6 +64,9 @@ func (p *Plan) transaction() (*transaction.Transaction, error) {
 		return nil, err
 	}
 	if err := p.addReload(t); err != nil {
+		return nil, err
+	}
+	if err := p.addAccounts(t); err != nil {
 		return nil, err
 	}
 	var live []file

@@ -34,6 +34,10 @@ type Deps struct {
 	Runs func(inst instance.Instance) bool
 	// Submit hands a message to sendmail(1): its standard input and arguments.
 	Submit func(ctx context.Context, message []byte, args ...string) error
+	// Units is the way to systemd; nil where it does not run the host. Free tells whether nothing listens at a port of the loopback; nil takes
+	// all to be free.
+	Units func(ctx context.Context) (Units, error)
+	Free  func(port int) bool
 }
 
 // Names of the tables, all in the instance's configuration directory.

@@ -36,6 +36,7 @@ type Options struct {
 	Wrapper  *bool     `json:"wrapper,omitempty"`  // TLS from the first byte; nil chooses by the port
 	CAFile   string    `json:"ca_file,omitempty"`  // "" means the one in force, else the system's
 	User     string    `json:"user,omitempty"`     // account; "" means none
+	OAuth    *OAuth    `json:"oauth,omitempty"`    // a login by OAuth 2.0; nil: by a password, or none
 	Password Secret    `json:"-"`                  // "" keeps the one that is stored for this relay and account
 	Rewrite  Rewriting `json:"rewrite"`            // of sender addresses
 	From     string    `json:"from,omitempty"`     // the one address that every From: header gets; "" leaves them
@@ -71,7 +72,7 @@ func (o Options) To(relay string) Options {
 	if wasErr != nil || isErr != nil || was.host != is.host {
 		o.User, o.Password, o.Provider = "", "", ""
 	}
-	o.Relay, o.TLS, o.Wrapper, o.CAFile = relay, "", nil, ""
+	o.Relay, o.TLS, o.Wrapper, o.CAFile, o.OAuth = relay, "", nil, "", nil
 	return o
 }
 
@@ -157,6 +158,9 @@ func checkRoot(list string) error {
 // usual fills in what the port decides.
 func (o Options) usual(r relay) Options {
 	wrapper := r.port == portSubmissions
+	if o.OAuth != nil && o.TLS == "" {
+		o.TLS = "none"
+	}
 	if o.Wrapper == nil {
 		o.Wrapper = &wrapper
 	}
@@ -177,6 +181,7 @@ func (o Options) checkTLS() error {
 	switch {
 	case !known:
 		return fmt.Errorf("%q is no TLS level: use one of %s", o.TLS, strings.Join(levels, ", "))
+	case o.OAuth != nil && !*o.Wrapper:
 	case o.User != "" && !mandatory:
 		return fmt.Errorf("with TLS level %q the password could be sent in clear: use encrypt, verify or secure", o.TLS)
 	case *o.Wrapper && !mandatory: // postconf(5), smtp_tls_wrappermode

@@ -36,12 +36,20 @@ type Plan struct {
 	files  []file
 	old    state // as it was found
 	state  state // as it is to be
+
+	account *accountPlan // a login by OAuth 2.0 that changes
+	gone    int          // the port of one that goes; 0: none does
+	ports   []int        // what systemd has to be told about
 }
 
 // Set plans a smarthost. It reads, and refuses before anything is changed what could not work. The other edits of main.cf belong
 // to the state that Unset comes back to, and get into force at the same moment.
 func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others ...maincf.Edit) (*Plan, error) {
 	wished := o
+	o, account, err := d.withLogin(inst, o)
+	if err != nil {
+		return nil, err
+	}
 	level := o.TLS // one that nobody chose is chosen anew by the next set: a login may have come
 	o, r, err := o.resolve()
 	if err != nil {
@@ -80,6 +88,7 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	}
 	p.state.Options, p.state.layer = o, s
 	p.state.Options.Password, p.state.Options.TLS = "", level
+	p.planAccount(account)
 	return p, p.complete(ctx, base, after, w, o.Root)
 }
 
@@ -119,6 +128,7 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 	if err != nil {
 		return nil, err
 	}
+	p.planAccount(nil)
 	return p, p.complete(ctx, base, base, wishes{}, "")
 }
 

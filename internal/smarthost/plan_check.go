@@ -27,6 +27,7 @@ func (p *Plan) check(ctx context.Context, o Options, r relay, f facts) error {
 		func() error { return p.checkNames(o, r) },
 		func() error { return p.checkPolicy(ctx, o, r, f) },
 		func() error { return p.checkServices(o, r, f) },
+		func() error { return p.checkLocal(o, f) },
 	} {
 		if err := step(); err != nil {
 			return err

@@ -78,7 +78,7 @@ func (r relay) owns(name string) bool {
 
 // checkPolicy refuses a per-destination policy that would open the connection to the relay again.
 func (p *Plan) checkPolicy(ctx context.Context, o Options, r relay, f facts) error {
-	if o.User == "" {
+	if o.User == "" || o.OAuth != nil { // the policy for the OAuth relay is ours, and comes first
 		return nil
 	}
 	for param, keys := range map[string][]string{"smtp_tls_policy_maps": r.policyKeys(), "smtp_tls_per_site": {r.dest, r.host}} {
@@ -191,7 +191,7 @@ func (p *Plan) checkService(o Options, s mastercf.Service, wanted []setting) err
 		}
 	}
 	for _, param := range decisive {
-		if have, there := s.Option(param); there && o.User != "" && !slices.ContainsFunc(wanted, func(w setting) bool { return w == setting{param, have} }) {
+		if have, there := s.Option(param); there && o.User != "" && (o.OAuth == nil || param == "smtp_tls_policy_maps") && !slices.ContainsFunc(wanted, func(w setting) bool { return w == setting{param, have} }) {
 			return fmt.Errorf("the service %q in %s has -o %s=..., with which the password could go to a stranger: take it out first", s.Name, name, param)
 		}
 	}

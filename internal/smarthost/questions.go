@@ -51,6 +51,11 @@ func (h *host) inForce() (Options, error) {
 	if get("smtp_sasl_auth_enable", "no") == "yes" {
 		o.User, err = h.account(o.Relay)
 	}
+	if o.OAuth != nil && o.Relay == loopback(o.OAuth.Port) {
+		wrapper, o.TLS = false, ""
+	} else {
+		o.OAuth = nil
+	}
 	return o, err
 }
 
@@ -87,7 +92,7 @@ func (o Options) way() string {
 	r, err := parseRelay(o.Relay)
 	usual := Options{User: o.User}.usual(r)
 	switch {
-	case o.Relay == "", err == nil && usual.TLS == o.TLS && *usual.Wrapper == *o.Wrapper:
+	case o.Relay == "", o.OAuth != nil, err == nil && usual.TLS == o.TLS && *usual.Wrapper == *o.Wrapper:
 		return answers.ByPort
 	case checked && *o.Wrapper:
 		return answers.Wrapper
@@ -256,7 +261,7 @@ func CheckAnswers(ctx context.Context, d Deps, inst instance.Instance, a answers
 
 // checkWay is checkTLS in the words of the question.
 func (o Options) checkWay() error {
-	if o.User != "" && (o.TLS == "none" || o.TLS == "may") {
+	if o.User != "" && o.OAuth == nil && (o.TLS == "none" || o.TLS == "may") {
 		return errors.New("the password could be sent in clear: use by-port, starttls, wrapper or unchecked")
 	}
 	return o.checkTLS()

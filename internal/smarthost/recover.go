@@ -12,12 +12,13 @@ import (
 
 // Recover ends what a killed change of this instance left besides a transaction, which whoever holds the lock has ended. Where nothing is left
 // it writes nothing and runs no program.
-func Recover(_ context.Context, d Deps, inst instance.Instance) error {
+func Recover(ctx context.Context, d Deps, inst instance.Instance) error {
 	for _, name := range []string{paths.SmarthostState, statePath(inst)} {
 		if _, err := d.Root.SweepTemp(name); err != nil {
 			return err
 		}
 	}
+	_ = settleLogins(ctx, d) // what fails stays due: an unset must be possible where systemd does not answer
 	h, err := glance(d, inst)
 	if err != nil {
 		return err

@@ -61,7 +61,9 @@ func wish(o Options, r relay, f facts) wishes {
 		w.set("default_transport", "smtp")
 		w.set("relay_transport", "smtp")
 	}
-	w.set("smtp_tls_security_level", o.TLS)
+	if o.OAuth == nil { // else it is a policy for the one relay
+		w.set("smtp_tls_security_level", o.TLS)
+	}
 	if v, _ := f.base.Get("smtp_tls_wrappermode"); *o.Wrapper || v == "yes" {
 		w.set("smtp_tls_wrappermode", map[bool]string{true: "yes", false: "no"}[*o.Wrapper])
 	}
@@ -70,6 +72,7 @@ func wish(o Options, r relay, f facts) wishes {
 	}
 	w.limits(o, f.base)
 	w.account(o, r, f)
+	w.local(o, f)
 	w.rewriting(o, f)
 	return w
 }
@@ -96,7 +99,7 @@ func (w *wishes) account(o Options, r relay, f facts) {
 		return
 	}
 	w.set("smtp_sasl_auth_enable", "yes")
-	if v, ok := f.base.Get("smtp_sasl_security_options"); ok && !contains(v, "noplaintext", "noanonymous") {
+	if v, ok := f.base.Get("smtp_sasl_security_options"); o.OAuth == nil && ok && !contains(v, "noplaintext", "noanonymous") {
 		w.set("smtp_sasl_security_options", "noplaintext, noanonymous")
 	}
 	if v, ok := f.base.Get("smtp_sasl_tls_security_options"); !ok || contains(v, "noplaintext") || !contains(v, "noanonymous") {

@@ -1,0 +1,302 @@
+package smarthost_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"postfix-maint/internal/oauth"
+	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/sysroot/sysroottest"
+)
+
+// units stand in for systemd: what is enabled and what is started, by name.
+type units struct {
+	on   map[string]string
+	fail string // the call that has this in it fails
+	die  string // the call that has this in it ends the run as a kill would
+}
+
+func (u *units) do(call, unit string, change func()) error {
+	if u.die != "" && strings.Contains(call+" "+unit, u.die) {
+		panic("killed")
+	}
+	if u.fail != "" && strings.Contains(call+" "+unit, u.fail) {
+		return errors.New("made to fail")
+	}
+	change()
+	return nil
+}
+
+func (u *units) Enable(_ context.Context, unit string) error {
+	return u.do("enable", unit, func() { u.on["enabled "+unit] = "yes" })
+}
+
+func (u *units) Disable(_ context.Context, unit string) error {
+	return u.do("disable", unit, func() { delete(u.on, "enabled "+unit) })
+}
+
+func (u *units) Start(_ context.Context, unit string) error {
+	return u.do("start", unit, func() { u.on["started "+unit] = "yes" })
+}
+
+func (u *units) Stop(_ context.Context, unit string) error {
+	return u.do("stop", unit, func() { delete(u.on, "started "+unit) })
+}
+
+func (u *units) Close() {}
+
+func (u *units) String() string { return strings.Join(slices.Sorted(maps.Keys(u.on)), ", ") }
+
+// layUnits is lay with systemd.
+func layUnits(t *testing.T, more map[string]string) (smarthost.Deps, *tools, *units) {
+	d, f := lay(t, more)
+	u := &units{on: map[string]string{}}
+	d.Units = func(context.Context) (smarthost.Units, error) { return u, nil }
+	return d, f, u
+}
+
+// fresh is a login that was just made.
+func fresh(user, token string) *oauth.Account {
+	return &oauth.Account{
+		Provider: "microsoft", Relay: "[smtp.office365.com]:587", User: user, Grant: oauth.GrantRefresh, TokenURL: "https://login.example/token",
+		ClientID: "id", RefreshToken: smarthost.Secret(token), Local: smarthost.Secret("local-" + token),
+	}
+}
+
+func login(user, token string) smarthost.Options {
+	return smarthost.Options{OAuth: &smarthost.OAuth{Flow: oauth.FlowDevice, Account: fresh(user, token)}}
+}
+
+func stored(t *testing.T, d smarthost.Deps, port string) oauth.Account {
+	t.Helper()
+	a, err := oauth.Parse([]byte(read(t, d, "/var/lib/postfix-maint/oauth/"+port+".json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+const listening = "enabled postfix-oauth-relay@10587.socket, started postfix-oauth-relay@10587.socket"
+
+func TestLoginAndBack(t *testing.T) {
+	d, _, u := layUnits(t, map[string]string{"var/lib/private/": ""})
+	before := sysroottest.Dump(t, d.Root.Dir(), false)
+	set(t, d, login("u@example.net", "r3fresh"))
+	for param, want := range map[string]string{
+		"relayhost": "[127.0.0.1]:10587", "smtp_tls_security_level": "may", "smtp_tls_policy_maps": "inline:{[127.0.0.1]:10587=none}",
+		"smtp_tls_wrappermode": "(unset)", "smtp_sasl_auth_enable": "yes", "smtp_sasl_security_options": "noanonymous",
+		"smtp_sasl_password_maps": "hash:/etc/postfix/sasl_passwd", "smtp_sasl_mechanism_filter": "(unset)", "smtp_tls_CAfile": "(unset)",
+	} {
+		if got := value(t, d, param); got != want {
+			t.Errorf("%s = %q, want %q", param, got, want)
+		}
+	}
+	if got := read(t, d, "/etc/postfix/sasl_passwd"); !strings.Contains(got, "\n[127.0.0.1]:10587 u@example.net:local-r3fresh\n") {
+		t.Errorf("the passwords are %s", got)
+	}
+	for name, mode := range map[string]os.FileMode{"/var/lib/postfix-maint/oauth": 0o700, "/var/lib/postfix-maint/oauth/10587.json": 0o600} {
+		if fi, err := d.Root.Stat(name); err != nil || fi.Mode().Perm() != mode {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if u.String() != listening {
+		t.Errorf("systemd has %s", u)
+	}
+	// A set of something else keeps the login, and touches neither its file nor systemd.
+	last, _ := smarthost.Last(d.Root, primary)
+	last.From = "u@example.net"
+	u.fail = "postfix-oauth-relay"
+	set(t, d, last)
+	u.fail = ""
+	if a := stored(t, d, "10587"); a.RefreshToken != "r3fresh" || value(t, d, "relayhost") != "[127.0.0.1]:10587" {
+		t.Errorf("after a set: %+v", a)
+	}
+	if p := set(t, d, last); len(p.Changes) != 0 {
+		t.Errorf("the same again: %v", p.Changes)
+	}
+	if err := os.MkdirAll(d.Root.Dir()+"/var/lib/private/postfix-oauth-relay/10587/more", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", "{}")
+	u.on["started postfix-oauth-relay@10587.service"] = "yes"
+	unset(t, d)
+	if u.String() != "" {
+		t.Errorf("after unset systemd has %s", u)
+	}
+	for p, what := range sysroottest.Dump(t, d.Root.Dir(), false) {
+		if before[p] != what && !strings.HasPrefix(p, "var/lib/postfix-maint") && p != "var" && p != "var/lib" || strings.Contains(p, "oauth/") {
+			t.Errorf("after unset %s is %q, was %q", p, what, before[p])
+		}
+	}
+}
+
+// A login again keeps port and password, and has whoever answers at the port begin anew; another account gets another port.
+func TestLoginAgain(t *testing.T) {
+	d, _, u := layUnits(t, nil)
+	busy := 0
+	d.Free = func(port int) bool { return port != busy }
+	set(t, d, login("u@example.net", "first"))
+	u.on["started postfix-oauth-relay@10587.service"] = "yes"
+	p := set(t, d, login("u@example.net", "second"))
+	if a := stored(t, d, "10587"); a.RefreshToken != "second" || a.Local != "local-first" || u.String() != listening {
+		t.Errorf("%+v, %q, systemd has %s", a, a.Local, u)
+	}
+	if len(p.Changes) == 0 || value(t, d, "relayhost") != "[127.0.0.1]:10587" {
+		t.Errorf("changes: %v", p.Changes)
+	}
+	busy = 10588
+	set(t, d, login("v@example.net", "third"))
+	if a := stored(t, d, "10589"); a.User != "v@example.net" || value(t, d, "relayhost") != "[127.0.0.1]:10589" ||
+		u.String() != strings.ReplaceAll(listening, "10587", "10589") {
+		t.Errorf("%+v, systemd has %s", a, u)
+	}
+	if there, err := d.Root.Exists("/var/lib/postfix-maint/oauth/10587.json"); there || err != nil {
+		t.Errorf("the former login is there: %v, %v", there, err)
+	}
+	o, _ := smarthost.Last(d.Root, primary)
+	o = o.To("[relay.example.net]:587")
+	o.User, o.Password = "u@example.net", secret
+	set(t, d, o)
+	if u.String() != "" || value(t, d, "smtp_tls_policy_maps") != "(unset)" || value(t, d, "smtp_tls_security_level") != "verify" ||
+		value(t, d, "smtp_sasl_security_options") != "(unset)" {
+		t.Errorf("after a set to another relay systemd has %s, main.cf is\n%s", u, read(t, d, "/etc/postfix/main.cf"))
+	}
+}
+
+func TestLoginsThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		main   string
+		change func(*smarthost.Deps, *units)
+		want   string
+	}{
+		"no systemd":      {"", func(d *smarthost.Deps, _ *units) { d.Units = nil }, "systemd does not run this host"},
+		"no port":         {"", func(d *smarthost.Deps, _ *units) { d.Free = func(int) bool { return false } }, "cannot find a port"},
+		"no IPv4":         {"inet_protocols = ipv6\n", nil, "inet_protocols has no ipv4"},
+		"a masked socket": {"", func(_ *smarthost.Deps, u *units) { u.fail = "start postfix" }, "made to fail"},
+		"systemd is not there": {"", func(d *smarthost.Deps, _ *units) {
+			d.Units = func(context.Context) (smarthost.Units, error) { return nil, errors.New("no bus") }
+		}, "no bus"},
+	} {
+		d, _, u := layUnits(t, map[string]string{"etc/postfix/main.cf": mainCF + c.main})
+		if c.change != nil {
+			c.change(&d, u)
+		}
+		before := read(t, d, "/etc/postfix/main.cf")
+		p, err := smarthost.Set(t.Context(), d, primary, login("u@example.net", "r3fresh"))
+		if err == nil {
+			err = p.Apply(t.Context(), func(smarthost.Change) {})
+		}
+		if c.want == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v; want %q", name, err, c.want)
+		}
+		there, _ := d.Root.Exists("/var/lib/postfix-maint/oauth/10587.json")
+		if there || u.String() != "" || read(t, d, "/etc/postfix/main.cf") != before {
+			t.Errorf("%s: something is left: systemd has %s", name, u)
+		}
+	}
+}
+
+// What belongs to TLS and to passwords is not for a relay that logs in by OAuth 2.0.
+func TestOptionsBesideALogin(t *testing.T) {
+	d, _, _ := layUnits(t, nil)
+	set(t, d, login("u@example.net", "r3fresh"))
+	yes := true
+	for name, change := range map[string]func(*smarthost.Options){
+		"user": func(o *smarthost.Options) { o.User = "v@example.net" }, "password": func(o *smarthost.Options) { o.Password = secret },
+		"level": func(o *smarthost.Options) { o.TLS = "verify" }, "wrapper": func(o *smarthost.Options) { o.Wrapper = &yes },
+		"CAs": func(o *smarthost.Options) { o.CAFile = "/etc/ca.pem" },
+	} {
+		o, _ := smarthost.Last(d.Root, primary)
+		change(&o)
+		if _, err := smarthost.Set(t.Context(), d, primary, o); err == nil || !strings.Contains(err.Error(), "OAuth 2.0") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(d.Root.Dir(), "var/lib/postfix-maint/oauth/10587.json")); err != nil {
+		t.Fatal(err)
+	}
+	o, _ := smarthost.Last(d.Root, primary)
+	if _, err := smarthost.Set(t.Context(), d, primary, o); err == nil || !strings.Contains(err.Error(), "log in again") {
+		t.Errorf("without its file: %v", err)
+	}
+}
+
+// The secrets of a login are in its file, and what Postfix logs in with in the password table as well: nowhere else.
+func TestSecretsOfALogin(t *testing.T) {
+	d, f, _ := layUnits(t, nil)
+	a := fresh("u@example.net", "r3fresh")
+	a.ClientSecret, a.Key, a.Local = "cl1ent", "k3y", "l0cal"
+	o := smarthost.Options{OAuth: &smarthost.OAuth{Flow: oauth.FlowDevice, Account: a}}
+	p := set(t, d, o)
+	seen, err := json.Marshal([]any{p.Changes, p.Warnings, o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything := fmt.Sprint(string(seen), o, f.calls) + fmt.Sprintf("%+v %#v", o, *a)
+	err = filepath.WalkDir(d.Root.Dir(), func(name string, e os.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(name, "10587.json") {
+			data, readErr := os.ReadFile(name)
+			if strings.Contains(name, "sasl_passwd") {
+				data = []byte(strings.ReplaceAll(string(data), "l0cal", ""))
+			}
+			everything, err = everything+string(data), readErr
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []string{"r3fresh", "cl1ent", "k3y", "l0cal"} {
+		if strings.Contains(everything, s) {
+			t.Errorf("%s is to be seen", s)
+		}
+	}
+}
+
+// A login that is killed anywhere leaves the former state or the new one, systemd's units with it.
+func TestKilledLogin(t *testing.T) {
+	for _, die := range []string{"enable", "start", "postmap", "stop"} {
+		for name, again := range map[string]bool{"first": false, "again": true} {
+			d, f, u := layUnits(t, nil)
+			if again {
+				set(t, d, login("v@example.net", "old"))
+			}
+			p, err := smarthost.Set(t.Context(), d, primary, login("u@example.net", "new"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			killed := false
+			u.die, f.die = die, die
+			func() {
+				defer func() { killed = recover() != nil }()
+				_ = p.Apply(context.Background(), func(smarthost.Change) {})
+			}()
+			u.die, f.die = "", ""
+			ended(t, d)
+			port := strings.TrimPrefix(value(t, d, "relayhost"), "[127.0.0.1]:")
+			want := ""
+			if port != "" {
+				stored(t, d, port)
+				want = strings.ReplaceAll(listening, "10587", port)
+			}
+			entries, _ := d.Root.ReadDir("/var/lib/postfix-maint/oauth")
+			if !killed || u.String() != want || len(entries) != map[bool]int{false: 0, true: 1}[port != ""] {
+				t.Errorf("%s, killed at %s (%v): relayhost is %q, systemd has %s, %d logins", name, die, killed, port, u, len(entries))
+			}
+		}
+	}
+}
