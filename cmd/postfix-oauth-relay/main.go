@@ -3,8 +3,9 @@
 // Command postfix-oauth-relay lets Postfix use a relay that wants a login by OAuth 2.0:
 //
 //	postfix-oauth-relay serve
+//	postfix-oauth-relay login
 //
-// systemd runs serve when Postfix connects to a loopback port of postfix-oauth-relay@.socket. See postfix-oauth-relay(8).
+// systemd runs serve when Postfix connects to a loopback port of postfix-oauth-relay@.socket; "postfix-maint smarthost login" runs login. See postfix-oauth-relay(8).
 package main
 
 import (
@@ -24,7 +25,7 @@ type command struct {
 
 // commands are all of them.
 func commands() []command {
-	return []command{{"serve", serve}}
+	return []command{{"serve", serve}, {"login", logIn}}
 }
 
 func main() {
