@@ -288,7 +288,7 @@ func TestCallsInTheirRooms(t *testing.T) {
 		"log.Fatal": "nowhere",
 		// Programs run in the locale that internal/run gives them. The others read no words: a lean helper, a talk in debconf's protocol, a message
 		// that is handed in.
-		"exec.Command": "nowhere", "exec.CommandContext": "internal/run/ cmd/configure-instance/ cmd/postfix-maint/database.go cmd/postfix-maint/smarthost.go",
+		"exec.Command": "nowhere", "exec.CommandContext": "internal/run/ cmd/configure-instance/ cmd/postfix-maint/database.go cmd/postfix-maint/smarthost.go cmd/postfix-maint/login.go",
 	} {
 		pkgName, fn, _ := strings.Cut(call, ".")
 		each(t, func(path string, set *token.FileSet, f *ast.File) {

@@ -30,6 +30,9 @@ func (c *call) record() {
 	}
 	c.log = history.NewLog(c.root, "postfix-maint "+c.line())
 	c.log.Back, c.log.Final = opposite(c.root, append(strings.Fields(c.words), c.Args().Slice()...))
+	if c.log.Final == "" {
+		c.log.Final = c.lastLogin()
+	}
 	c.root.Recorder = c.log
 }
 

@@ -32,7 +32,7 @@ var printed = map[string]any{
 	"instance enable": changes[transaction.Change]{}, "instance disable": changes[transaction.Change]{},
 	"instance remove": changes[transaction.Change]{}, "chroot status": chrootReports{}, "chroot check": chrootReports{}, "chroot sync": chrootReports{},
 	"chroot on": chrootReports{}, "chroot off": chrootReports{}, "smarthost set": changes[smarthost.Change]{},
-	"smarthost unset": changes[smarthost.Change]{}, "smarthost show": smarthost.Status{}, "smarthost test": smarthost.Result{},
+	"smarthost login": changes[smarthost.Change]{}, "smarthost unset": changes[smarthost.Change]{}, "smarthost show": smarthost.Status{}, "smarthost test": smarthost.Result{},
 	"test":          smarthost.Mail{},
 	"smarthost add": changes[smarthost.Change]{}, "smarthost remove": changes[smarthost.Change]{}, "smarthost list": smarthost.SenderList{},
 	"smarthost providers": providerList{},

@@ -105,8 +105,9 @@ type call struct {
 	programs       smarthost.Runner // Postfix's own
 	stdout, stderr io.Writer
 	password       smarthost.Secret
-	log            *history.Log // takes down what it changes
-	changed        bool         // something was changed, or would be
+	login          *smarthost.OAuth // of "smarthost login"
+	log            *history.Log     // takes down what it changes
+	changed        bool             // something was changed, or would be
 }
 
 // commands makes the library's commands of the rows.

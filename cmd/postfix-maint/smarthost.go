@@ -50,7 +50,9 @@ func setFlags() flags {
 // smarthostDeps builds the ports for one call, and finds the instance.
 func smarthostDeps(c *call) (smarthost.Deps, instance.Instance, error) {
 	inst, err := instance.Find(c.root, c.String("instance"))
-	return smarthost.Deps{Root: c.root, Run: c.programs, Reload: reloadInstance, Runs: masterRuns, Submit: submit}, inst, err
+	return smarthost.Deps{
+		Root: c.root, Run: c.programs, Reload: reloadInstance, Runs: masterRuns, Submit: submit, Units: loginUnits(), Free: freePort,
+	}, inst, err
 }
 
 // planSmarthost plans a change.

@@ -131,8 +131,17 @@ func (o oneLine) Read(p []byte) (n int, err error) {
 // errNoSecret is for an empty line.
 var errNoSecret = errors.New("cannot read the password: there is none")
 
-// readSecret reads what somebody may still be typing, for some time. The reader that waits then is left to the end of the process.
+// readSecret reads what somebody may still be typing, for some time.
 func readSecret(ctx context.Context, from io.Reader, wait time.Duration) (smarthost.Secret, error) {
+	data, err := readAtMost(ctx, from, wait)
+	if err != nil {
+		return "", fmt.Errorf("cannot read the password: %w", err)
+	}
+	return passwordLine(string(data))
+}
+
+// readAtMost reads what a secret may have. The reader that waits when the time is over is left to the end of the process.
+func readAtMost(ctx context.Context, from io.Reader, wait time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	type read struct {
@@ -159,10 +168,7 @@ func readSecret(ctx context.Context, from io.Reader, wait time.Duration) (smarth
 	if r.err == nil && len(r.data) > secretLimit {
 		r.err = errors.New("what is given is too long for one")
 	}
-	if r.err != nil {
-		return "", fmt.Errorf("cannot read the password: %w", r.err)
-	}
-	return passwordLine(string(r.data))
+	return r.data, r.err
 }
 
 // passwordLine takes off what an editor may have put around the password: the line end, with CR too, and a byte order mark.
