@@ -30,6 +30,9 @@ func limit(args []string) time.Duration {
 	if slices.Contains(args, "smarthost") && slices.Contains(args, "set") {
 		return 15*time.Minute + askWait // for the password
 	}
+	if slices.Contains(args, "smarthost") && slices.Contains(args, "login") {
+		return 15*time.Minute + loginWait
+	}
 	return 15 * time.Minute
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"postfix-maint/internal/instance"
+	"postfix-maint/internal/login"
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot/sysroottest"
 )
@@ -92,7 +93,8 @@ func TestAPasswordIsWaitedFor(t *testing.T) {
 	if _, err := readSecret(t.Context(), silent, time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("from a pipe that says nothing: %v", err)
 	}
-	if askWait < 15*time.Minute || limit([]string{"postfix-maint", "smarthost", "set"}) <= askWait || secretWait > time.Minute {
+	if askWait < 15*time.Minute || limit([]string{"postfix-maint", "smarthost", "set"}) <= askWait || secretWait > time.Minute ||
+		limit([]string{"postfix-maint", "smarthost", "login"}) <= loginWait || loginWait <= login.Patience {
 		t.Errorf("a person has %v, a pipe %v", askWait, secretWait)
 	}
 }
