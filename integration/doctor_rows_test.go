@@ -79,6 +79,10 @@ put queue_minfree 9000000000000000; broken disk-full /var/spool/postfix -; back
 with instance-unusable multi_instance_enable yes multi_instance_wrapper '${command_directory}/postmulti -p --' multi_instance_directories /etc/postfix-none
 echo x y > pw; chmod 600 pw
 with relay-login-without-tls relayhost '[r.example.test]' smtp_sasl_password_maps texthash:/etc/postfix/pw smtp_sasl_security_options noanonymous smtp_sasl_auth_enable yes
+l=/var/lib/postfix-maint/smarthost; mkdir -p $l
+echo '{"options":{"relay":"[127.0.0.1]:10587","user":"u@r.example.test","oauth":{"port":10587,"relay":"[r.example.test]:587","flow":"device"},"rewrite":{}}}' > $l/postfix@-.json
+with relay-login smtp_sasl_password_maps texthash:/etc/postfix/pw smtp_sasl_auth_enable yes relayhost '[127.0.0.1]:10587'
+rm $l/postfix@-.json
 `
 
 // doctorTables are wrong tables and lines.

@@ -211,8 +211,19 @@ var trustChecks = []Check{
 			relay, _ := i.param("relayhost")
 			options, set := i.param("smtp_sasl_security_options")
 			refused := set == 0 || strings.Contains(options, "noplaintext")
-			if strings.EqualFold(auth, "yes") && relay != "" && !refused && (level == "" || level == "none" || level == "may") {
+			if strings.EqualFold(auth, "yes") && relay != "" && !strings.HasPrefix(relay, "[127.0.0.1]:") && !refused && (level == "" || level == "none" || level == "may") {
 				found(Seen{File: i.mainCF(), Line: line, What: fmt.Sprintf("smtp_sasl_auth_enable = yes with smtp_tls_security_level = %s", level)})
+			}
+		},
+	},
+	{
+		// No repair: only a person can log in.
+		ID: "relay-login", Area: "trust", Bad: Broken, Title: "the login at the relay by OAuth 2.0 is worth nothing any more",
+		Why: "all mail for elsewhere waits until somebody logs in again",
+		Do:  "%s",
+		Look: func(_ *Facts, i *Instance, found func(Seen)) {
+			if i.RelayLogin != "" {
+				found(Seen{File: i.mainCF(), Line: i.lineOf("relayhost"), What: i.RelayLogin, Do: i.RelayCure})
 			}
 		},
 	},

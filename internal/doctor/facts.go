@@ -54,6 +54,8 @@ type Instance struct {
 	Missed     []string // files that its chroot lacks, or has in an older version
 	Unreach    []string // what chrooted services cannot reach
 	RelayNotes []string
+	RelayLogin string // what is wrong with the login by OAuth 2.0, and what to do
+	RelayCure  string
 	// NoLogin are senders with a relay that was added for them, and without the login that it was added with.
 	NoLogin []string
 	Started time.Time // when its unit was started last, or tried to

@@ -235,6 +235,56 @@ func TestOptionsBesideALogin(t *testing.T) {
 	}
 }
 
+// What the OAuth relay has found last is shown, with what to do.
+func TestShownLogin(t *testing.T) {
+	d, _, _ := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/10587/": ""})
+	set(t, d, login("u@example.net", "r3fresh"))
+	for name, c := range map[string]struct {
+		status oauth.Status
+		wrong  bool
+		said   string
+	}{
+		"nothing yet": {oauth.Status{}, false, "OAuth 2.0 (device) as u@example.net at [smtp.office365.com]:587"},
+		"revoked":     {oauth.Status{Problem: oauth.ProblemLoginAgain, Words: "it was revoked"}, true, "smarthost login --provider microsoft --user u@example.net"},
+		"away":        {oauth.Status{Problem: oauth.ProblemDown, Words: "it is away"}, false, "it is away"},
+		"in between":  {oauth.Status{Problem: oauth.ProblemCertificate, Words: "another name"}, true, "somebody may be in between"},
+	} {
+		text, err := c.status.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name != "nothing yet" {
+			write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", string(text))
+		}
+		s, err := smarthost.Show(t.Context(), d, primary)
+		if err != nil || s.Login == nil {
+			t.Fatalf("%s: %+v, %v", name, s, err)
+		}
+		if got := s.Login.Wrong() != ""; got != c.wrong || !strings.Contains(s.Text(), c.said) {
+			t.Errorf("%s: %v, %s", name, got, s.Text())
+		}
+		if name != "nothing yet" {
+			if err := os.Remove(d.Root.Dir() + "/var/lib/private/postfix-oauth-relay/10587/status.json"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", "\x1b[2J")
+	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || strings.Contains(s.Text(), "\x1b") {
+		t.Errorf("%v: %s", err, s.Text())
+	}
+	if err := os.Remove(d.Root.Dir() + "/var/lib/postfix-maint/oauth/10587.json"); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || s.Login.Wrong() == "" {
+		t.Errorf("without its file: %+v, %v", s.Login, err)
+	}
+	unset(t, d)
+	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || s.Login != nil || s.Login.Wrong() != "" {
+		t.Errorf("after unset: %+v, %v", s.Login, err)
+	}
+}
+
 // The secrets of a login are in its file, and what Postfix logs in with in the password table as well: nowhere else.
 func TestSecretsOfALogin(t *testing.T) {
 	d, f, _ := layUnits(t, nil)

@@ -26,8 +26,9 @@ type Status struct {
 	Password string   `json:"password,omitempty"`
 	Tables   []string `json:"tables,omitempty"` // for the passwords, secrets replaced
 	Rewrite  []string `json:"rewrite,omitempty"`
-	Root     string   `json:"root,omitempty"` // who gets root's mail
-	Ours     bool     `json:"ours"`           // something was set by "smarthost set"
+	Root     string   `json:"root,omitempty"`  // who gets root's mail
+	Ours     bool     `json:"ours"`            // something was set by "smarthost set"
+	Login    *Login   `json:"login,omitempty"` // by OAuth 2.0
 	Notes    []string `json:"notes,omitempty"`
 	Senders  []Sender `json:"senders,omitempty"` // with a relay of their own
 	Unread   []string `json:"unread,omitempty"`  // tables of senders' relays that do not say here what is in them
@@ -62,6 +63,7 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 			s.Password = table.Stars
 		}
 		s.Notes = h.spoofable(s)
+		s.Login = h.login()
 	}
 	list, err := h.list(ctx)
 	if err != nil {

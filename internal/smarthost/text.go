@@ -26,8 +26,11 @@ func (s Status) Text() string {
 	if p, ok := providers.Find(s.Provider); ok {
 		r.line("provider", "%s (--provider %s)", p.Title, p.Name)
 	}
-	how := map[bool]string{true: ", from the first byte", false: ""}[s.Wrapper]
-	r.line("TLS", "%s%s", orNone(s.TLS), how)
+	if s.Login.lines(r); s.Login != nil {
+		r.line("TLS", "the relay that logs in checks the provider's certificate; %s for other hosts", orNone(s.TLS))
+	} else {
+		r.line("TLS", "%s%s", orNone(s.TLS), map[bool]string{true: ", from the first byte", false: ""}[s.Wrapper])
+	}
 	if ca := strings.Join(nonEmpty(s.CAFile, s.CAPath), ", "); ca != "" {
 		r.line("CAs", "%s", ca)
 	}

@@ -26,6 +26,7 @@ type Result struct {
 	TLS       string        `json:"tls"` // level asked for
 	Wrapper   bool          `json:"wrapper"`
 	Account   string        `json:"account,omitempty"`
+	Login     *Login        `json:"login,omitempty"`     // by OAuth 2.0
 	Overrides []string      `json:"overrides,omitempty"` // in master.cf, that hold for the relay
 	Probe     *probe.Report `json:"probe"`
 	Fate
@@ -49,9 +50,13 @@ func (h *host) tryRelay(ctx context.Context) (*Result, probe.Target, error) {
 	if err != nil {
 		return nil, target, err
 	}
+	res.Login = h.login()
+	target.Local = res.Login != nil
 	res.Probe = probe.Run(ctx, target)
 	if f := res.Probe.Failure; f != nil {
-		res.Problem, res.Advice = f.Text, h.advise(f.Cause, r, res)
+		if res.Problem, res.Advice = f.Text, h.adviseLogin(res.Login); res.Login == nil {
+			res.Advice = h.advise(f.Cause, r, res)
+		}
 	} else if f, advice := h.unable(res.Probe, target); f != nil {
 		res.Probe.Failure, res.Problem, res.Advice = f, f.Text, advice
 	}

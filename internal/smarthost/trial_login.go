@@ -14,6 +14,9 @@ import (
 // would not give away (smtp_sasl_start() in Postfix's smtp/smtp_sasl_proto.c).
 func (h *host) mechanisms(level string) (may []string, hold string) {
 	param := "smtp_sasl_tls_security_options"
+	if level == "none" {
+		param = "smtp_sasl_security_options"
+	}
 	if verified := "smtp_sasl_tls_verified_security_options"; level == "verify" || level == "secure" {
 		if _, known := h.effective[verified]; known {
 			param = verified

@@ -37,6 +37,9 @@ func (res *Result) Text() string {
 // probed is what was found of the relay before a message was sent.
 func (res *Result) probed(r *report) {
 	r.line("relay", "%s", res.Relay)
+	if l := res.Login; l != nil {
+		r.line("login", "OAuth 2.0 (%s) as %s at %s", l.Flow, l.User, l.Relay)
+	}
 	if res.From != "" {
 		r.line("mail from", "%s", res.From)
 	}

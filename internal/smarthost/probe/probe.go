@@ -35,6 +35,7 @@ type Target struct {
 	Addresses []string
 	Hold      string   // why the login is not to be tried, "" if it may be
 	May       []string // the mechanisms among Tried that Postfix's settings let it use; nil is all of them
+	Local     bool     // a relay of ours at this host, which looks whose connection it is: a login needs no TLS there
 }
 
 // Cause says what went wrong, for those who explain it.

@@ -92,6 +92,7 @@ func (t Target) untried() string {
 	switch {
 	case t.Hold != "":
 		return t.Hold
+	case t.Local:
 	case !slices.Contains([]string{"may", "encrypt", "verify", "secure"}, t.Level):
 		return "what the TLS level " + cmp.Or(Clean(t.Level), "none") + " asks of the relay is not checked here"
 	case t.MX && (t.Level != "secure" || slices.Contains(t.Match, "hostname")):

@@ -176,7 +176,7 @@ func (r *Report) login(s *session, t Target, extensions []string) error {
 	switch {
 	case t.User == "":
 		return nil
-	case !s.tls:
+	case !s.tls && !t.Local:
 		return &Failure{NoStartTLS, "there is no TLS, so the login is not tried"}
 	case len(r.Mechanisms) == 0:
 		return &Failure{NoAuth, "the relay offers no login (AUTH) here"}
