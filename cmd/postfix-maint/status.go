@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -207,7 +208,14 @@ func statusOf(c *call, systemd bool, st multi.Status) status.Instance {
 	if !systemd && os.Geteuid() != 0 {
 		i.State = "unknown"
 	}
-	live, _, _ := smarthost.Live(c.root, instance.Instance{Name: st.Name, ConfigDir: st.ConfigDir, QueueDir: st.QueueDir}) // an unreadable table has no account
+	inst := instance.Instance{Name: st.Name, ConfigDir: st.ConfigDir, QueueDir: st.QueueDir}
+	live, _, _ := smarthost.Live(c.root, inst) // an unreadable table has no account
 	i.Account = live[answers.RelayAccount]
+	if l := smarthost.LoginInForce(c.root, inst); l != nil {
+		i.Provider, i.Account = l.Relay, l.User
+		if wrong := l.Wrong(); wrong != "" {
+			i.Problems = append(slices.Clip(i.Problems), wrong+": "+l.Cure())
+		}
+	}
 	return i
 }

@@ -8,8 +8,10 @@ import (
 	"strconv"
 	"strings"
 
+	"postfix-maint/internal/instance"
 	"postfix-maint/internal/oauth"
 	"postfix-maint/internal/paths"
+	"postfix-maint/internal/sysroot"
 )
 
 // Login is a login by OAuth 2.0 that is in force. No secret is in it.
@@ -25,10 +27,20 @@ type Login struct {
 	instance string
 }
 
+// LoginInForce is the login of an instance, nil where there is none. It runs no program.
+func LoginInForce(root *sysroot.Root, inst instance.Instance) *Login {
+	h, err := glance(Deps{Root: root}, inst)
+	if err != nil {
+		return nil
+	}
+	relayhost, _ := h.live.Get("relayhost")
+	return h.login(relayhost)
+}
+
 // login is the one that is in force, nil where there is none.
-func (h *host) login() *Login {
+func (h *host) login(relayhost string) *Login {
 	o := h.state.Options
-	if o.OAuth == nil || h.effective["relayhost"] != loopback(o.OAuth.Port) {
+	if o.OAuth == nil || relayhost != loopback(o.OAuth.Port) {
 		return nil
 	}
 	l := &Login{Provider: o.OAuth.Provider, Relay: o.OAuth.Relay, User: o.User, Flow: o.OAuth.Flow, Port: o.OAuth.Port}

@@ -260,6 +260,9 @@ func TestShownLogin(t *testing.T) {
 		if err != nil || s.Login == nil {
 			t.Fatalf("%s: %+v, %v", name, s, err)
 		}
+		if l := smarthost.LoginInForce(d.Root, primary); l.Wrong() != s.Login.Wrong() || l.Relay != "[smtp.office365.com]:587" {
+			t.Errorf("%s: status has %+v", name, l)
+		}
 		if got := s.Login.Wrong() != ""; got != c.wrong || !strings.Contains(s.Text(), c.said) {
 			t.Errorf("%s: %v, %s", name, got, s.Text())
 		}

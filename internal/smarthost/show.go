@@ -63,7 +63,7 @@ func Show(ctx context.Context, d Deps, inst instance.Instance) (Status, error) {
 			s.Password = table.Stars
 		}
 		s.Notes = h.spoofable(s)
-		s.Login = h.login()
+		s.Login = h.login(s.Relay)
 	}
 	list, err := h.list(ctx)
 	if err != nil {

@@ -50,7 +50,7 @@ func (h *host) tryRelay(ctx context.Context) (*Result, probe.Target, error) {
 	if err != nil {
 		return nil, target, err
 	}
-	res.Login = h.login()
+	res.Login = h.login(h.effective["relayhost"])
 	target.Local = res.Login != nil
 	res.Probe = probe.Run(ctx, target)
 	if f := res.Probe.Failure; f != nil {

@@ -286,6 +286,8 @@ func relay(i Instance) string {
 	}
 	switch {
 	case i.Relay.Host == "":
+	case i.Provider != "":
+		text = i.Provider + ", logs in by OAuth 2.0 as " + i.Account
 	case i.Relay.Login && i.Account != "":
 		text += ", logs in as " + i.Account
 	case i.Relay.Login:

@@ -44,6 +44,7 @@ type Instance struct {
 	Expected  []string `json:"listens_by_configuration"`
 	Chroot    Chroot   `json:"chroot"`
 	Account   string   `json:"relay_account"`
+	Provider  string   `json:"relay_provider,omitempty"` // the relay behind one of this host's ports, by OAuth 2.0
 	Problems  []string `json:"problems"`
 
 	Since     time.Time `json:"since,omitzero"`
