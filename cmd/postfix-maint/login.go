@@ -23,6 +23,7 @@ import (
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/secret"
 	"postfix-maint/internal/smarthost"
+	"postfix-maint/internal/sysroot"
 	"postfix-maint/internal/systemd"
 )
 
@@ -196,8 +197,8 @@ func (l *limited) Write(data []byte) (int, error) {
 }
 
 // loginUnits is systemd for logins; nil where it does not run the host.
-func loginUnits() func(context.Context) (smarthost.Units, error) {
-	if !systemd.Booted("/") {
+func loginUnits(root *sysroot.Root) func(context.Context) (smarthost.Units, error) {
+	if !root.IsHost() || !systemd.Booted("/") {
 		return nil
 	}
 	return func(ctx context.Context) (smarthost.Units, error) { return systemd.Dial(ctx) }

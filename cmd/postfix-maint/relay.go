@@ -70,7 +70,7 @@ func recoverRelay(ctx context.Context, root *sysroot.Root, stderr io.Writer) {
 	if err != nil {
 		return // main.cf can't be understood: setup says so
 	}
-	if err := smarthost.Recover(ctx, smarthost.Deps{Root: root, Run: run.Runner{}}, inst); err != nil {
+	if err := smarthost.Recover(ctx, smarthost.Deps{Root: root, Run: run.Runner{}, Units: loginUnits(root)}, inst); err != nil {
 		warn(stderr, []string{fmt.Sprintf("cannot clear away what an interrupted change of the smarthost left: %v", err)})
 	}
 }

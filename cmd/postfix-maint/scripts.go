@@ -193,7 +193,8 @@ func planSetup(ctx context.Context, root *sysroot.Root, db *debconf.Client, svc 
 	}
 	req.Package = installedVersion(root)
 	req.Facts = facts(ctx, root, req.Package)
-	deps := setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay(smarthost.Deps{Root: root, Run: run.Runner{}}, password)}
+	about := smarthost.Deps{Root: root, Run: run.Runner{}, Units: loginUnits(root)}
+	deps := setup.Deps{Root: root, Run: run.Runner{}, Service: svc, Relay: relay(about, password)}
 	if root.IsHost() {
 		probe := setup.Prober{Root: root, Run: run.Runner{}}
 		deps.Probe, deps.Table = probe.MainCF, probe.Table

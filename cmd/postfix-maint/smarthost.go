@@ -51,7 +51,7 @@ func setFlags() flags {
 func smarthostDeps(c *call) (smarthost.Deps, instance.Instance, error) {
 	inst, err := instance.Find(c.root, c.String("instance"))
 	return smarthost.Deps{
-		Root: c.root, Run: c.programs, Reload: reloadInstance, Runs: masterRuns, Submit: submit, Units: loginUnits(), Free: freePort,
+		Root: c.root, Run: c.programs, Reload: reloadInstance, Runs: masterRuns, Submit: submit, Units: loginUnits(c.root), Free: freePort,
 	}, inst, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"postfix-maint/internal/answers"
 	"postfix-maint/internal/oauth"
 	"postfix-maint/internal/smarthost"
 	"postfix-maint/internal/sysroot/sysroottest"
@@ -285,6 +286,34 @@ func TestShownLogin(t *testing.T) {
 	unset(t, d)
 	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || s.Login != nil || s.Login.Wrong() != "" {
 		t.Errorf("after unset: %+v, %v", s.Login, err)
+	}
+}
+
+// Answers that are confirmed as they are shown leave a login as it is; another relay takes it away.
+func TestAnswersBesideALogin(t *testing.T) {
+	d, _, u := layUnits(t, nil)
+	set(t, d, login("u@example.net", "r3fresh"))
+	live, _, err := smarthost.Live(d.Root, primary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := answers.Answers{}
+	for q, v := range live {
+		a[q] = answers.Answer{Value: v}
+	}
+	p, err := smarthost.SetAnswers(t.Context(), d, primary, a, "")
+	if err != nil || len(p.Changes) != 0 {
+		t.Errorf("confirmed: %v, %v", p, err)
+	}
+	if problems := smarthost.CheckAnswers(t.Context(), d, primary, a, "", true); len(problems) > 0 {
+		t.Errorf("confirmed: %v", problems)
+	}
+	a[answers.RelayHost], a[answers.RelayAccount] = answers.Answer{Value: "[relay.example.net]:25"}, answers.Answer{}
+	if p, err = smarthost.SetAnswers(t.Context(), d, primary, a, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(t.Context(), func(smarthost.Change) {}); err != nil || u.String() != "" || value(t, d, "smtp_sasl_auth_enable") != "(unset)" {
+		t.Errorf("another relay: %v, systemd has %s", err, u)
 	}
 }
 
