@@ -74,7 +74,7 @@ const (
 	OAuthRelay        = LibexecDir + "/postfix-oauth-relay"
 	OAuthDir          = StateDir + "/oauth"                    // PORT.json each: logins at relays by OAuth 2.0, root's alone
 	OAuthState        = "/var/lib/private/postfix-oauth-relay" // a directory PORT each: what the OAuth relay keeps, of its own user's
-	OAuthStateLink    = "/var/lib/postfix-oauth-relay"         // systemd's link to it
+	OAuthStateLink    = "/var/lib/postfix-oauth-relay"         // systemd's links to these
 	OAuthDue          = StateDir + "/oauth-due"                // one note a port: systemd has to be told about it
 )
 

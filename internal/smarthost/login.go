@@ -311,21 +311,18 @@ func settleLogins(ctx context.Context, d Deps) error {
 
 // forgetLogin removes what the OAuth relay has kept of a login, and the directories when it was the last one.
 func forgetLogin(root *sysroot.Root, port string) error {
-	if err := removeTree(root, path.Join(paths.OAuthState, port), 8); err != nil {
-		return err
+	for _, name := range []string{paths.OAuthState, paths.OAuthStateLink} { // in the second systemd has a link to what is in the first
+		if err := removeTree(root, path.Join(name, port), 8); err != nil {
+			return err
+		}
 	}
-	for _, dir := range []string{paths.OAuthState, paths.OAuthDir} {
+	for _, dir := range []string{paths.OAuthState, paths.OAuthStateLink, paths.OAuthDir} {
 		entries, err := root.ReadDir(dir)
 		if err != nil || len(entries) > 0 {
 			continue // not there, or of use to others
 		}
 		if _, err := root.Remove(dir); err != nil {
 			return err
-		}
-		if dir == paths.OAuthState {
-			if _, err := root.Remove(paths.OAuthStateLink); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
