@@ -61,8 +61,8 @@ pot: ## take the words of debian/postfix.templates over into debian/po, and say 
 lint: ## gofmt, vet, staticcheck, errcheck, errorlint, gocognit, shellcheck, units
 	@$(STAGE) lint integration/ci/lint
 
-demo: ## two booted hosts: a satellite is preseeded, installed, and sends its first mail (root)
-	@integration/ci/prepare && $(MAKE) --no-print-directory debs RELEASE=bookworm && $(GO) run ./integration/demo
+demo: ## two booted hosts: a satellite is preseeded, installed, and sends its first mail; PICTURE=integration/demo/demo.svg is for README (root)
+	@integration/ci/prepare && $(MAKE) --no-print-directory debs RELEASE=bookworm && $(GO) run ./integration/demo $(if $(PICTURE),-picture $(PICTURE))
 
 bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie chroots' chooses, RUNS=1 is quick (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs && $(GO) run ./integration/bench $(if $(RUNS),-runs $(RUNS)) $(PARTS)
