@@ -173,9 +173,17 @@ func host(c *call, w io.Writer) adopt.Host {
 	return adopt.Host{
 		Root: c.root, Layer: c.String("layer"), Runner: r, DryRun: c.dry(), DropIns: c.String("drop-ins"),
 		Attach: func(ctx context.Context, name string, args ...string) error {
-			return r.Attached(ctx, os.Stdin, w, os.Stderr, name, args...)
+			if name == "apt-get" && isTerminal(w) && os.Getenv("TERM") != "dumb" && os.Getenv("TERM") != "" {
+				args = append([]string{"-o", "Dpkg::Progress-Fancy=1"}, args...) // as "apt install" shows how far it is (apt.conf(5))
+			}
+			return c.waiting.aside(func() error { return r.Attached(ctx, os.Stdin, w, os.Stderr, name, args...) })
 		},
-		Say: func(line string) { fmt.Fprintf(w, "postfix-maint: %s\n", line) },
+		Say: func(line string) {
+			_ = c.waiting.aside(func() error {
+				_, err := fmt.Fprintf(w, "postfix-maint: %s\n", line)
+				return err
+			})
+		},
 	}
 }
 

@@ -69,7 +69,8 @@ func chroots(do chrootAction, syslog syslogAction, print func(io.Writer, chrootR
 	return shown(func(ctx context.Context, c *call) (*chrootReports, error) {
 		insts, errs := chosen(c.root, c.Args().Slice())
 		reports := []chrootReport{}
-		for _, inst := range insts {
+		for i, inst := range insts {
+			c.waiting.say(fmt.Sprintf("%s, instance %d of %d", c.row.waits, i+1, len(insts)))
 			r := chrootReport{Instance: inst.Name, Queue: inst.QueueDir, dry: c.dry(), onScreen: c.onScreen}
 			if err := do(ctx, c, chrootDeps(ctx, c.root), inst, &r); err != nil {
 				if !errors.Is(err, errNotInStep) && !errors.Is(err, errUnreachable) {

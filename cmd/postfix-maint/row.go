@@ -32,6 +32,7 @@ type row struct {
 	group    string // the heading in the help that it stands below
 	page     string // of the manual, behind "postfix-maint-"; "" for postfix-maint(8)
 	example  string // a call, without the program's name
+	waits    string // what it is at while people wait, where it may take longer than a second
 }
 
 type (
@@ -108,6 +109,7 @@ type call struct {
 	login          *smarthost.OAuth // of "smarthost login"
 	log            *history.Log     // takes down what it changes
 	changed        bool             // something was changed, or would be
+	waiting        *waiting         // tells people that it goes on; nil for others
 }
 
 // commands makes the library's commands of the rows.

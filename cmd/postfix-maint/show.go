@@ -17,7 +17,7 @@ import (
 // shown is a flow with what it gives printed, if it gives anything, and it may besides fail: for people as text, for machines as one document.
 func shown[T any](flow func(context.Context, *call) (*T, error), text func(*call, *T) error) action {
 	return func(ctx context.Context, c *call) error {
-		found, err := flow(ctx, c)
+		found, err := patiently(ctx, c, flow)
 		switch {
 		case found == nil:
 			return err
@@ -29,6 +29,20 @@ func shown[T any](flow func(context.Context, *call) (*T, error), text func(*call
 		}
 		return errors.Join(text(c, found), err)
 	}
+}
+
+// patiently is a flow during which people are told that it goes on.
+func patiently[T any](ctx context.Context, c *call, flow func(context.Context, *call) (*T, error)) (*T, error) {
+	if c.waiting = c.waits(); c.waiting == nil {
+		return flow(ctx, c)
+	}
+	plain := c.stderr
+	c.stderr = beside{c.waiting, plain}
+	defer func() {
+		c.waiting.stop()
+		c.stderr = plain
+	}()
+	return flow(ctx, c)
 }
 
 // format is the number of the form that all documents have. It changes where something is taken away or gets another meaning.
@@ -119,7 +133,10 @@ func failedForMachines(args []string, stdout io.Writer, err error) {
 func (c *call) did(what, diff string) {
 	c.changed = true
 	if !c.Bool("json") {
-		fmt.Fprintf(c.stdout, "%s\n%s", what, c.onScreen(diff))
+		_ = c.waiting.aside(func() error {
+			_, err := fmt.Fprintf(c.stdout, "%s\n%s", what, c.onScreen(diff))
+			return err
+		})
 	}
 }
 

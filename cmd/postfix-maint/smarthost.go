@@ -52,6 +52,7 @@ func smarthostDeps(c *call) (smarthost.Deps, instance.Instance, error) {
 	inst, err := instance.Find(c.root, c.String("instance"))
 	return smarthost.Deps{
 		Root: c.root, Run: c.programs, Reload: reloadInstance, Runs: masterRuns, Submit: submit, Units: loginUnits(c.root), Free: freePort,
+		Tell: c.waiting.say,
 	}, inst, err
 }
 

@@ -32,12 +32,20 @@ type Deps struct {
 	Reload func(ctx context.Context, inst instance.Instance) error
 	// Runs tells whether the instance does: a message that is submitted to another waits in its queue. nil takes it to run.
 	Runs func(inst instance.Instance) bool
+	// Tell says what a test waits for next. nil says nothing.
+	Tell func(what string)
 	// Submit hands a message to sendmail(1): its standard input and arguments.
 	Submit func(ctx context.Context, message []byte, args ...string) error
 	// Units is the way to systemd; nil where it does not run the host. Free tells whether nothing listens at a port of the loopback; nil takes
 	// all to be free.
 	Units func(ctx context.Context) (Units, error)
 	Free  func(port int) bool
+}
+
+func (d Deps) tell(format string, args ...any) {
+	if d.Tell != nil {
+		d.Tell(fmt.Sprintf(format, args...))
+	}
 }
 
 // Names of the tables, all in the instance's configuration directory.

@@ -100,6 +100,7 @@ func (w *finder) nameServers(transport string) []string {
 // servers tries the mail servers of a domain in their order, up to the first that talks as it should.
 func (w *finder) servers(ctx context.Context, c *host, way *Way, r relay, t probe.Target) {
 	ask := w.nameServers(way.Transport)
+	c.d.tell("looking up the mail servers of %s", r.host)
 	found, err := dns.Exchangers(ctx, ask, r.host)
 	switch {
 	case errors.Is(err, dns.ErrNone):
@@ -119,6 +120,7 @@ func (w *finder) servers(ctx context.Context, c *host, way *Way, r relay, t prob
 		if t.Addresses, err = c.addresses(ctx, ask, t); err != nil {
 			s.Probe = &probe.Report{Host: e.Host, Failure: &probe.Failure{Cause: probe.NoName, Text: fmt.Sprintf("%s has no address: %v", e.Host, err)}}
 		} else {
+			c.d.tell("waiting for the answer of %s", e.Host)
 			s.Probe = probe.Run(ctx, t)
 		}
 		way.Servers = append(way.Servers, s)

@@ -52,6 +52,7 @@ func (h *host) tryRelay(ctx context.Context) (*Result, probe.Target, error) {
 	}
 	res.Login = h.login(h.effective["relayhost"])
 	target.Local = res.Login != nil
+	h.d.tell("waiting for the answer of the relay %s", r.dest)
 	res.Probe = probe.Run(ctx, target)
 	if f := res.Probe.Failure; f != nil {
 		if res.Problem, res.Advice = f.Text, h.adviseLogin(res.Login); res.Login == nil {

@@ -55,6 +55,7 @@ func (w *watch) submit(ctx context.Context, subject, text, from, to string) erro
 		return err
 	}
 	w.fate.Submitted = true
+	h.d.tell("waiting for what becomes of the message")
 	return w.follow(ctx, logs)
 }
 
