@@ -243,7 +243,8 @@ func oauthQueue(ctx context.Context, t *testing.T, client *hosts.Host, p mailPro
 	for len(p.state(ctx, t).Messages) < 50 && time.Since(start) < time.Minute {
 		time.Sleep(50 * time.Millisecond)
 	}
-	p.ask(ctx, t, "POST", "restart?down=1s", nil)
+	// Away for longer than a token lasts: what comes after it logs in with another.
+	p.ask(ctx, t, "POST", "restart?down=3s", nil)
 	restarted := len(p.state(ctx, t).Messages)
 	awaitMessages(ctx, t, client, p, len(before.Messages)+500)
 	after, took := p.state(ctx, t), time.Since(start)
