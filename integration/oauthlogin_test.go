@@ -36,7 +36,7 @@ postconf -n | grep -E '^(relayhost =.*127|smtp_sasl_|smtp_tls_policy)' || true; 
 `
 
 func TestOAuthLogin(t *testing.T) {
-	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
+	eachRelease(t, 3, func(ctx context.Context, t *testing.T, release string) {
 		lan, ca := newNetwork(ctx, t), newIssuer(t)
 		opt := clientOptions(ctx, t, release)
 		opt.Network = lan
@@ -59,6 +59,7 @@ func TestOAuthLogin(t *testing.T) {
 		l.flows(ctx, t)
 		l.revoked(ctx, t)
 		l.second(ctx, t)
+		l.senders(ctx, t, passwordRelay(ctx, t, lan, ca))
 		sh(ctx, t, client, "postfix-maint smarthost unset")
 		if left := sh(ctx, t, client, loginLeft); left != "" {
 			t.Errorf("after unset there is\n%s", left)
@@ -253,4 +254,76 @@ printf 'Message-ID: <second@client.example.test>\n\nhello\n' | sendmail -C /etc/
 	sh(ctx, t, l.client, `postfix-maint smarthost unset --instance postfix-out; postmulti -i postfix-out -p stop; postmulti -i postfix-out -e disable
 postmulti -i postfix-out -e destroy; postconf -X multi_instance_directories multi_instance_wrapper multi_instance_enable`)
 	l.delivered(ctx, t, "first again")
+}
+
+// passwordRelay boots a relay that takes passwords alone.
+func passwordRelay(ctx context.Context, t *testing.T, lan *hosts.Network, ca *issuer) *hosts.Host {
+	t.Helper()
+	opt := relayOptions(ctx, t)
+	opt.Network = lan
+	relay := newHost(ctx, t, "relay", opt)
+	sh(ctx, t, relay, "mkdir /etc/postfix/tls")
+	for _, name := range []string{"good", "expired", "other"} {
+		write(t, relay, "/etc/postfix/tls/"+name+".pem", ca.issue("relay.example.test", 24*time.Hour))
+	}
+	if err := relay.Boot(ctx); err != nil {
+		t.Fatal(err)
+	}
+	await(ctx, t, relay, "the relay's ports", "for p in 25 587; do ss -Hltn sport = $p | grep -q .; done; systemctl is-active -q saslauthd")
+	sh(ctx, t, relay, moreAccounts)
+	return relay
+}
+
+// sendersLeft is what is wrong after the login of a sender is taken out.
+const sendersLeft = `
+ls /var/lib/postfix-maint/oauth /var/lib/private/postfix-oauth-relay 2>/dev/null | grep -x '1058[89].*' || true; grep -H -e 1058[89] -e smtp-oauth /etc/postfix/master.cf /etc/postfix/sender_* || true
+systemctl list-units --plain --no-legend 'postfix-oauth-relay@1058[89]*'; ls /etc/systemd/system/sockets.target.wants 2>/dev/null | grep 1058[89] || true; ! ss -Hltn 'sport = 10588' | grep . || true`
+
+// senders logs a sender in, first beside the login for all mail and then beside a relay for all mail with a password, and a sender with another
+// password. Each goes its own way; nobody's password may go without TLS.
+func (l *loginHost) senders(ctx context.Context, t *testing.T, relay *hosts.Host) {
+	app := "--client-id daemon --client-secret-file /root/secret --flow client-credentials"
+	l.logIn(ctx, t, "--sender olga@example.org "+app, nil)
+	if said := sh(ctx, t, l.client, "postfix-maint smarthost list"); !strings.Contains(said, "olga@example.org: [provider.example.test]:1587, OAuth 2.0 (client-credentials) by the port 10588") {
+		t.Errorf("list says\n%s", said)
+	}
+	l.sent(ctx, t, "beside-all")
+	l.delivered(ctx, t, "all-beside")
+	ca := []string{"--ca-file", "/etc/ssl/test-ca.pem"}
+	setSmarthost(ctx, t, l.client, pass, append(ca, "--relay", "[relay.example.test]:587", "--user", "anna")...)
+	if out, err := smarthost(ctx, l.client, pass+"-carl", append(ca, "add", "--sender", "carl@example.org", "--relay", "[relay.example.test]:3587", "--user", "carl")...); err != nil {
+		t.Fatal(out, err)
+	}
+	for _, chroot := range []string{"n", "y"} {
+		sh(ctx, t, l.client, "postconf -F smtp/unix/chroot="+chroot+" smtp-oauth/unix/chroot="+chroot+"; postfix reload")
+		l.sent(ctx, t, "beside-passwords-"+chroot)
+	}
+	for from, want := range map[string]string{"carl@example.org": "carl", "local@else.example": "anna"} {
+		if got := loggedInAs(ctx, t, relay, l.client, from, ""); got != want {
+			t.Errorf("the mail of %s came with the login %q, want %q", from, got, want)
+		}
+	}
+	said := sh(ctx, t, l.client, "sleep 2; postfix-maint smarthost test --from olga@example.org you@dest.test; ! postfix-maint doctor --json | grep '\"id\": \"relay-'")
+	if l.came++; !strings.Contains(said, "delivered to you@dest.test") || !strings.Contains(said, "OAuth 2.0") {
+		t.Errorf("test says\n%s", said)
+	}
+	if said := sh(ctx, t, l.client, "postconf -n | grep security_options"); strings.Contains(said, "smtp_sasl_security_options = noanonymous\n") {
+		t.Errorf("passwords may go without TLS: %s", said)
+	}
+	sh(ctx, t, l.client, "postfix-maint smarthost remove olga@example.org")
+	if left := sh(ctx, t, l.client, sendersLeft); left != "" {
+		t.Errorf("after remove there is\n%s", left)
+	}
+	if got := loggedInAs(ctx, t, relay, l.client, "olga@example.org", ""); got != "anna" {
+		t.Errorf("after remove the mail of olga came with the login %q", got)
+	}
+	sh(ctx, t, l.client, "postfix-maint smarthost remove carl@example.org")
+}
+
+// sent sends a message of the sender that has logged in, and waits until the provider has it.
+func (l *loginHost) sent(ctx context.Context, t *testing.T, name string) {
+	t.Helper()
+	sh(ctx, t, l.client, "printf 'Message-ID: <"+name+"@client.example.test>\nSubject: x\n\nhello\n' | sendmail -f olga@example.org you@dest.test")
+	l.came++
+	awaitMessages(ctx, t, l.client, l.p, l.came)
 }

@@ -235,7 +235,7 @@ func onThisHost(root *sysroot.Root, form string) (all []item) {
 	case "SENDER":
 		if primary, err := instance.Find(root, instance.Primary); err == nil {
 			for _, a := range smarthost.Senders(smarthost.Deps{Root: root}, primary) {
-				all = append(all, item{a.Sender, a.Relay})
+				all = append(all, item{a.Sender, a.At()})
 			}
 		}
 	case "NUMBER":

@@ -67,6 +67,7 @@ func TestComplete(t *testing.T) {
 		"smarthost login --flow=b":                 "--flow=browser",
 		"smarthost login --key-file ":              ":files",
 		"smarthost login --user ":                  "",
+		"smarthost login --sender m":               "me@example.org",
 		"instance remove ":                         "- postfix-out",
 		"instance remove postfix-out ":             "",
 		"chroot sync -":                            "-",

@@ -208,8 +208,8 @@ func (e *examination) others(ctx context.Context, i *doctor.Instance) {
 	d := smarthost.Deps{Root: e.c.root, Run: e.c.programs}
 	if st, err := smarthost.Show(ctx, d, i.Instance); err == nil {
 		i.RelayNotes, i.NoLogin = st.Notes, st.WithoutLogin()
-		if i.RelayLogin = st.Login.Wrong(); i.RelayLogin != "" {
-			i.RelayCure = st.Login.Cure()
+		if l := st.WrongLogin(); l != nil {
+			i.RelayLogin, i.RelayCure = l.Wrong(), l.Cure()
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ func loginFlags() flags {
 	return flags{
 		&cli.StringFlag{Name: "provider", Usage: "log in at `" + strings.Join(oauth.Providers(), "|") + "`; any other one is --relay with --token-url"},
 		&cli.StringFlag{Name: "user", Usage: "the address of the `MAILBOX` that sends"},
+		&cli.StringFlag{Name: "sender", Usage: "for the mail of one `SENDER`: user@example.com, or @example.com for all of a domain", DefaultText: "all mail"},
 		&cli.StringFlag{Name: "client-id", Usage: "the `ID` of the application that you registered at the provider"},
 		&cli.StringFlag{Name: "client-secret-file", Usage: "read the application's secret from `FILE`, where it has one"},
 		&cli.StringFlag{Name: "tenant", Usage: "the `TENANT` at Microsoft: its id or domain", DefaultText: "that of the account"},
@@ -54,6 +56,11 @@ type makeLogin func(ctx context.Context, c *call, request []byte) ([]byte, error
 // loginOptions refuses what cannot be, before anybody logs in; then somebody does. All that is before any lock: a person takes their time.
 func loginOptions(logIn makeLogin) action {
 	return func(ctx context.Context, c *call) error {
+		if c.IsSet("sender") {
+			if err := smarthost.CheckSender(c.String("sender")); err != nil {
+				return refuse("--sender: %w", err)
+			}
+		}
 		request, err := loginRequest(ctx, c)
 		if err != nil {
 			return err
@@ -154,6 +161,9 @@ func expected(r oauth.Request) *oauth.Account {
 }
 
 func loginSmarthost(ctx context.Context, c *call, d smarthost.Deps, inst instance.Instance) (*smarthost.Plan, error) {
+	if c.IsSet("sender") {
+		return smarthost.Add(ctx, d, inst, smarthost.Account{Sender: c.String("sender"), OAuth: c.login})
+	}
 	o, _ := smarthost.Last(d.Root, inst)
 	o.OAuth = c.login
 	return smarthost.Set(ctx, d, inst, o)
@@ -216,6 +226,15 @@ func freePort(port int) bool {
 // lastLogin says why a change of the smarthost that takes a login by OAuth 2.0 away, or makes one, cannot be taken back: its tokens are kept nowhere.
 func (c *call) lastLogin() string {
 	switch inst, err := instance.Find(c.root, c.String("instance")); {
+	case c.words == "smarthost login" && c.IsSet("sender"):
+		return "a sender's login by OAuth 2.0 goes with \"postfix-maint smarthost remove " + c.String("sender") + "\""
+	case err == nil && (c.words == "smarthost remove" || c.words == "smarthost add"):
+		sender := cmp.Or(c.String("sender"), c.Args().First())
+		for _, a := range smarthost.Senders(smarthost.Deps{Root: c.root}, inst) {
+			if a.OAuth != nil && strings.EqualFold(a.Sender, sender) {
+				return "the login by OAuth 2.0 is gone: log in again with \"postfix-maint smarthost login --sender " + a.Sender + "\""
+			}
+		}
 	case c.words == "smarthost login":
 		return "a login by OAuth 2.0 goes with \"postfix-maint smarthost unset\", or with \"smarthost set\" to another relay"
 	case err == nil && (c.words == "smarthost unset" || c.words == "smarthost set" && (c.IsSet("relay") || c.IsSet("provider"))):

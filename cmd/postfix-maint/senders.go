@@ -63,7 +63,7 @@ func addOptions(ctx context.Context, c *call) (err error) {
 func addSender(ctx context.Context, c *call, d smarthost.Deps, inst instance.Instance) (*smarthost.Plan, error) {
 	a := smarthost.Account{Sender: c.String("sender"), Password: c.password}
 	for _, was := range smarthost.Senders(d, inst) {
-		if strings.EqualFold(was.Sender, a.Sender) && (!c.IsSet("relay") || c.String("relay") == was.Relay) {
+		if strings.EqualFold(was.Sender, a.Sender) && was.OAuth == nil && (!c.IsSet("relay") || c.String("relay") == was.Relay) {
 			was.Password, a = a.Password, was
 		}
 	}

@@ -213,9 +213,9 @@ func statusOf(c *call, systemd bool, st multi.Status) status.Instance {
 	i.Account = live[answers.RelayAccount]
 	if l := smarthost.LoginInForce(c.root, inst); l != nil {
 		i.Provider, i.Account = l.Relay, l.User
-		if wrong := l.Wrong(); wrong != "" {
-			i.Problems = append(slices.Clip(i.Problems), wrong+": "+l.Cure())
-		}
+	}
+	for _, l := range smarthost.WrongLogins(c.root, inst) {
+		i.Problems = append(slices.Clip(i.Problems), l.Wrong()+": "+l.Cure())
 	}
 	return i
 }

@@ -17,7 +17,8 @@ type Account struct {
 	Wrapper  *bool  `json:"wrapper,omitempty"`
 	CAFile   string `json:"ca_file,omitempty"`
 	User     string `json:"user"`
-	Password Secret `json:"-"` // "" keeps the one that is stored
+	OAuth    *OAuth `json:"oauth,omitempty"` // a login by OAuth 2.0; nil: by a password
+	Password Secret `json:"-"`               // "" keeps the one that is stored
 }
 
 // CheckSender takes a mail address, or @ and a domain.
@@ -34,7 +35,7 @@ func CheckSender(sender string) error {
 
 // options are those of a smarthost with this relay and login.
 func (a Account) options() Options {
-	return Options{Relay: a.Relay, TLS: a.TLS, Wrapper: a.Wrapper, CAFile: a.CAFile, User: a.User, Password: a.Password}
+	return Options{Relay: a.Relay, TLS: a.TLS, Wrapper: a.Wrapper, CAFile: a.CAFile, User: a.User, OAuth: a.OAuth, Password: a.Password}
 }
 
 // resolve fills in what the port decides, and refuses what cannot be.
@@ -50,11 +51,24 @@ func (a Account) resolve() (Account, relay, error) {
 	if err != nil {
 		return a, r, err
 	}
-	if strength(o.TLS) < strength("verify") {
+	if a.OAuth == nil && strength(o.TLS) < strength("verify") {
 		return a, r, fmt.Errorf("cannot add %s: with TLS level %q its password could go to a stranger: use verify or secure", a.Sender, o.TLS)
 	}
 	a.TLS, a.Wrapper = o.TLS, o.Wrapper
 	return a, r, nil
+}
+
+// At is where the account's mail goes in the end.
+func (a Account) At() string {
+	if a.OAuth != nil {
+		return a.OAuth.Relay
+	}
+	return a.Relay
+}
+
+// withPassword are the accounts that log in by one at their relay, not by OAuth 2.0.
+func withPassword(accounts []Account) []Account {
+	return slices.DeleteFunc(slices.Clone(accounts), func(a Account) bool { return a.OAuth != nil })
 }
 
 // find is the place of a sender among accounts, -1 if it has none.

@@ -2,6 +2,7 @@ package smarthost
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"postfix-maint/internal/instance"
@@ -18,11 +19,15 @@ type Sender struct {
 	Wrapper bool   `json:"wrapper"`
 	CAFile  string `json:"ca_file,omitempty"`
 	Account string `json:"account,omitempty"`
-	Origin  string `json:"origin"` // "smarthost add", or "by hand in FILE"
+	Login   *Login `json:"login,omitempty"` // by OAuth 2.0, at Relay; nil: by a password, or none
+	Origin  string `json:"origin"`          // "smarthost add", "smarthost login", or "by hand in FILE"
 }
 
 // byAdd is the origin of what Add made.
 const byAdd = "smarthost add"
+
+// byLogin is that of a login by OAuth 2.0.
+const byLogin = "smarthost login"
 
 // SenderList are the senders of an instance.
 type SenderList struct {
@@ -63,6 +68,9 @@ func (h *host) listAdded(ctx context.Context, l *SenderList) error {
 			continue
 		}
 		s := Sender{Sender: a.Sender, Relay: r.dest, TLS: a.TLS, Wrapper: a.Wrapper != nil && *a.Wrapper, CAFile: a.CAFile, Origin: byAdd}
+		if a.OAuth != nil {
+			s.Relay, s.TLS, s.Login, s.Origin = a.OAuth.Relay, "", a.login(h), byLogin
+		}
 		if s.Account, err = h.accountOf(ctx, a.Sender); err != nil {
 			return err
 		}
@@ -160,7 +168,7 @@ func (h *host) accountOf(ctx context.Context, sender string) (string, error) {
 // WithoutLogin are the senders whose relay was added with a login, of which nothing is left: somebody has changed the tables since.
 func (s Status) WithoutLogin() (senders []string) {
 	for _, sender := range s.Senders {
-		if sender.Origin == byAdd && sender.Account == "" {
+		if (sender.Origin == byAdd || sender.Origin == byLogin) && sender.Account == "" {
 			senders = append(senders, sender.Sender)
 		}
 	}
@@ -173,6 +181,9 @@ func (s Sender) way() string {
 	if s.TLS != "" {
 		how += ", level " + s.TLS
 	}
+	if s.Login != nil {
+		how += fmt.Sprintf(", OAuth 2.0 (%s) by the port %d of this host", s.Login.Flow, s.Login.Port)
+	}
 	if s.Account != "" {
 		how += ", account " + s.Account
 	}
@@ -184,6 +195,7 @@ func (l *SenderList) Text() string {
 	r := &report{}
 	for _, s := range l.Senders {
 		r.line(s.Sender, "%s", s.way())
+		s.Login.trouble(r)
 	}
 	for _, table := range l.Unread {
 		r.line("not read", "%s: ask it with \"postmap -q SENDER\"", table)

@@ -18,7 +18,7 @@ import (
 	"postfix-maint/internal/sysroot/transaction"
 )
 
-// OAuth says that the login at the relay is one by OAuth 2.0: relayhost is a loopback port then, where the OAuth relay takes mail and
+// OAuth says that the login at the relay is one by OAuth 2.0: relayhost, or the relay of a sender, is a loopback port then, where the OAuth relay takes mail and
 // logs in. No secret is in it.
 type OAuth struct {
 	Port     int    `json:"port"`
@@ -92,7 +92,7 @@ func (d Deps) withLogin(inst instance.Instance, o Options) (Options, *accountPla
 		}
 	} else {
 		var err error
-		if a, p, err = d.placed(was, *a); err != nil {
+		if a, p, err = d.placed(was.OAuth, was.User, *a); err != nil {
 			return o, nil, err
 		}
 		login.Port, login.Provider, login.Relay = p.port, a.Provider, a.Relay
@@ -116,13 +116,13 @@ func (o Options) fits(a *oauth.Account) error {
 }
 
 // placed gives a fresh login its port, and the local secret if it is one for an account that is there already: then nothing else changes.
-func (d Deps) placed(was Options, a oauth.Account) (*oauth.Account, *accountPlan, error) {
+func (d Deps) placed(was *OAuth, user string, a oauth.Account) (*oauth.Account, *accountPlan, error) {
 	if err := d.CheckLogin(); err != nil {
 		return nil, nil, err
 	}
 	p := &accountPlan{}
-	if was.OAuth != nil && was.OAuth.Relay == a.Relay && was.User == a.User {
-		p.port = was.OAuth.Port
+	if was != nil && was.Relay == a.Relay && user == a.User {
+		p.port = was.Port
 		if stored, err := storedAccount(d.Root, p.port); err == nil {
 			a.Local = stored.Local
 		}
@@ -184,8 +184,8 @@ func (p *Plan) checkLocal(o Options, f facts) error {
 	if o.OAuth == nil {
 		return nil
 	}
-	if v := maincf.SplitList(p.h.effective["inet_protocols"]); len(v) > 0 && !slices.Contains(v, "all") && !slices.Contains(v, "ipv4") {
-		return errors.New("cannot reach the relay that logs in by OAuth 2.0: it listens at 127.0.0.1, and inet_protocols has no ipv4: add it")
+	if err := p.h.checkIPv4(); err != nil {
+		return err
 	}
 	if v, _ := f.base.Get("smtp_sasl_password_maps"); v != "" {
 		p.warn("smtp_sasl_password_maps has other passwords: with smtp_sasl_security_options = noanonymous they go without TLS to a relay that offers none; " +
@@ -194,8 +194,17 @@ func (p *Plan) checkLocal(o Options, f facts) error {
 	return nil
 }
 
-// planAccount plans what is to become of the files of logins, and of the ports where mail is taken for them.
-func (p *Plan) planAccount(a *accountPlan) {
+// checkIPv4 refuses a host whose client cannot reach the OAuth relay.
+func (h *host) checkIPv4() error {
+	if v := maincf.SplitList(h.effective["inet_protocols"]); len(v) > 0 && !slices.Contains(v, "all") && !slices.Contains(v, "ipv4") {
+		return errors.New("cannot reach the relay that logs in by OAuth 2.0: it listens at 127.0.0.1, and inet_protocols has no ipv4: add it")
+	}
+	return nil
+}
+
+// planAccount plans what is to become of the files of logins, and of the ports where mail is taken for them. The accounts are those of single
+// senders as they are to be; the options of the state to be stand already.
+func (p *Plan) planAccount(a *accountPlan, accounts []Account) {
 	p.account = a
 	if a != nil && (a.seen.Missing || string(a.seen.Data) != string(a.text)) {
 		what := "change the login in "
@@ -206,11 +215,14 @@ func (p *Plan) planAccount(a *accountPlan) {
 		p.Changes = append(p.Changes, Change{What: what + accountFile(a.port), Path: accountFile(a.port)})
 		p.ports = append(p.ports, a.port)
 	}
-	if old := p.old.Options.OAuth; old != nil && (p.state.Options.OAuth == nil || p.state.Options.OAuth.Port != old.Port) {
-		p.gone = old.Port
-		p.Changes = append(p.Changes, Change{What: "remove " + accountFile(old.Port), Path: accountFile(old.Port)},
-			Change{What: "stop " + socketUnit(strconv.Itoa(old.Port))})
-		p.ports = append(p.ports, old.Port)
+	stay := p.state.ports(accounts)
+	for _, port := range p.old.ports(p.old.accounts()) {
+		if slices.Contains(stay, port) {
+			continue
+		}
+		p.gone, p.ports = append(p.gone, port), append(p.ports, port)
+		p.Changes = append(p.Changes, Change{What: "remove " + accountFile(port), Path: accountFile(port)},
+			Change{What: "stop " + socketUnit(strconv.Itoa(port))})
 	}
 }
 
@@ -238,12 +250,12 @@ func (p *Plan) addAccounts(t *transaction.Transaction) error {
 			Path: accountFile(a.port), Seen: a.seen, New: a.text, Attr: sysroot.Attr{Mode: 0o600, Force: true}, Secret: true,
 		})
 	}
-	if p.gone != 0 {
-		seen, err := root.See(accountFile(p.gone))
+	for _, port := range p.gone {
+		seen, err := root.See(accountFile(port))
 		if err != nil {
 			return err
 		}
-		t.Later = append(t.Later, transaction.File{Path: accountFile(p.gone), Seen: seen, Secret: true})
+		t.Later = append(t.Later, transaction.File{Path: accountFile(port), Seen: seen, Secret: true})
 	}
 	return nil
 }

@@ -24,7 +24,7 @@ type Login struct {
 	Problem  string `json:"problem,omitempty"` // as the OAuth relay found it last: see oauth.Status
 	Words    string `json:"words,omitempty"`   // the same for people
 
-	instance string
+	instance, sender string
 }
 
 // LoginInForce is the login of an instance, nil where there is none. It runs no program.
@@ -37,18 +37,15 @@ func LoginInForce(root *sysroot.Root, inst instance.Instance) *Login {
 	return h.login(relayhost)
 }
 
-// login is the one that is in force, nil where there is none.
+// login is the one that is in force at a relay, for all mail or for a sender, nil where there is none.
 func (h *host) login(relayhost string) *Login {
 	o := h.state.Options
-	if o.OAuth == nil || relayhost != loopback(o.OAuth.Port) {
-		return nil
+	for _, a := range append([]Account{{User: o.User, OAuth: o.OAuth}}, h.state.accounts()...) {
+		if a.OAuth != nil && relayhost == loopback(a.OAuth.Port) {
+			return a.login(h)
+		}
 	}
-	l := &Login{Provider: o.OAuth.Provider, Relay: o.OAuth.Relay, User: o.User, Flow: o.OAuth.Flow, Port: o.OAuth.Port}
-	if !h.inst.IsPrimary() {
-		l.instance = h.inst.Name
-	}
-	l.look(h)
-	return l
+	return nil
 }
 
 // look reads how the last login at the provider went.
@@ -78,6 +75,9 @@ func (l *Login) Cure() string {
 			words = append(words, "--provider "+l.Provider)
 		}
 		words = append(words, "--user "+l.User)
+		if l.sender != "" {
+			words = append(words, "--sender "+l.sender)
+		}
 		if l.instance != "" {
 			words = append(words, "--instance "+l.instance)
 		}
@@ -102,6 +102,14 @@ func (l *Login) lines(r *report) {
 		return
 	}
 	r.line("login", "OAuth 2.0 (%s) as %s at %s, by the port %d of this host", l.Flow, l.User, l.Relay, l.Port)
+	l.trouble(r)
+}
+
+// trouble is what people are told where the login does not work.
+func (l *Login) trouble(r *report) {
+	if l == nil {
+		return
+	}
 	if l.Words != "" {
 		r.line("login says", "%s", l.Words)
 	}

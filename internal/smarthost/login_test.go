@@ -359,15 +359,32 @@ func TestSecretsOfALogin(t *testing.T) {
 	}
 }
 
-// A login that is killed anywhere leaves the former state or the new one, systemd's units with it.
+// A login that is killed anywhere, for all mail or for a sender, leaves the former state or the new one, systemd's units with it.
 func TestKilledLogin(t *testing.T) {
+	all := func(d smarthost.Deps, user, token string) (*smarthost.Plan, error) {
+		return smarthost.Set(t.Context(), d, primary, login(user, token))
+	}
+	sender := func(d smarthost.Deps, user, token string) (*smarthost.Plan, error) {
+		a := olga(token)
+		a.OAuth.Account.User = user
+		return smarthost.Add(t.Context(), d, primary, a)
+	}
 	for _, die := range []string{"enable", "start", "postmap", "stop"} {
-		for name, again := range map[string]bool{"first": false, "again": true} {
+		for name, c := range map[string]struct {
+			plan  func(d smarthost.Deps, user, token string) (*smarthost.Plan, error)
+			again bool
+		}{"first": {all, false}, "again": {all, true}, "a sender's first": {sender, false}, "a sender's again": {sender, true}} {
 			d, f, u := layUnits(t, nil)
-			if again {
-				set(t, d, login("v@example.net", "old"))
+			if c.again {
+				p, err := c.plan(d, "v@example.net", "old")
+				if err == nil {
+					err = p.Apply(t.Context(), func(smarthost.Change) {})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
-			p, err := smarthost.Set(t.Context(), d, primary, login("u@example.net", "new"))
+			p, err := c.plan(d, "u@example.net", "new")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -379,16 +396,27 @@ func TestKilledLogin(t *testing.T) {
 			}()
 			u.die, f.die = "", ""
 			ended(t, d)
-			port := strings.TrimPrefix(value(t, d, "relayhost"), "[127.0.0.1]:")
+			port := portInForce(t, d)
 			want := ""
 			if port != "" {
 				stored(t, d, port)
-				want = strings.ReplaceAll(listening, "10587", port)
+				want = at(port)
 			}
 			entries, _ := d.Root.ReadDir("/var/lib/postfix-maint/oauth")
 			if !killed || u.String() != want || len(entries) != map[bool]int{false: 0, true: 1}[port != ""] {
-				t.Errorf("%s, killed at %s (%v): relayhost is %q, systemd has %s, %d logins", name, die, killed, port, u, len(entries))
+				t.Errorf("%s, killed at %s (%v): the port is %q, systemd has %s, %d logins", name, die, killed, port, u, len(entries))
 			}
 		}
 	}
+}
+
+// portInForce is the port of the OAuth relay that all mail, or a sender's, goes to; "" where none does.
+func portInForce(t *testing.T, d smarthost.Deps) string {
+	t.Helper()
+	relay := value(t, d, "relayhost")
+	if strings.Contains(value(t, d, "sender_dependent_relayhost_maps"), "sender_relayhost") {
+		_, relay, _ = strings.Cut(strings.TrimSpace(read(t, d, "/etc/postfix/sender_relayhost")), "[127.0.0.1]:")
+		relay, _, _ = strings.Cut(relay, "\n")
+	}
+	return strings.TrimPrefix(relay, "[127.0.0.1]:")
 }

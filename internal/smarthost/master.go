@@ -17,18 +17,29 @@ const (
 	startTLSService = "smtp-starttls"
 )
 
-// serviceFor is the client that starts TLS in that way.
-func serviceFor(wrapper bool) string {
-	if wrapper {
+// oauthService is the client for senders whose relay logs in by OAuth 2.0: it alone logs in without TLS, at the port of the OAuth relay.
+// In main.cf that would hold for every account.
+const oauthService = "smtp-oauth"
+
+// serviceFor is the client of ours that an account's mail goes through, where the usual one is not for it.
+func serviceFor(a Account) string {
+	switch {
+	case a.OAuth != nil:
+		return oauthService
+	case *a.Wrapper:
 		return wrapperService
 	}
 	return startTLSService
 }
 
-// serviceArgs are the arguments of a service of ours. Its level is that of mail for which no policy says more.
+// serviceArgs are the arguments of a service of ours. Its level is that of mail for which no policy says otherwise.
 func serviceArgs(name string) []string {
 	yes := map[bool]string{true: "yes", false: "no"}[name == wrapperService]
-	return []string{"-o", "smtp_tls_wrappermode=" + yes, "-o", "smtp_tls_security_level=verify"}
+	args := []string{"-o", "smtp_tls_wrappermode=" + yes, "-o", "smtp_tls_security_level=verify"}
+	if name == oauthService {
+		args = append(args, "-o", "smtp_sasl_security_options=noanonymous", "-o", "smtp_sasl_mechanism_filter=plain")
+	}
+	return args
 }
 
 // masterEdit is what becomes of master.cf.
@@ -61,11 +72,11 @@ func (p *Plan) planMaster(need []string) (ours []string, err error) {
 		return nil, fmt.Errorf("cannot parse %q: %w", name, err)
 	}
 	edit := &masterEdit{path: name, old: old}
-	for _, service := range []string{wrapperService, startTLSService} {
+	for _, service := range []string{wrapperService, startTLSService, oauthService} {
 		there, same := hasService(f, service)
 		switch {
 		case slices.Contains(need, service) && there && !same:
-			return nil, fmt.Errorf("cannot use another way to start TLS for a sender's relay: the service %q in %s is not as postfix-maint "+
+			return nil, fmt.Errorf("cannot give a sender's relay a client of its own: the service %q in %s is not as postfix-maint "+
 				"makes it (%q): take it out, or give it another name", service, name, serviceArgs(service))
 		case slices.Contains(need, service) && !there:
 			if err := f.AddService(serviceLine(f, service)); err != nil {
@@ -106,8 +117,11 @@ func serviceLine(f *mastercf.File, name string) string {
 			chroot = s.Chroot
 		}
 	}
-	args := serviceArgs(name)
-	return fmt.Sprintf("%-9s unix  -       -       %s       -       -       smtp\n  %s %s\n  %s %s", name, chroot, args[0], args[1], args[2], args[3])
+	line := fmt.Sprintf("%-9s unix  -       -       %s       -       -       smtp", name, chroot)
+	for option := range slices.Chunk(serviceArgs(name), 2) {
+		line += "\n  " + option[0] + " " + option[1]
+	}
+	return line
 }
 
 // addMaster adds master.cf to the transaction: a new service is there before main.cf names it, one that goes is until main.cf does not. The

@@ -38,7 +38,7 @@ type Plan struct {
 	state  state // as it is to be
 
 	account *accountPlan // a login by OAuth 2.0 that changes
-	gone    int          // the port of one that goes; 0: none does
+	gone    []int        // the ports of those that go
 	ports   []int        // what systemd has to be told about
 }
 
@@ -88,7 +88,7 @@ func Set(ctx context.Context, d Deps, inst instance.Instance, o Options, others 
 	}
 	p.state.Options, p.state.layer = o, s
 	p.state.Options.Password, p.state.Options.TLS = "", level
-	p.planAccount(account)
+	p.planAccount(account, p.old.accounts())
 	return p, p.complete(ctx, base, after, w, o.Root)
 }
 
@@ -128,7 +128,7 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 	if err != nil {
 		return nil, err
 	}
-	p.planAccount(nil)
+	p.planAccount(nil, p.old.accounts())
 	return p, p.complete(ctx, base, base, wishes{}, "")
 }
 

@@ -22,7 +22,12 @@ func Add(ctx context.Context, d Deps, inst instance.Instance, a Account) (*Plan,
 	if err != nil {
 		return nil, err
 	}
-	p.planned = func() (*Plan, error) { return Add(ctx, d, inst, a) }
+	wished := a
+	p.planned = func() (*Plan, error) { return Add(ctx, d, inst, wished) }
+	a, login, err := d.withSenderLogin(p.old, a)
+	if err != nil {
+		return nil, err
+	}
 	a, r, err := a.resolve()
 	if err != nil {
 		return nil, err
@@ -35,14 +40,14 @@ func Add(ctx context.Context, d Deps, inst instance.Instance, a Account) (*Plan,
 	if i < 0 {
 		accounts, i = append(accounts, Account{}), len(accounts)
 	} else if was, err := accounts[i].options().relay(); err != nil || was.dest != r.dest || accounts[i].User != a.User {
-		p.warn("%s had the relay %s and the account %s: they are replaced", a.Sender, accounts[i].Relay, accounts[i].User)
+		p.warn("%s had the relay %s and the account %s: they are replaced", a.Sender, accounts[i].At(), accounts[i].User)
 	}
 	accounts[i] = a
 	if written, err := parseRelay(a.Relay); err == nil && written.dest != r.dest {
 		p.warn("with a login %s is taken as %s: one host, whose name its certificate must have, and at the port for submission if none is named",
 			written.dest, r.dest)
 	}
-	return p, p.restack(ctx, accounts)
+	return p, p.restack(ctx, accounts, login)
 }
 
 // Remove plans to take a sender's relay and login out again: its mail goes the way of all other.
@@ -62,7 +67,7 @@ func Remove(ctx context.Context, d Deps, inst instance.Instance, sender string) 
 	} else {
 		accounts = slices.Delete(accounts, i, i+1)
 	}
-	return p, p.restack(ctx, accounts)
+	return p, p.restack(ctx, accounts, nil)
 }
 
 func openSenders(ctx context.Context, d Deps, inst instance.Instance) (*Plan, error) {
@@ -73,8 +78,8 @@ func openSenders(ctx context.Context, d Deps, inst instance.Instance) (*Plan, er
 	return &Plan{h: h, old: h.state}, nil
 }
 
-// restack plans other senders on the relay for all mail, which is left alone.
-func (p *Plan) restack(ctx context.Context, accounts []Account) error {
+// restack plans other senders on the relay for all mail, which is left alone. login is a login of theirs that was just made.
+func (p *Plan) restack(ctx context.Context, accounts []Account, login *accountPlan) error {
 	p.sayDamaged()
 	base, kept, err := p.old.upper().strip(p.h.live)
 	if err != nil {
@@ -82,6 +87,7 @@ func (p *Plan) restack(ctx context.Context, accounts []Account) error {
 	}
 	p.changedSince(kept, "smarthost add", "stays")
 	p.state.Options, p.state.layer, p.state.Root = p.old.Options, p.old.layer, p.old.Root
+	p.planAccount(login, accounts)
 	after, tables, err := p.putSenders(ctx, base, accounts)
 	if err != nil {
 		return err
@@ -137,7 +143,10 @@ func (p *Plan) wishSenders(ctx context.Context, below *maincf.File, accounts []A
 		}
 	}
 	w.set("smtp_sender_dependent_authentication", "yes")
-	w.login(below)
+	w.set("smtp_sasl_auth_enable", "yes")
+	if len(withPassword(w.accounts)) > 0 {
+		w.login(below)
+	}
 	if err := p.wishCAs(&w, below); err != nil {
 		return w, nil, err
 	}
@@ -159,7 +168,7 @@ func (p *Plan) takeAccount(ctx context.Context, w *wishedSenders, below *maincf.
 	if err != nil {
 		return err
 	}
-	if a.CAFile == "" { // what is in force now for all relays; it may go with that for all mail
+	if a.CAFile == "" && a.OAuth == nil { // what is in force now for all relays; it may go with that for all mail
 		inForce, _ := below.Get("smtp_tls_CAfile")
 		if a.CAFile, err = p.expand(below, cmp.Or(inForce, paths.CABundle)); err != nil {
 			return err
@@ -168,6 +177,7 @@ func (p *Plan) takeAccount(ctx context.Context, w *wishedSenders, below *maincf.
 	o, f := a.options(), facts{dir: p.h.inst.ConfigDir, base: below}
 	for _, step := range []func() error{
 		func() error { return p.h.checkLoop(r) },
+		func() error { return p.h.checkSenderLogin(a) },
 		func() error { return p.checkCA(o, f) },
 		func() error { return p.checkSASL(o) },
 		func() error { return p.checkNames(o, r) },
@@ -183,6 +193,13 @@ func (p *Plan) takeAccount(ctx context.Context, w *wishedSenders, below *maincf.
 		if password, err = p.h.storedFor(a, r); err != nil {
 			return err
 		}
+	}
+	if password == "" {
+		password = p.h.storedLocal(a)
+	}
+	if password == "" && a.OAuth != nil {
+		return fmt.Errorf("the login of the sender %[1]s by OAuth 2.0 is gone: log in again with \"smarthost login --sender %[1]s\", "+
+			"or take it out with \"smarthost remove %[1]s\"", a.Sender)
 	}
 	if password == "" {
 		return fmt.Errorf("there is no password for the account %q of the sender %s at %s: give one with --password-file or --password-stdin",
@@ -210,7 +227,7 @@ func (h *host) storedFor(a Account, r relay) (Secret, error) {
 		return "", err
 	}
 	i := find(h.state.accounts(), a.Sender)
-	if i < 0 {
+	if i < 0 || (h.state.accounts()[i].OAuth == nil) != (a.OAuth == nil) {
 		return "", nil
 	}
 	was, err := h.state.accounts()[i].options().relay()

@@ -47,6 +47,19 @@ func (s state) accounts() []Account {
 	return s.Senders.Accounts
 }
 
+// ports are those of the logins by OAuth 2.0: for all mail, and for these accounts.
+func (s state) ports(accounts []Account) (ports []int) {
+	if s.Options.OAuth != nil {
+		ports = append(ports, s.Options.OAuth.Port)
+	}
+	for _, a := range accounts {
+		if a.OAuth != nil {
+			ports = append(ports, a.OAuth.Port)
+		}
+	}
+	return ports
+}
+
 // upper is the layer of the senders.
 func (s state) upper() layer {
 	if s.Senders == nil {

@@ -46,6 +46,7 @@ func (s Status) Text() string {
 	r.line("root's mail", "%s", map[bool]string{true: s.Root, false: "stays here"}[s.Root != ""])
 	for _, sender := range s.Senders {
 		r.line("mail from", "%s: %s", sender.Sender, sender.way())
+		sender.Login.trouble(r)
 	}
 	for _, table := range s.Unread {
 		r.line("mail from", "whom %s says", table)

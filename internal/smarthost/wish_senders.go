@@ -14,10 +14,9 @@ import (
 	"postfix-maint/internal/smarthost/table"
 )
 
-// login makes the client log in. The mechanisms that send a password as it is are let through only where the certificate was checked
+// login makes the client log in with passwords. The mechanisms that send a password as it is are let through only where the certificate was checked
 // (smtp_sasl_helo_login() in Postfix's smtp/smtp_sasl_proto.c): Postfix looks a sender's account up at whatever host its mail goes to.
 func (w *wishedSenders) login(below *maincf.File) {
-	w.set("smtp_sasl_auth_enable", "yes")
 	plain, said := below.Get("smtp_sasl_security_options")
 	if said && !contains(plain, "noplaintext", "noanonymous") && !relaysToLoopback(below) {
 		w.set("smtp_sasl_security_options", "noplaintext, noanonymous")
@@ -84,8 +83,9 @@ func (p *Plan) wishPasswords(_ context.Context, w *wishedSenders, below *maincf.
 
 // wishCAs names the file of CAs where main.cf names none. One that is in force for other mail is left: a policy names what differs.
 func (p *Plan) wishCAs(w *wishedSenders, below *maincf.File) error {
-	if have, _ := below.Get("smtp_tls_CAfile"); have == "" {
-		w.set("smtp_tls_CAfile", w.accounts[0].CAFile)
+	checked := withPassword(w.accounts)
+	if have, _ := below.Get("smtp_tls_CAfile"); have == "" && len(checked) > 0 {
+		w.set("smtp_tls_CAfile", checked[0].CAFile)
 	}
 	return nil
 }
@@ -93,8 +93,8 @@ func (p *Plan) wishCAs(w *wishedSenders, below *maincf.File) error {
 // caInForce is the file of CAs for what no policy names another for.
 func (p *Plan) caInForce(w *wishedSenders, below *maincf.File) (string, error) {
 	have, _ := below.Get("smtp_tls_CAfile")
-	if have == "" {
-		return w.accounts[0].CAFile, nil
+	if checked := withPassword(w.accounts); have == "" && len(checked) > 0 {
+		return checked[0].CAFile, nil
 	}
 	return p.expand(below, have)
 }
@@ -122,6 +122,10 @@ func (p *Plan) wishPolicies(ctx context.Context, w *wishedSenders, below *maincf
 			continue // it has its entry
 		}
 		entry := table.Entry{Key: dest, Value: levels[dest]}
+		if w.accounts[i].OAuth != nil { // the OAuth relay has no TLS, and ours is found before any table by hand
+			entries = append(entries, entry)
+			continue
+		}
 		if files[dest] != ca {
 			entry.Value += " tafile=" + files[dest]
 			if why := p.h.closed(files[dest]); why != "" {
@@ -203,8 +207,8 @@ func (p *Plan) wishTransports(w *wishedSenders, below *maincf.File) (need []stri
 	var entries []table.Entry
 	for i, a := range w.accounts {
 		switch {
-		case *a.Wrapper != (wrapped == "yes"):
-			service := serviceFor(*a.Wrapper)
+		case a.OAuth != nil, *a.Wrapper != (wrapped == "yes"):
+			service := serviceFor(a)
 			if !slices.Contains(need, service) {
 				need = append(need, service)
 			}
@@ -227,7 +231,8 @@ func (p *Plan) warnOfSenders(w *wishedSenders, below *maincf.File, own bool) {
 			"to that host as well, if its certificate is checked", v)
 	}
 	if own && p.h.effective["relay_domains"] != "" {
-		p.warn("relay_domains = %s: mail for these does not go through a client of the sender's own, so not over a relay that starts TLS in another way",
+		p.warn("relay_domains = %s: mail for these does not go through a client of the sender's own, so not over a relay that starts TLS in another way; "+
+			"with a login by OAuth 2.0 it waits",
 			p.h.effective["relay_domains"])
 	}
 	v, _ := below.Get("default_transport")
@@ -251,7 +256,7 @@ func (p *Plan) checkClients(w wishedSenders, below *maincf.File) error {
 	client, _, _ := strings.Cut(usual, ":")
 	for _, s := range services.Services() {
 		if s.Type == "unix" && slices.Contains([]string{"smtp", "relay", client}, s.Name) {
-			if err := p.checkService(w.accounts[0].options(), s, w.settings); err != nil {
+			if err := p.checkService(append(withPassword(w.accounts), w.accounts[0])[0].options(), s, w.settings); err != nil {
 				return err
 			}
 		}
