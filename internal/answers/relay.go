@@ -81,9 +81,10 @@ const (
 	submissionPort = "587"
 )
 
-// guessPort is the port for a login where there is one, hence that is asked for before.
+// guessPort is the port for a login where there is one, hence that is asked for before. A relay host that names its port leaves the question
+// as it is.
 func guessPort(_ Facts, a Answers) string {
-	if a[RelayAccount].Value != "" {
+	if a[RelayAccount].Value != "" && !HasPort(Clean(RelayHost, a[RelayHost].Value)) {
 		return submissionPort
 	}
 	return smtpPort
