@@ -80,8 +80,8 @@ with instance-unusable multi_instance_enable yes multi_instance_wrapper '${comma
 echo x y > pw; chmod 600 pw
 with relay-login-without-tls relayhost '[r.example.test]' smtp_sasl_password_maps texthash:/etc/postfix/pw smtp_sasl_security_options noanonymous smtp_sasl_auth_enable yes
 l=/var/lib/postfix-maint/smarthost; mkdir -p $l
-echo '{"options":{"relay":"[127.0.0.1]:10587","user":"u@r.example.test","oauth":{"port":10587,"relay":"[r.example.test]:587","flow":"device"},"rewrite":{}}}' > $l/postfix@-.json
-with relay-login smtp_sasl_password_maps texthash:/etc/postfix/pw smtp_sasl_auth_enable yes relayhost '[127.0.0.1]:10587'
+echo '{"options":{"relay":"[127.0.0.1]:914","user":"u@r.example.test","oauth":{"port":914,"relay":"[r.example.test]:587","flow":"device"},"rewrite":{}}}' > $l/postfix@-.json
+with relay-login smtp_sasl_password_maps texthash:/etc/postfix/pw smtp_sasl_auth_enable yes relayhost '[127.0.0.1]:914'
 rm $l/postfix@-.json
 `
 

@@ -32,7 +32,7 @@ var loginWords = fmt.Sprintf("postfix-maint smarthost login --relay '[provider.e
 const loginLeft = `
 for f in /var/lib/postfix-maint/oauth /var/lib/private/postfix-oauth-relay /var/lib/postfix-oauth-relay; do [ ! -e $f ] || ls -ld $f; done
 systemctl list-units --plain --no-legend 'postfix-oauth-relay@*'; ls /etc/systemd/system/sockets.target.wants 2>/dev/null | grep oauth || true
-postconf -n | grep -E '^(relayhost =.*127|smtp_sasl_|smtp_tls_policy)' || true; ! ss -Hltn 'sport = 10587' | grep . || true
+postconf -n | grep -E '^(relayhost =.*127|smtp_sasl_|smtp_tls_policy)' || true; ! ss -Hltn 'sport = 914' | grep . || true
 `
 
 func TestOAuthLogin(t *testing.T) {
@@ -239,7 +239,7 @@ func (l *loginHost) revoked(ctx context.Context, t *testing.T) {
 	l.logIn(ctx, t, device, l.typeCode)
 	l.came++
 	awaitMessages(ctx, t, l.client, l.p, l.came)
-	sh(ctx, t, l.client, "postconf -h relayhost | grep -qx '\\[127.0.0.1\\]:10587'; ! postfix-maint doctor --json | grep '\"id\": \"relay-'")
+	sh(ctx, t, l.client, "postconf -h relayhost | grep -qx '\\[127.0.0.1\\]:914'; ! postfix-maint doctor --json | grep '\"id\": \"relay-'")
 }
 
 // second logs a second instance in, beside the first.
@@ -247,7 +247,7 @@ func (l *loginHost) second(ctx context.Context, t *testing.T) {
 	sh(ctx, t, l.client, `postmulti -e init; postmulti -I postfix-out -e create; c=/etc/postfix-out
 postconf -c $c -e master_service_disable=inet authorized_submit_users=static:anyone myhostname=out.example.test
 postmulti -i postfix-out -e enable; postmulti -i postfix-out -p start; `+loginWords+"--instance postfix-out --client-id daemon --client-secret-file /root/secret --flow client-credentials")
-	sh(ctx, t, l.client, `postconf -c /etc/postfix-out -h relayhost | grep -qx '\[127.0.0.1\]:10588'
+	sh(ctx, t, l.client, `postconf -c /etc/postfix-out -h relayhost | grep -qx '\[127.0.0.1\]:915'
 printf 'Message-ID: <second@client.example.test>\n\nhello\n' | sendmail -C /etc/postfix-out -f local@example.test you@dest.test`)
 	l.came++
 	awaitMessages(ctx, t, l.client, l.p, l.came)
@@ -277,14 +277,14 @@ func passwordRelay(ctx context.Context, t *testing.T, lan *hosts.Network, ca *is
 // sendersLeft is what is wrong after the login of a sender is taken out.
 const sendersLeft = `
 ls /var/lib/postfix-maint/oauth /var/lib/private/postfix-oauth-relay 2>/dev/null | grep -x '1058[89].*' || true; grep -H -e 1058[89] -e smtp-oauth /etc/postfix/master.cf /etc/postfix/sender_* || true
-systemctl list-units --plain --no-legend 'postfix-oauth-relay@1058[89]*'; ls /etc/systemd/system/sockets.target.wants 2>/dev/null | grep 1058[89] || true; ! ss -Hltn 'sport = 10588' | grep . || true`
+systemctl list-units --plain --no-legend 'postfix-oauth-relay@1058[89]*'; ls /etc/systemd/system/sockets.target.wants 2>/dev/null | grep 1058[89] || true; ! ss -Hltn 'sport = 915' | grep . || true`
 
 // senders logs a sender in, first beside the login for all mail and then beside a relay for all mail with a password, and a sender with another
 // password. Each goes its own way; nobody's password may go without TLS.
 func (l *loginHost) senders(ctx context.Context, t *testing.T, relay *hosts.Host) {
 	app := "--client-id daemon --client-secret-file /root/secret --flow client-credentials"
 	l.logIn(ctx, t, "--sender olga@example.org "+app, nil)
-	if said := sh(ctx, t, l.client, "postfix-maint smarthost list"); !strings.Contains(said, "olga@example.org: [provider.example.test]:1587, OAuth 2.0 (client-credentials) by the port 10588") {
+	if said := sh(ctx, t, l.client, "postfix-maint smarthost list"); !strings.Contains(said, "olga@example.org: [provider.example.test]:1587, OAuth 2.0 (client-credentials) by the port 915") {
 		t.Errorf("list says\n%s", said)
 	}
 	l.sent(ctx, t, "beside-all")

@@ -144,7 +144,7 @@ func checkCAs(d smarthost.Deps, name string) error {
 	if err != nil {
 		return fmt.Errorf("--ca-file: %w", err)
 	}
-	for _, hidden := range []string{"/root/", "/home/", "/tmp/"} {
+	for _, hidden := range []string{"/root/", "/home/", "/tmp/", paths.VarTmp, paths.RunUser} {
 		if strings.HasPrefix(path.Clean(name), hidden) {
 			return fmt.Errorf("--ca-file: the relay that logs in cannot see what is below %s: put the file into %s", hidden, paths.LocalCerts)
 		}
@@ -189,7 +189,7 @@ func runLogin(ctx context.Context, c *call, request []byte) ([]byte, error) {
 		return out.kept.Bytes(), nil
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("cannot log in: %w", ctx.Err())
-	case errors.As(err, new(*exec.ExitError)) && out.kept.Len() > 0:
+	case cmd.ProcessState != nil && cmd.ProcessState.ExitCode() == 1 && out.kept.Len() > 0 && out.kept.Bytes()[0] != '{': // not an account that was cut off
 		return nil, errors.New(strings.TrimSpace(out.kept.String()))
 	}
 	return nil, fmt.Errorf("cannot log in: %q: %w", paths.OAuthRelay, err)

@@ -17,7 +17,7 @@ func TestCommandsBesideASendersLogin(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{
 		"etc/postfix/main.cf": "",
 		"var/lib/postfix-maint/smarthost/postfix@-.json": `{"options": {"relay": ""}, "senders": {"accounts": [
-			{"sender": "olga@example.org", "relay": "[127.0.0.1]:10587", "tls": "none", "user": "o", "oauth": {"port": 10587, "relay": "[r.example]:587", "flow": "device"}},
+			{"sender": "olga@example.org", "relay": "[127.0.0.1]:914", "tls": "none", "user": "o", "oauth": {"port": 914, "relay": "[r.example]:587", "flow": "device"}},
 			{"sender": "anna@example.org", "relay": "[r.example]:587", "tls": "verify", "user": "a"}]}}`,
 	})
 	for args, want := range map[string]string{

@@ -124,6 +124,7 @@ func lookAround(ctx context.Context, c *call) (*status.Report, error) {
 	if err := addInstances(ctx, c, m, &r); err != nil {
 		return nil, err
 	}
+	addLogins(c, &r)
 	for n := range r.Instances {
 		if ch := &r.Instances[n].Chroot; r.Layer == "" && ch.State == "stale" {
 			ch.State, ch.Stale = "unknown", 0 // Debian's own layer fills a chroot in its own way
@@ -214,8 +215,15 @@ func statusOf(c *call, systemd bool, st multi.Status) status.Instance {
 	if l := smarthost.LoginInForce(c.root, inst); l != nil {
 		i.Provider, i.Account = l.Relay, l.User
 	}
-	for _, l := range smarthost.WrongLogins(c.root, inst) {
-		i.Problems = append(slices.Clip(i.Problems), l.Wrong()+": "+l.Cure())
-	}
 	return i
+}
+
+// addLogins says which logins at relays are worth nothing any more.
+func addLogins(c *call, r *status.Report) {
+	for n := range r.Instances {
+		i := &r.Instances[n]
+		for _, l := range smarthost.WrongLogins(c.root, instance.Instance{Name: i.Name, ConfigDir: i.ConfigDir, QueueDir: i.QueueDir}) {
+			i.Problems = append(slices.Clip(i.Problems), l.Wrong()+": "+l.Cure())
+		}
+	}
 }

@@ -32,8 +32,8 @@ func TestPurgeTakesThePasswordOfTheRelay(t *testing.T) {
 			"etc/postfix/generic": "mine theirs@example.net\n", "etc/postfix/generic.db": "x",
 			"etc/postfix-out/sasl_passwd": mine + block, "etc/postfix-out/sasl_passwd.db": "geheim",
 			"etc/postfix-three/sasl_passwd": mine, "etc/postfix-three/sasl_passwd.db": "mine",
-			"var/lib/postfix-maint/oauth/10587.json": "geheim", "var/lib/private/postfix-oauth-relay/10587/token.json": "geheim",
-			"etc/systemd/system/sockets.target.wants/postfix-oauth-relay@10587.socket": "geheim",
+			"var/lib/postfix-maint/oauth/914.json": "geheim", "var/lib/private/postfix-oauth-relay/914/token.json": "geheim",
+			"etc/systemd/system/sockets.target.wants/postfix-oauth-relay@914.socket": "geheim",
 		}
 		if main != "" {
 			for _, dir := range []string{"etc/postfix", "etc/postfix-out", "etc/postfix-three"} {

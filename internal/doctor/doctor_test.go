@@ -114,7 +114,7 @@ func TestChecks(t *testing.T) {
 			i.NoLogin = []string{"me@example.org"}
 		}, main + ":1", "--sender me@example.org"},
 		"relay-login": {func(f *Facts, i *Instance) {
-			set(t, f, "relayhost = [127.0.0.1]:10587\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = may\n"+
+			set(t, f, "relayhost = [127.0.0.1]:914\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\nsmtp_tls_security_level = may\n"+
 				"smtp_sasl_password_maps = hash:/etc/postfix/sasl_passwd\n")
 			i.RelayLogin, i.RelayCure = "the login was revoked", "log in again"
 		}, main + ":1", "log in again"},

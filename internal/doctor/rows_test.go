@@ -168,7 +168,7 @@ func TestRightSettings(t *testing.T) {
 		{"mynetworks = 10.0.0.0/8\n", "submission inet n - - - - smtpd\n"},
 		{"mynetworks = 127.0.0.0/8\n", "127.0.0.1:587 inet n - - - - smtpd\n"},
 		{"", "submission inet n - - - - smtpd -o smtpd_sasl_auth_enable=yes -o smtpd_tls_security_level=encrypt -o smtpd_tls_cert_file=/c\n"},
-		{"", "127.0.0.1:10587 inet n - - - - smtpd -o smtpd_sasl_auth_enable=yes\n"},
+		{"", "127.0.0.1:914 inet n - - - - smtpd -o smtpd_sasl_auth_enable=yes\n"},
 		{"soft_bounce = no\n", "smtp unix - - - - - smtp -o { smtp_helo_name = -v }\n"},
 	} {
 		f := healthy(t)

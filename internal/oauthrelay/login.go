@@ -3,6 +3,7 @@ package oauthrelay
 import (
 	"context"
 	"encoding/base64"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -88,6 +89,7 @@ func (s *session) login(ctx context.Context) (reply, error) {
 		}
 		s.up.deadline(s.relay.opt.Limits.Begin)
 		answer, rejected, err := s.up.authenticate(mech, a.User, token)
+		answer = masked(answer, string(token))
 		switch {
 		case err != nil:
 			return reply{}, err
@@ -99,4 +101,17 @@ func (s *session) login(ctx context.Context) (reply, error) {
 			return reply{}, refuse(oauth.ProblemRefused, "4.7.8", "%s refuses the login of %s: %s", s.up.name, a.User, answer)
 		}
 	}
+}
+
+// long is what only a token or what is made of one looks like in a reply.
+var long = regexp.MustCompile(`[A-Za-z0-9+/=_]{32,}`)
+
+// masked takes the login out of a reply that repeats it, as some servers do with a command that they do not know: Postfix logs the reply.
+func masked(r reply, token string) reply {
+	lines := make([]string, len(r.lines))
+	for i, line := range r.lines {
+		lines[i] = long.ReplaceAllString(strings.ReplaceAll(line, token, "***"), "***")
+	}
+	r.lines = lines
+	return r
 }

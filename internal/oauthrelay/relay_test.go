@@ -79,8 +79,8 @@ func TestWhatIsOffered(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	for line, want := range map[string]string{
-		"MAIL FROM:<>": "530 ", "HELO x": "502 ", "NOOP": "250 ", "RSET": "250 ", "EHLO": "501 ", "EHLO a\x00b": "501 ", "AUTH LOGIN": "504 ", "AUTH": "504 ",
-		"AUTH PLAIN ***": "535 ", "": "530 ", "STARTTLS": "530 ",
+		"MAIL FROM:<>": "450 ", "HELO x": "450 ", "NOOP": "250 ", "RSET": "250 ", "EHLO": "501 ", "EHLO a\x00b": "501 ", "AUTH LOGIN": "454 ", "AUTH": "454 ",
+		"AUTH PLAIN ***": "454 ", "": "450 ", "STARTTLS": "450 ",
 	} {
 		if got := c.say(line); !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %q", line, got)
@@ -214,7 +214,7 @@ func TestOnlyPostfixMayUseIt(t *testing.T) {
 		c := s.connect()
 		c.answer()
 		c.say("EHLO x")
-		if got := c.say(login); !strings.HasPrefix(got, "535 ") {
+		if got := c.say(login); !strings.HasPrefix(got, "454 ") {
 			t.Errorf("%s: %s", login, got)
 		}
 	}

@@ -45,7 +45,8 @@ func (r *Relay) serve(ctx context.Context, conn net.Conn) {
 	}
 }
 
-// talk goes on until the client has logged in, or has gone.
+// talk goes on until the client has logged in, or has gone. Whatever it refuses it refuses for now: a client that reads main.cf between two
+// settings of it, with this port and without the login, must not return mail.
 func (s *session) talk(ctx context.Context) (loggedIn bool) {
 	if !s.say("220 postfix-oauth-relay ESMTP") {
 		return false
@@ -72,9 +73,9 @@ func (s *session) talk(ctx context.Context) (loggedIn bool) {
 			s.say("221 2.0.0 Bye")
 			return false
 		case "HELO":
-			s.say("502 5.5.1 Say EHLO: a login is needed here")
+			s.say("450 4.5.1 Say EHLO: a login is needed here")
 		default:
-			s.say("530 5.7.0 A login is needed here")
+			s.say("450 4.7.0 A login is needed here")
 		}
 	}
 	s.say("421 4.7.0 Too many commands without a login")
@@ -111,7 +112,7 @@ func (s *session) auth(ctx context.Context, args string) (done, goOn bool) {
 	}
 	mech, coded, given := strings.Cut(strings.TrimSpace(args), " ")
 	if !strings.EqualFold(mech, "PLAIN") {
-		return false, s.say("504 5.5.4 Only AUTH PLAIN")
+		return false, s.say("454 4.5.4 Only AUTH PLAIN")
 	}
 	if !given {
 		if !s.say("334 ") {
@@ -124,7 +125,7 @@ func (s *session) auth(ctx context.Context, args string) (done, goOn bool) {
 	}
 	if plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(coded)); err != nil || !s.relay.knows(plain) {
 		s.relay.say("a login with another name or password than \"smarthost login\" has given to Postfix was refused")
-		return false, s.say("535 5.7.8 Wrong name or password for postfix-oauth-relay")
+		return false, s.say("454 4.7.8 Wrong name or password for postfix-oauth-relay")
 	}
 	answer, err := s.login(ctx)
 	if err != nil {

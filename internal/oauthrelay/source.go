@@ -70,8 +70,11 @@ func (s *source) fetch(ctx context.Context) (*oauth2.Token, error) {
 	over := &watched{base: s.base}
 	client := &http.Client{Transport: over, Timeout: s.limit, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	got, err := s.ask(context.WithValue(ctx, oauth2.HTTPClient, client))
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, s.why(over.failed, err)
+	case got.AccessToken == "":
+		return nil, refuse(oauth.ProblemDown, "4.7.0", "the token endpoint of the login answers without a token")
 	}
 	return got, nil
 }

@@ -20,6 +20,9 @@ const (
 // usual is the lifetime of a token that comes without one (RFC 6749, section 5.1, only recommends to say it).
 const usual = 5 * time.Minute
 
+// shortest is what any token counts as good for: one that has run out when it comes is not asked for without end.
+const shortest = time.Second
+
 // tokens has the access token in force, and gets a new one when that has run out: one request at a time, for all connections at once.
 type tokens struct {
 	fetch func(ctx context.Context) (*oauth2.Token, error)
@@ -67,7 +70,7 @@ func (t *tokens) until(expiry time.Time) time.Time {
 	now := t.now()
 	lifetime := usual
 	if !expiry.IsZero() {
-		lifetime = expiry.Sub(now)
+		lifetime = max(expiry.Sub(now), shortest)
 	}
 	return now.Add(lifetime - min(time.Minute, lifetime/10))
 }

@@ -169,3 +169,12 @@ func TestErrorsOfLibrariesAreNotShown(t *testing.T) {
 	}
 	_ = url.Values{}
 }
+
+// A server that does not know AUTH may repeat the line, and Postfix logs what is answered.
+func TestARepeatedLoginIsMasked(t *testing.T) {
+	const token = "ya29.a0AfH6SMB-short"
+	r := masked(reply{code: "500", lines: []string{"unknown: AUTH XOAUTH2 dXNlcj1hQGIBYXV0aD1CZWFyZXIgeWEyOS5hMEFmSDZTTUI=", "or " + token, "try at mail.prod.outlook.example"}}, token)
+	if got := r.String(); got != "500 unknown: AUTH XOAUTH2 *** or *** try at mail.prod.outlook.example" {
+		t.Errorf("the reply is %q", got)
+	}
+}

@@ -214,6 +214,12 @@ const (
 	InstanceWork  = InstanceState + "/journal.json"
 )
 
+// What a unit with PrivateTmp= and ProtectHome= does not see, besides the homes and /tmp (systemd.exec(5)).
+const (
+	VarTmp  = "/var/tmp/"
+	RunUser = "/run/user/"
+)
+
 // DevLog is where syslog(3) sends.
 const (
 	DevLog     = "/dev/log"

@@ -3,6 +3,7 @@ package smarthost
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"postfix-maint/internal/instance"
@@ -47,7 +48,7 @@ func List(ctx context.Context, d Deps, inst instance.Instance) (*SenderList, err
 
 func (h *host) list(ctx context.Context) (*SenderList, error) {
 	l := &SenderList{Instance: h.inst.Name, Senders: []Sender{}, Unread: []string{}}
-	if strings.Contains(h.effective["sender_dependent_relayhost_maps"], h.file(senderRelayTable)) {
+	if slices.ContainsFunc(maincf.SplitList(h.effective["sender_dependent_relayhost_maps"]), func(e string) bool { return refers(e, h.file(senderRelayTable)) }) {
 		if err := h.listAdded(ctx, l); err != nil {
 			return nil, err
 		}

@@ -30,10 +30,11 @@ type OAuth struct {
 	Account *oauth.Account `json:"-"`
 }
 
-// firstPort is where the search for a port for the OAuth relay begins.
+// Ports for the OAuth relay: of those that nothing is registered for, and that only root can listen at. Where the relay is away, as after a
+// removal of the package, no user of this host can take the mail that main.cf still leads there.
 const (
-	firstPort = 10587
-	lastPort  = firstPort + 400
+	firstPort = 914
+	lastPort  = 952
 )
 
 // Units are what systemd does for a login: systemd.Manager is one.

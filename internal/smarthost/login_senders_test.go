@@ -39,7 +39,7 @@ func wantLines(t *testing.T, d smarthost.Deps, when string, want map[string]stri
 
 // A sender's login has a port, a file and a client of its own: the client alone lets a password go without TLS. All of it goes again.
 func TestSendersLoginAndBack(t *testing.T) {
-	d, _, u := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/10587/": ""})
+	d, _, u := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/914/": ""})
 	before := sysroottest.Dump(t, d.Root.Dir(), false)
 	add(t, d, olga("r3fresh"))
 	wantValues(t, d, "added", map[string]string{
@@ -48,11 +48,11 @@ func TestSendersLoginAndBack(t *testing.T) {
 		"smtp_sasl_mechanism_filter": "(unset)", "smtp_tls_policy_maps": "hash:/etc/postfix/smtp_tls_policy",
 	})
 	wantLines(t, d, "added", map[string]string{
-		"sender_relayhost": "olga@example.org [127.0.0.1]:10587", "sender_passwd": "olga@example.org o@example.net:local-r3fresh",
-		"smtp_tls_policy": "[127.0.0.1]:10587 none", "sender_transport": "olga@example.org smtp-oauth:[127.0.0.1]:10587",
+		"sender_relayhost": "olga@example.org [127.0.0.1]:914", "sender_passwd": "olga@example.org o@example.net:local-r3fresh",
+		"smtp_tls_policy": "[127.0.0.1]:914 none", "sender_transport": "olga@example.org smtp-oauth:[127.0.0.1]:914",
 		"master.cf": "  -o smtp_sasl_security_options=noanonymous\n  -o smtp_sasl_mechanism_filter=plain",
 	})
-	if a := stored(t, d, "10587"); a.RefreshToken != "r3fresh" || u.String() != at("10587") {
+	if a := stored(t, d, "914"); a.RefreshToken != "r3fresh" || u.String() != at("914") {
 		t.Errorf("%+v, systemd has %s", a, u)
 	}
 	u.fail = "postfix-oauth-relay" // nothing of it is touched again
@@ -61,7 +61,7 @@ func TestSendersLoginAndBack(t *testing.T) {
 		t.Errorf("the same again: %v", p.Changes)
 	}
 	wantLines(t, d, "beside a password", map[string]string{
-		"sender_passwd": "olga@example.org o@example.net:local-r3fresh\nanna@example.org anna@one:first-secret", "smtp_tls_policy": "[127.0.0.1]:10587 none\n[one.example.net]:587 verify",
+		"sender_passwd": "olga@example.org o@example.net:local-r3fresh\nanna@example.org anna@one:first-secret", "smtp_tls_policy": "[127.0.0.1]:914 none\n[one.example.net]:587 verify",
 	})
 	wantValues(t, d, "beside a password", map[string]string{
 		"smtp_sasl_security_options": "(unset)", "smtp_sasl_tls_verified_security_options": "noanonymous", "smtp_tls_CAfile": "/etc/ssl/certs/ca-certificates.crt",
@@ -89,27 +89,27 @@ func TestLoginsSideBySide(t *testing.T) {
 			set(t, d, login("u@example.net", "all"))
 			add(t, d, olga("one"))
 			add(t, d, second)
-		}, at("10587", "10588", "10589")},
+		}, at("914", "915", "916")},
 		"all mail goes": {func(t *testing.T, d smarthost.Deps) {
 			add(t, d, olga("one"))
 			set(t, d, login("u@example.net", "all"))
 			unset(t, d)
-		}, at("10587")},
+		}, at("914")},
 		"a sender goes": {func(t *testing.T, d smarthost.Deps) {
 			set(t, d, login("u@example.net", "all"))
 			add(t, d, olga("one"))
 			add(t, d, second)
 			remove(t, d, "olga@example.org")
-		}, at("10587", "10589")},
+		}, at("914", "916")},
 		"again": {func(t *testing.T, d smarthost.Deps) {
 			add(t, d, olga("one"))
 			if p := add(t, d, olga("two")); len(p.Changes) == 0 || len(p.Warnings) > 0 {
 				t.Errorf("again: %v, %q", p.Changes, p.Warnings)
 			}
-			if a := stored(t, d, "10587"); a.RefreshToken != "two" || a.Local != "local-one" {
+			if a := stored(t, d, "914"); a.RefreshToken != "two" || a.Local != "local-one" {
 				t.Errorf("again: %+v, %q", a, a.Local)
 			}
-		}, at("10587")},
+		}, at("914")},
 		"another mailbox": {func(t *testing.T, d smarthost.Deps) {
 			add(t, d, olga("one"))
 			other := olga("two")
@@ -117,7 +117,7 @@ func TestLoginsSideBySide(t *testing.T) {
 			if p := add(t, d, other); len(p.Warnings) != 1 || !strings.Contains(p.Warnings[0], "had the relay [smtp.office365.com]:587 and the account o@example.net") {
 				t.Errorf("another mailbox: %q", p.Warnings)
 			}
-		}, at("10588")},
+		}, at("915")},
 		"a password in its place": {func(t *testing.T, d smarthost.Deps) {
 			add(t, d, olga("one"))
 			a := anna()
@@ -164,7 +164,7 @@ func TestSendersLoginsThatCannotBe(t *testing.T) {
 		if err == nil {
 			err = p.Apply(t.Context(), func(smarthost.Change) {})
 		}
-		there, _ := d.Root.Exists("/var/lib/postfix-maint/oauth/10587.json")
+		there, _ := d.Root.Exists("/var/lib/postfix-maint/oauth/914.json")
 		if err == nil || !strings.Contains(err.Error(), c.want) || there || u.String() != "" || read(t, d, "/etc/postfix/main.cf") != before {
 			t.Errorf("%s: %v; want %q; systemd has %s", name, err, c.want, u)
 		}
@@ -173,10 +173,10 @@ func TestSendersLoginsThatCannotBe(t *testing.T) {
 
 // Who logs in by OAuth 2.0 is listed with the provider's relay, and so is what to do where that does not work any more.
 func TestListOfSendersLogins(t *testing.T) {
-	d, _, _ := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/10587/": ""})
+	d, _, _ := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/914/": ""})
 	add(t, d, olga("r3fresh"))
 	add(t, d, anna())
-	const line = "olga@example.org: [smtp.office365.com]:587, OAuth 2.0 (device) by the port 10587 of this host, account o@example.net (smarthost login)\n"
+	const line = "olga@example.org: [smtp.office365.com]:587, OAuth 2.0 (device) by the port 914 of this host, account o@example.net (smarthost login)\n"
 	l, err := smarthost.List(t.Context(), d, primary)
 	if err != nil || !strings.HasPrefix(l.Text(), line+"anna@example.org: [one.example.net]:587") {
 		t.Errorf("%v: the list is\n%s", err, l.Text())
@@ -188,7 +188,7 @@ func TestListOfSendersLogins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", string(text))
+	write(t, d, "/var/lib/private/postfix-oauth-relay/914/status.json", string(text))
 	s, err := smarthost.Show(t.Context(), d, primary)
 	if err != nil || s.WrongLogin() == nil || !strings.Contains(s.Text(), "smarthost login --provider microsoft --user o@example.net --sender olga@example.org") {
 		t.Errorf("%v: show says\n%s", err, s.Text())
@@ -204,7 +204,7 @@ func TestListOfSendersLogins(t *testing.T) {
 	add(t, d, anna())
 	wantLines(t, d, "after a damage", map[string]string{"sender_passwd": "olga@example.org o@example.net:local-r3fresh"})
 	// Another sender can be added all the same; without the login's file too, and without both it is said what to do.
-	if err := os.Remove(d.Root.Dir() + "/var/lib/postfix-maint/oauth/10587.json"); err != nil {
+	if err := os.Remove(d.Root.Dir() + "/var/lib/postfix-maint/oauth/914.json"); err != nil {
 		t.Fatal(err)
 	}
 	a := anna()
@@ -224,7 +224,7 @@ func TestSecretsOfASendersLogin(t *testing.T) {
 		t.Errorf("a secret is shown: %s", all)
 	}
 	for name, what := range sysroottest.Dump(t, d.Root.Dir(), true) {
-		if strings.Contains(what, "r3fresh") && !strings.Contains(name, "sender_passwd") && !strings.HasSuffix(name, "oauth/10587.json") {
+		if strings.Contains(what, "r3fresh") && !strings.Contains(name, "sender_passwd") && !strings.HasSuffix(name, "oauth/914.json") {
 			t.Errorf("a secret is in %s", name)
 		}
 	}

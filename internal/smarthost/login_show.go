@@ -57,7 +57,7 @@ func (l *Login) look(h *host) {
 		l.Problem, l.Words = oauth.ProblemLoginAgain, err.Error()
 		return
 	}
-	text, err := h.d.Root.ReadAtMost(path.Join(paths.OAuthState, strconv.Itoa(l.Port), oauth.StatusFile), oauth.MaxStatus)
+	text, err := h.d.Root.ReadWithin(path.Join(paths.OAuthState, strconv.Itoa(l.Port)), oauth.StatusFile, oauth.MaxStatus)
 	if err != nil {
 		return // nobody has sent anything yet
 	}

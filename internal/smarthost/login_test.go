@@ -85,14 +85,14 @@ func stored(t *testing.T, d smarthost.Deps, port string) oauth.Account {
 	return a
 }
 
-const listening = "enabled postfix-oauth-relay@10587.socket, started postfix-oauth-relay@10587.socket"
+const listening = "enabled postfix-oauth-relay@914.socket, started postfix-oauth-relay@914.socket"
 
 func TestLoginAndBack(t *testing.T) {
 	d, _, u := layUnits(t, map[string]string{"var/lib/private/": ""})
 	before := sysroottest.Dump(t, d.Root.Dir(), false)
 	set(t, d, login("u@example.net", "r3fresh"))
 	for param, want := range map[string]string{
-		"relayhost": "[127.0.0.1]:10587", "smtp_tls_security_level": "may", "smtp_tls_policy_maps": "inline:{[127.0.0.1]:10587=none}",
+		"relayhost": "[127.0.0.1]:914", "smtp_tls_security_level": "may", "smtp_tls_policy_maps": "inline:{[127.0.0.1]:914=none}",
 		"smtp_tls_wrappermode": "(unset)", "smtp_sasl_auth_enable": "yes", "smtp_sasl_security_options": "noanonymous",
 		"smtp_sasl_password_maps": "hash:/etc/postfix/sasl_passwd", "smtp_sasl_mechanism_filter": "(unset)", "smtp_tls_CAfile": "(unset)",
 	} {
@@ -100,10 +100,10 @@ func TestLoginAndBack(t *testing.T) {
 			t.Errorf("%s = %q, want %q", param, got, want)
 		}
 	}
-	if got := read(t, d, "/etc/postfix/sasl_passwd"); !strings.Contains(got, "\n[127.0.0.1]:10587 u@example.net:local-r3fresh\n") {
+	if got := read(t, d, "/etc/postfix/sasl_passwd"); !strings.Contains(got, "\n[127.0.0.1]:914 u@example.net:local-r3fresh\n") {
 		t.Errorf("the passwords are %s", got)
 	}
-	for name, mode := range map[string]os.FileMode{"/var/lib/postfix-maint/oauth": 0o700, "/var/lib/postfix-maint/oauth/10587.json": 0o600} {
+	for name, mode := range map[string]os.FileMode{"/var/lib/postfix-maint/oauth": 0o700, "/var/lib/postfix-maint/oauth/914.json": 0o600} {
 		if fi, err := d.Root.Stat(name); err != nil || fi.Mode().Perm() != mode {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -117,20 +117,20 @@ func TestLoginAndBack(t *testing.T) {
 	u.fail = "postfix-oauth-relay"
 	set(t, d, last)
 	u.fail = ""
-	if a := stored(t, d, "10587"); a.RefreshToken != "r3fresh" || value(t, d, "relayhost") != "[127.0.0.1]:10587" {
+	if a := stored(t, d, "914"); a.RefreshToken != "r3fresh" || value(t, d, "relayhost") != "[127.0.0.1]:914" {
 		t.Errorf("after a set: %+v", a)
 	}
 	if p := set(t, d, last); len(p.Changes) != 0 {
 		t.Errorf("the same again: %v", p.Changes)
 	}
-	if err := os.MkdirAll(d.Root.Dir()+"/var/lib/private/postfix-oauth-relay/10587/more", 0o700); err != nil {
+	if err := os.MkdirAll(d.Root.Dir()+"/var/lib/private/postfix-oauth-relay/914/more", 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", "{}")
-	u.on["started postfix-oauth-relay@10587.service"] = "yes"
+	write(t, d, "/var/lib/private/postfix-oauth-relay/914/status.json", "{}")
+	u.on["started postfix-oauth-relay@914.service"] = "yes"
 	for _, err := range []error{
 		os.Mkdir(d.Root.Dir()+"/var/lib/postfix-oauth-relay", 0o755),
-		os.Symlink("../private/postfix-oauth-relay/10587", d.Root.Dir()+"/var/lib/postfix-oauth-relay/10587"),
+		os.Symlink("../private/postfix-oauth-relay/914", d.Root.Dir()+"/var/lib/postfix-oauth-relay/914"),
 	} {
 		if err != nil {
 			t.Fatal(err)
@@ -155,21 +155,21 @@ func TestLoginAgain(t *testing.T) {
 	busy := 0
 	d.Free = func(port int) bool { return port != busy }
 	set(t, d, login("u@example.net", "first"))
-	u.on["started postfix-oauth-relay@10587.service"] = "yes"
+	u.on["started postfix-oauth-relay@914.service"] = "yes"
 	p := set(t, d, login("u@example.net", "second"))
-	if a := stored(t, d, "10587"); a.RefreshToken != "second" || a.Local != "local-first" || u.String() != listening {
+	if a := stored(t, d, "914"); a.RefreshToken != "second" || a.Local != "local-first" || u.String() != listening {
 		t.Errorf("%+v, %q, systemd has %s", a, a.Local, u)
 	}
-	if len(p.Changes) == 0 || value(t, d, "relayhost") != "[127.0.0.1]:10587" {
+	if len(p.Changes) == 0 || value(t, d, "relayhost") != "[127.0.0.1]:914" {
 		t.Errorf("changes: %v", p.Changes)
 	}
-	busy = 10588
+	busy = 915
 	set(t, d, login("v@example.net", "third"))
-	if a := stored(t, d, "10589"); a.User != "v@example.net" || value(t, d, "relayhost") != "[127.0.0.1]:10589" ||
-		u.String() != strings.ReplaceAll(listening, "10587", "10589") {
+	if a := stored(t, d, "916"); a.User != "v@example.net" || value(t, d, "relayhost") != "[127.0.0.1]:916" ||
+		u.String() != strings.ReplaceAll(listening, "914", "916") {
 		t.Errorf("%+v, systemd has %s", a, u)
 	}
-	if there, err := d.Root.Exists("/var/lib/postfix-maint/oauth/10587.json"); there || err != nil {
+	if there, err := d.Root.Exists("/var/lib/postfix-maint/oauth/914.json"); there || err != nil {
 		t.Errorf("the former login is there: %v, %v", there, err)
 	}
 	o, _ := smarthost.Last(d.Root, primary)
@@ -214,7 +214,7 @@ func TestLoginsThatCannotBe(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v; want %q", name, err, c.want)
 		}
-		there, _ := d.Root.Exists("/var/lib/postfix-maint/oauth/10587.json")
+		there, _ := d.Root.Exists("/var/lib/postfix-maint/oauth/914.json")
 		if there || u.String() != "" || read(t, d, "/etc/postfix/main.cf") != before {
 			t.Errorf("%s: something is left: systemd has %s", name, u)
 		}
@@ -237,7 +237,7 @@ func TestOptionsBesideALogin(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := os.Remove(filepath.Join(d.Root.Dir(), "var/lib/postfix-maint/oauth/10587.json")); err != nil {
+	if err := os.Remove(filepath.Join(d.Root.Dir(), "var/lib/postfix-maint/oauth/914.json")); err != nil {
 		t.Fatal(err)
 	}
 	o, _ := smarthost.Last(d.Root, primary)
@@ -248,7 +248,7 @@ func TestOptionsBesideALogin(t *testing.T) {
 
 // What the OAuth relay has found last is shown, with what to do.
 func TestShownLogin(t *testing.T) {
-	d, _, _ := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/10587/": ""})
+	d, _, _ := layUnits(t, map[string]string{"var/lib/private/postfix-oauth-relay/914/": ""})
 	set(t, d, login("u@example.net", "r3fresh"))
 	for name, c := range map[string]struct {
 		status oauth.Status
@@ -265,7 +265,7 @@ func TestShownLogin(t *testing.T) {
 			t.Fatal(err)
 		}
 		if name != "nothing yet" {
-			write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", string(text))
+			write(t, d, "/var/lib/private/postfix-oauth-relay/914/status.json", string(text))
 		}
 		s, err := smarthost.Show(t.Context(), d, primary)
 		if err != nil || s.Login == nil {
@@ -278,16 +278,16 @@ func TestShownLogin(t *testing.T) {
 			t.Errorf("%s: %v, %s", name, got, s.Text())
 		}
 		if name != "nothing yet" {
-			if err := os.Remove(d.Root.Dir() + "/var/lib/private/postfix-oauth-relay/10587/status.json"); err != nil {
+			if err := os.Remove(d.Root.Dir() + "/var/lib/private/postfix-oauth-relay/914/status.json"); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	write(t, d, "/var/lib/private/postfix-oauth-relay/10587/status.json", "\x1b[2J")
+	write(t, d, "/var/lib/private/postfix-oauth-relay/914/status.json", "\x1b[2J")
 	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || strings.Contains(s.Text(), "\x1b") {
 		t.Errorf("%v: %s", err, s.Text())
 	}
-	if err := os.Remove(d.Root.Dir() + "/var/lib/postfix-maint/oauth/10587.json"); err != nil {
+	if err := os.Remove(d.Root.Dir() + "/var/lib/postfix-maint/oauth/914.json"); err != nil {
 		t.Fatal(err)
 	}
 	if s, err := smarthost.Show(t.Context(), d, primary); err != nil || s.Login.Wrong() == "" {
@@ -340,7 +340,7 @@ func TestSecretsOfALogin(t *testing.T) {
 	}
 	everything := fmt.Sprint(string(seen), o, f.calls) + fmt.Sprintf("%+v %#v", o, *a)
 	err = filepath.WalkDir(d.Root.Dir(), func(name string, e os.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(name, "10587.json") {
+		if err == nil && e.Type().IsRegular() && !strings.HasSuffix(name, "914.json") {
 			data, readErr := os.ReadFile(name)
 			if strings.Contains(name, "sasl_passwd") {
 				data = []byte(strings.ReplaceAll(string(data), "l0cal", ""))

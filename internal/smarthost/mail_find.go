@@ -76,21 +76,32 @@ func (w *finder) address(ctx context.Context, address string) error {
 			w.add(unasked(full, err))
 			return nil
 		}
-		if to == nil || len(to) == 1 && strings.EqualFold(to[0], full) || w.seen[by+" "+full] {
+		circle, before := w.seen[by+" "+full]
+		if before && !circle {
+			return nil // two ways lead there
+		}
+		if to == nil || len(to) == 1 && strings.EqualFold(to[0], full) || circle {
 			continue
 		}
-		w.seen[by+" "+full] = true
-		if !w.step(Step{full, by, to}) {
-			return nil
-		}
-		for _, next := range to {
-			if err := w.address(ctx, next); err != nil {
-				return err
-			}
-		}
-		return nil
+		return w.through(ctx, Step{full, by, to})
 	}
 	return w.route(ctx, Way{Recipient: full, Class: string(way.Class), Transport: way.Transport, NextHop: way.NextHop})
+}
+
+// through follows all addresses that one leads to.
+func (w *finder) through(ctx context.Context, s Step) error {
+	key := s.By + " " + s.Address
+	w.seen[key] = true
+	defer func() { w.seen[key] = false }()
+	if !w.step(s) {
+		return nil
+	}
+	for _, next := range s.To {
+		if err := w.address(ctx, next); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // unasked is the way of mail that waits for a table.

@@ -133,6 +133,7 @@ func TestWaysOfMail(t *testing.T) {
 		"nobody":                 {"nobody", nil, tablesOf{}, `nobody@h.test: nobody@h.test is unknown: neither alias nor account has the name "nobody"`},
 		"aliases":                {"a", nil, tablesOf{"hash:a a": "b, bert", "hash:a b": `"|cat -n", /var/x, /var/d/, ":include:/etc/list"`}, "a@h.test > b bert\nb@h.test > \"|cat -n\" /var/x /var/d/ \":include:/etc/list\"\n" + "|cat -n: the program \"cat -n\"\n/var/x: the file /var/x\n/var/d/: the maildir /var/d/\n:include:/etc/list: whom the file /etc/list names\nbert@h.test: the mailbox /var/mail/bert"},
 		"an alias with a user's": {"bert", nil, tablesOf{"hash:a bert": `\bert, x`, "hash:a x": "bert"}, "bert@h.test > bert x\nx@h.test > bert\nbert@h.test: the mailbox /var/mail/bert"},
+		"two aliases for one":    {"a", nil, tablesOf{"hash:a a": "b, c", "hash:a b": "c", "hash:a c": "bert"}, "a@h.test > b c\nb@h.test > c\nc@h.test > bert\nbert@h.test: the mailbox /var/mail/bert"},
 		"a circle":               {"a", nil, tablesOf{"hash:a a": "b", "hash:a b": "a"}, "a@h.test > b\nb@h.test > a\na@h.test: the aliases lead in a circle, at \"a\""},
 		"virtual aliases":        {"x+y@v.test", nil, tablesOf{"hash:va x@v.test": "bert@h.test, bert"}, "x+y@v.test > bert+y@h.test bert\nbert+y@h.test: the mailbox /var/mail/bert\nbert@h.test: the mailbox /var/mail/bert"},
 		"a whole domain":         {"x@v.test", nil, tablesOf{"hash:va @v.test": "@h.test", "hash:a x": "bert"}, "x@v.test > x@h.test\nx@h.test > bert\nbert@h.test: the mailbox /var/mail/bert"},

@@ -25,11 +25,16 @@ func (w *finder) local(ctx context.Context, way Way) error {
 			w.add(unasked(way.Recipient, err))
 			return nil
 		}
-		if circle := w.seen["alias "+key]; !found || circle {
+		circle, before := w.seen["alias "+key]
+		if found && before && !circle {
+			return nil // two ways lead there
+		}
+		if !found || circle {
 			way.circle = way.circle || circle
 			continue
 		}
 		w.seen["alias "+key] = true
+		defer func() { w.seen["alias "+key] = false }()
 		to := elements(value)
 		if !w.step(Step{way.Recipient, "alias_maps " + element, to}) {
 			return nil

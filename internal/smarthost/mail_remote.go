@@ -38,6 +38,7 @@ func (w *finder) remote(ctx context.Context, way Way) error {
 func (w *finder) reach(ctx context.Context, way Way) (Way, error) {
 	c := *w.h
 	c.effective = maps.Clone(w.h.effective)
+	c.sender, c.routed = strings.ToLower(w.sender), true // the next hop is what trivial-rewrite(8) chose for that sender
 	relayed := c.effective["relayhost"] != "" && strings.EqualFold(c.effective["relayhost"], way.NextHop)
 	r, err := parseRelay(way.NextHop)
 	if err != nil {

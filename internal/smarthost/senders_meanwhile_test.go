@@ -78,12 +78,15 @@ func editedWithSenders(
 // The login at a program of this host, to which there is no TLS, goes on beside senders with relays of their own; that at another host never
 // comes to go without TLS.
 func TestTheLoginAtALoopbackRelayGoesOn(t *testing.T) {
-	for relay, want := range map[string]string{"[127.0.0.1]:10587": "noanonymous", "[relay.example.net]:587": "noplaintext, noanonymous"} {
+	for relay, want := range map[string]string{"[127.0.0.1]:914": "noanonymous", "[relay.example.net]:587": "noplaintext, noanonymous"} {
 		d, _ := lay(t, map[string]string{"etc/postfix/main.cf": strings.Replace(mainCF, "relayhost =", "relayhost = "+relay, 1) +
-			"smtp_sasl_security_options = noanonymous\nsmtp_sasl_auth_enable = yes\n"})
+			"smtp_sasl_security_options = noanonymous\nsmtp_sasl_auth_enable = yes\nsmtp_sasl_password_maps = inline:{x=y:z}\nsmtp_tls_security_level = encrypt\n"})
 		add(t, d, anna())
 		if got := value(t, d, "smtp_sasl_security_options"); got != want {
 			t.Errorf("with the relay %s: smtp_sasl_security_options = %q, want %q", relay, got, want)
+		}
+		if got := value(t, d, "smtp_sasl_tls_security_options"); strings.Contains(want, "noplaintext") && got != "noanonymous" {
+			t.Errorf("with the relay %s: the login by hand stops where the certificate is not checked: smtp_sasl_tls_security_options = %q", relay, got)
 		}
 	}
 }

@@ -18,8 +18,13 @@ import (
 // (smtp_sasl_helo_login() in Postfix's smtp/smtp_sasl_proto.c): Postfix looks a sender's account up at whatever host its mail goes to.
 func (w *wishedSenders) login(below *maincf.File) {
 	plain, said := below.Get("smtp_sasl_security_options")
-	if said && !contains(plain, "noplaintext", "noanonymous") && !relaysToLoopback(below) {
+	byHand := loginByHand(below)
+	level, _ := below.Get("smtp_tls_security_level")
+	if said && !contains(plain, "noplaintext", "noanonymous") && !relaysToLoopback(below) && (!byHand || strength(level) > 0) {
 		w.set("smtp_sasl_security_options", "noplaintext, noanonymous")
+		if _, ok := below.Get("smtp_sasl_tls_security_options"); byHand && !ok { // its default is the other one's value
+			w.set("smtp_sasl_tls_security_options", "noanonymous")
+		}
 	}
 	const verified = "smtp_sasl_tls_verified_security_options"
 	for _, param := range []string{verified, "smtp_sasl_tls_security_options"} {
@@ -31,6 +36,13 @@ func (w *wishedSenders) login(below *maincf.File) {
 		}
 	}
 	w.set(verified, "noanonymous")
+}
+
+// loginByHand tells whether all other mail has a login that somebody made without us: it goes on as it is, with TLS and without.
+func loginByHand(below *maincf.File) bool {
+	on, _ := below.Get("smtp_sasl_auth_enable")
+	tables, _ := below.Get("smtp_sasl_password_maps")
+	return on == "yes" && strings.TrimSpace(tables) != ""
 }
 
 // relaysToLoopback tells whether all other mail goes to a program on this host, as one that logs in by OAuth 2.0, to which there is no TLS: its
