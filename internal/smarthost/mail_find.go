@@ -61,6 +61,9 @@ func (w *finder) add(way Way) {
 
 // address follows an address through the tables of cleanup(8), and then to where it goes.
 func (w *finder) address(ctx context.Context, address string) error {
+	if len(w.res.Routes) > mostRoutes {
+		return nil // that is said already, and each further one costs lookups
+	}
 	full, err := w.ask.Complete(address)
 	if err != nil {
 		return err

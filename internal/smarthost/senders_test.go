@@ -217,6 +217,7 @@ func TestASendersOwnClient(t *testing.T) {
 		"587 beside 465":             {all: &wrapped, a: at("587"), entry: "smtp-starttls:[one.example.net]:587"},
 		"465 beside 465":             {all: &wrapped, a: at("465")},
 		"a host that sends nothing":  {main: "default_transport = error\n", a: at("587"), entry: "smtp:[one.example.net]:587"},
+		"a hub for all mail":         {main: "default_transport = smtp:[hub.example.net]:25\n", a: at("587"), entry: "smtp:[one.example.net]:587"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d, _ := lay(t, map[string]string{"etc/postfix/main.cf": mainCF + c.main})

@@ -216,6 +216,8 @@ func (p *Plan) wishGenerics(_ context.Context, w *wishedSenders, below *maincf.F
 func (p *Plan) wishTransports(w *wishedSenders, below *maincf.File) (need []string, err error) {
 	wrapped, _ := below.Get("smtp_tls_wrappermode")
 	usual, _ := below.Get("default_transport")
+	_, hop, _ := strings.Cut(usual, ":")
+	fixed := hop != "" && !strings.Contains(usual, "$") // a next hop there counts before a sender's relay (trivial-rewrite(8))
 	var entries []table.Entry
 	for i, a := range w.accounts {
 		switch {
@@ -225,7 +227,7 @@ func (p *Plan) wishTransports(w *wishedSenders, below *maincf.File) (need []stri
 				need = append(need, service)
 			}
 			entries = append(entries, table.Entry{Key: a.Sender, Value: service + ":" + w.relays[i].dest})
-		case strings.HasPrefix(usual, "error") || usual == answers.Waiting()["default_transport"]:
+		case fixed || strings.HasPrefix(usual, "error") || usual == answers.Waiting()["default_transport"]:
 			entries = append(entries, table.Entry{Key: a.Sender, Value: "smtp:" + w.relays[i].dest})
 		}
 	}
