@@ -29,6 +29,7 @@ type Plan struct {
 	Note func(mainCF []byte) error
 
 	planned func() (*Plan, error) // plans the same anew, with what somebody else has written meanwhile
+	takes   bool                  // it only takes something back: what is wrong with the senders that stay is said and no more
 
 	h      *host
 	after  *maincf.File
@@ -120,7 +121,7 @@ func Unset(ctx context.Context, d Deps, inst instance.Instance, others ...maincf
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Unset(ctx, d, inst, others...) }}
+	p := &Plan{h: h, old: h.state, planned: func() (*Plan, error) { return Unset(ctx, d, inst, others...) }, takes: true}
 	if !h.state.relayed() && len(others) == 0 {
 		p.warn("no smarthost was set by postfix-maint for instance %q: there is nothing to take back", inst.Name)
 	}

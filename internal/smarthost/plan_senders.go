@@ -59,7 +59,7 @@ func Remove(ctx context.Context, d Deps, inst instance.Instance, sender string) 
 	if err != nil {
 		return nil, err
 	}
-	p.planned = func() (*Plan, error) { return Remove(ctx, d, inst, sender) }
+	p.planned, p.takes = func() (*Plan, error) { return Remove(ctx, d, inst, sender) }, true
 	accounts := slices.Clone(p.old.accounts())
 	i := find(accounts, sender)
 	if i < 0 {
@@ -184,30 +184,42 @@ func (p *Plan) takeAccount(ctx context.Context, w *wishedSenders, below *maincf.
 		func() error { return p.checkPolicy(ctx, o, r, f) },
 		func() error { return p.checkOthers(ctx, a, below) },
 	} {
-		if err := step(); err != nil {
+		if err := step(); err != nil && p.takes {
+			p.warn("sender %s: %v", a.Sender, err)
+		} else if err != nil {
 			return fmt.Errorf("sender %s: %w", a.Sender, err)
 		}
 	}
-	password := a.Password
-	if password == "" {
+	password, err := p.passwordOf(a, r)
+	if err != nil && p.takes {
+		p.warn("%v", err)
+	} else if err != nil {
+		return err
+	}
+	a.Password = ""
+	w.accounts, w.relays, w.secrets = append(w.accounts, a), append(w.relays, r), append(w.secrets, password)
+	return nil
+}
+
+// passwordOf is what a sender's account logs in with: what was given, else what is stored.
+func (p *Plan) passwordOf(a Account, r relay) (password Secret, err error) {
+	if password = a.Password; password == "" {
 		if password, err = p.h.storedFor(a, r); err != nil {
-			return err
+			return "", err
 		}
 	}
 	if password == "" {
 		password = p.h.storedLocal(a)
 	}
 	if password == "" && a.OAuth != nil {
-		return fmt.Errorf("the login of the sender %[1]s by OAuth 2.0 is gone: log in again with \"smarthost login --sender %[1]s\", "+
+		return "", fmt.Errorf("the login of the sender %[1]s by OAuth 2.0 is gone: log in again with \"smarthost login --sender %[1]s\", "+
 			"or take it out with \"smarthost remove %[1]s\"", a.Sender)
 	}
 	if password == "" {
-		return fmt.Errorf("there is no password for the account %q of the sender %s at %s: give one with --password-file or --password-stdin",
+		return "", fmt.Errorf("there is no password for the account %q of the sender %s at %s: give one with --password-file or --password-stdin",
 			a.User, a.Sender, r.dest)
 	}
-	a.Password = ""
-	w.accounts, w.relays, w.secrets = append(w.accounts, a), append(w.relays, r), append(w.secrets, password)
-	return nil
+	return password, nil
 }
 
 // closed tells why Postfix's client can't read a file of CAs for one relay, "" if it can: it opens that late, as its own user

@@ -90,3 +90,36 @@ func TestTheLoginAtALoopbackRelayGoesOn(t *testing.T) {
 		}
 	}
 }
+
+// Whose password is lost stands in nobody's way: neither another sender, nor the way back, nor the sender itself.
+func TestALostPasswordHoldsNothingUp(t *testing.T) {
+	bert := smarthost.Account{Sender: "@example.com", Relay: "[two.example.net]:587", User: "bert@two", Password: "second-secret"}
+	d, _ := lay(t, nil)
+	before := value(t, d, "smtp_sasl_auth_enable")
+	set(t, d, smarthost.Options{Relay: "[relay.example.net]:587", User: "u", Password: "third-secret"})
+	add(t, d, anna())
+	add(t, d, bert)
+	for _, name := range []string{"/etc/postfix/sender_passwd", "/etc/postfix/sender_passwd.db"} {
+		if _, err := d.Root.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := remove(t, d, "anna@example.org")
+	if got := strings.Join(p.Warnings, "\n"); !strings.Contains(got, "bert@two") || strings.Contains(got, "anna@one") {
+		t.Errorf("the warnings are %q", got)
+	}
+	if got := read(t, d, "/etc/postfix/sender_relayhost"); !strings.Contains(got, "@example.com [two.example.net]:587") || strings.Contains(got, "anna@") {
+		t.Errorf("sender_relayhost is\n%s", got)
+	}
+	p, err := smarthost.Unset(t.Context(), d, primary)
+	if err == nil {
+		err = p.Apply(t.Context(), func(smarthost.Change) {})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove(t, d, "@example.com")
+	if got := value(t, d, "smtp_sasl_auth_enable"); got != before {
+		t.Errorf("smtp_sasl_auth_enable = %q, want %q", got, before)
+	}
+}

@@ -81,6 +81,9 @@ func (p *Plan) wishPasswords(_ context.Context, w *wishedSenders, below *maincf.
 	element := typ + ":" + path.Join(p.h.inst.ConfigDir, senderPasswordTable)
 	marked := false
 	for i, a := range w.accounts {
+		if w.secrets[i] == "" {
+			continue // it is lost, and that is said
+		}
 		value := a.User + p.h.delimiter() + string(w.secrets[i])
 		marked = marked || mark(value) != value
 		t.entries = append(t.entries, table.Entry{Key: a.Sender, Value: mark(value)})
