@@ -244,8 +244,12 @@ func (p *Plan) wishTransports(w *wishedSenders, below *maincf.File) (need []stri
 // warnOfSenders tells which mail of the senders goes another way.
 func (p *Plan) warnOfSenders(w *wishedSenders, below *maincf.File, own bool) {
 	if v, _ := below.Get("transport_maps"); v != "" {
+		where := "if its certificate is checked"
+		if opts, ok := below.Get("smtp_sasl_tls_security_options"); ok && !contains(opts, "noplaintext") { // which the login for all mail needs
+			where = "over TLS, whoever it is: a policy in smtp_tls_policy_maps with the level verify holds that back"
+		}
 		p.warn("transport_maps = %s: mail with an entry there goes another way than over its sender's relay; Postfix offers the sender's account "+
-			"to that host as well, if its certificate is checked", v)
+			"to that host as well, %s", v, where)
 	}
 	if own && p.h.effective["relay_domains"] != "" {
 		p.warn("relay_domains = %s: mail for these does not go through a client of the sender's own, so not over a relay that starts TLS in another way; "+
