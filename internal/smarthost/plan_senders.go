@@ -101,7 +101,24 @@ func (p *Plan) restack(ctx context.Context, accounts []Account, login *accountPl
 	if err := p.addTables(tables, senderTables); err != nil {
 		return err
 	}
+	p.warnOfLines()
 	return p.addMain()
+}
+
+// warnOfLines names the tables of senders that main.cf has no longer and that have lines of an administrator's in them.
+func (p *Plan) warnOfLines() {
+	for _, name := range senderTables {
+		if !mains(p.h.live, p.h.file(name)) || mains(p.after, p.h.file(name)) {
+			continue
+		}
+		text, err := p.h.read(p.h.file(name))
+		if err == nil {
+			text, err = table.Strip(text)
+		}
+		if err == nil && !table.Empty(text) {
+			p.warn("%s has lines that postfix-maint did not make, and main.cf names it no longer: name it there, or a table of your own with these lines", p.h.file(name))
+		}
+	}
 }
 
 // putSenders puts the layer of the senders on a main.cf that has all the rest, and gives its tables.

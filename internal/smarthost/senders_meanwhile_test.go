@@ -1,6 +1,7 @@
 package smarthost_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -121,5 +122,22 @@ func TestALostPasswordHoldsNothingUp(t *testing.T) {
 	remove(t, d, "@example.com")
 	if got := value(t, d, "smtp_sasl_auth_enable"); got != before {
 		t.Errorf("smtp_sasl_auth_enable = %q, want %q", got, before)
+	}
+}
+
+// Lines of an administrator's in a table of ours are out of force when the last sender goes: that is said.
+func TestLinesBesideOursAreNamed(t *testing.T) {
+	d, _ := lay(t, nil)
+	add(t, d, anna())
+	name := d.Root.Dir() + "/etc/postfix/sender_relayhost"
+	if err := os.WriteFile(name, append([]byte("carl@example.org [c]\n"), read(t, d, "/etc/postfix/sender_relayhost")...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := remove(t, d, "anna@example.org")
+	if got := strings.Join(p.Warnings, "\n"); !strings.Contains(got, "sender_relayhost has lines") || strings.Contains(got, "sender_passwd has lines") {
+		t.Errorf("the warnings are %q", got)
+	}
+	if got := read(t, d, "/etc/postfix/sender_relayhost"); got != "carl@example.org [c]\n" {
+		t.Errorf("sender_relayhost is %q", got)
 	}
 }
