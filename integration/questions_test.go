@@ -131,11 +131,11 @@ var walks = []struct {
 func TestQuestionsFit(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	shown := map[string]int{}
+	shown, walked := map[string]int{}, 0
 	t.Cleanup(func() {
 		for _, r := range answers.Rows() {
 			name := strings.TrimPrefix(string(r.Question), "postfix/")
-			if shown[""] == len(walks) && shown[name] == 0 && r.Question != answers.Chattr && r.Question != answers.Procmail { // which are for some hosts alone
+			if shown[""] == walked && shown[name] == 0 && r.Question != answers.Chattr && r.Question != answers.Procmail { // which are for some hosts alone
 				t.Errorf("nobody was asked %s", name)
 			}
 		}
@@ -144,9 +144,10 @@ func TestQuestionsFit(t *testing.T) {
 	for _, release := range all {
 		for i := range walks {
 			w := &walks[i]
-			if !*nightly && release != all[len(all)-1] {
-				continue
+			if !*nightly && (release != all[len(all)-1] || w.language != "" && w.name == withUsers.name) {
+				continue // the same questions in fewer words
 			}
+			walked++
 			t.Run(fmt.Sprintf("%s/%s, %s %dx%d%s", release, w.name, w.frontend, w.columns, w.rows, w.language), func(t *testing.T) {
 				ctx := scenario(t, 1)
 				v := &visit{walkThrough: w.walkThrough, t: t, back: w.back, readline: w.frontend == "readline", foreign: w.language != ""}
