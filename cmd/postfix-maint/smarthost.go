@@ -142,7 +142,8 @@ func patience(c *call) (time.Duration, error) {
 	return wait, nil
 }
 
-func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
+// trying sends a test message to an instance, for as long as the caller waits.
+func trying[T any](ctx context.Context, c *call, send func(context.Context, smarthost.Deps, instance.Instance) (*T, error)) (*T, error) {
 	wait, err := patience(c)
 	if err != nil {
 		return nil, err
@@ -153,7 +154,13 @@ func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	res, err := smarthost.TestFrom(ctx, d, inst, c.String("from"), c.Args().First())
+	return send(ctx, d, inst)
+}
+
+func testSmarthost(ctx context.Context, c *call) (*smarthost.Result, error) {
+	res, err := trying(ctx, c, func(ctx context.Context, d smarthost.Deps, inst instance.Instance) (*smarthost.Result, error) {
+		return smarthost.TestFrom(ctx, d, inst, c.String("from"), c.Args().First())
+	})
 	if err == nil && !res.Delivered {
 		err = fmt.Errorf("the test message was not delivered: %s", res.Problem)
 	} else if err != nil {
@@ -180,17 +187,9 @@ func mailOptions(_ context.Context, c *call) error {
 
 // testMail sends a message by the way that Postfix chooses.
 func testMail(ctx context.Context, c *call) (*smarthost.Mail, error) {
-	wait, err := patience(c)
-	if err != nil {
-		return nil, err
-	}
-	d, inst, err := smarthostDeps(c)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, wait)
-	defer cancel()
-	res, err := smarthost.Deliver(ctx, d, inst, c.Args().First(), c.String("from"))
+	res, err := trying(ctx, c, func(ctx context.Context, d smarthost.Deps, inst instance.Instance) (*smarthost.Mail, error) {
+		return smarthost.Deliver(ctx, d, inst, c.Args().First(), c.String("from"))
+	})
 	if err == nil && !res.Delivered {
 		err = fmt.Errorf("the test message was not delivered: %s", res.Problem)
 	} else if err != nil {

@@ -15,13 +15,8 @@ import (
 	"postfix-maint/internal/smarthost/probe"
 )
 
-// greet is a relay that takes connections and says hello.
-func greet(t *testing.T) (address string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+// answer greets whoever connects, and says the same to each line.
+func answer(t *testing.T, l net.Listener, reply string) {
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -31,11 +26,21 @@ func greet(t *testing.T) (address string) {
 			}
 			_, _ = c.Write([]byte("220 r ESMTP\r\n"))
 			for lines := bufio.NewScanner(c); lines.Scan(); {
-				_, _ = c.Write([]byte("250 r\r\n"))
+				_, _ = c.Write([]byte(reply))
 			}
 			_ = c.Close()
 		}
 	}()
+}
+
+// greet is a relay that takes connections and says hello.
+func greet(t *testing.T) (address string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer(t, l, "250 r\r\n")
 	return l.Addr().String()
 }
 
@@ -66,20 +71,7 @@ func TestALoginThatNobodyCanDoSendsNoMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = c.Write([]byte("220 r ESMTP\r\n"))
-			for lines := bufio.NewScanner(c); lines.Scan(); {
-				_, _ = c.Write([]byte("250-r\r\n250 AUTH XOAUTH2\r\n"))
-			}
-			_ = c.Close()
-		}
-	}()
+	answer(t, l, "250-r\r\n250 AUTH XOAUTH2\r\n")
 	relay := strings.Replace(l.Addr().String(), "127.0.0.1", "[127.0.0.1]", 1)
 	main := strings.NewReplacer("relayhost =", "relayhost = "+relay, "level=may", "level=encrypt").Replace(mainCF) +
 		"smtp_tls_wrappermode=yes\nsmtp_sasl_auth_enable=yes\nsmtp_sasl_password_maps=hash:/etc/postfix/sasl_passwd\nsmtp_sasl_tls_security_options=noanonymous\n"
