@@ -110,7 +110,10 @@ var long = regexp.MustCompile(`[A-Za-z0-9+/=_]{32,}`)
 func masked(r reply, token string) reply {
 	lines := make([]string, len(r.lines))
 	for i, line := range r.lines {
-		lines[i] = long.ReplaceAllString(strings.ReplaceAll(line, token, "***"), "***")
+		if token != "" {
+			line = strings.ReplaceAll(line, token, "***")
+		}
+		lines[i] = long.ReplaceAllString(line, "***")
 	}
 	r.lines = lines
 	return r

@@ -127,6 +127,21 @@ func TestOtherGrants(t *testing.T) {
 		}
 		s.silent()
 	})
+	t.Run("service account, an answer without a token", func(t *testing.T) {
+		s := newScene(t)
+		s.account.Grant, s.account.Key = oauth.GrantServiceAccount, secret.Secret(file)
+		s.endpoint.answer = answers(200, `{"id_token":""}`)
+		s.start()
+		for range 3 { // it is not asked again for each connection
+			if _, said := s.login(); !strings.Contains(said, "answers without a token") {
+				t.Error(said)
+			}
+		}
+		if n := len(s.endpoint.requests); n != 1 {
+			t.Errorf("%d requests for a token", n)
+		}
+		s.silent()
+	})
 	t.Run("no key", func(t *testing.T) {
 		s := newScene(t)
 		s.account.Grant, s.account.Key = oauth.GrantServiceAccount, "b0dy-secret"
