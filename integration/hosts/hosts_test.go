@@ -5,6 +5,7 @@ package hosts
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,6 +58,9 @@ func TestHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, b := boot("a", opt), boot("b", Options{Release: "trixie", Network: net})
+	if out, err := exec.CommandContext(ctx, "ip", "-n", net.name, "link", "show", "br0").Output(); err != nil || !strings.Contains(string(out), bridgeMAC) {
+		t.Errorf("the bridge took another MAC with its ports: %s %v", out, err)
+	}
 	for _, c := range []struct {
 		h            *Host
 		script, want string

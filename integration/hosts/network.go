@@ -29,6 +29,9 @@ type Network struct {
 const (
 	gateway = "10.99.0.254"
 	prefix  = "10.99.0."
+	// bridgeMAC is the bridge's own. Without one it takes the lowest of its ports', which changes as hosts come and go: the others
+	// then sent to a MAC that the bridge takes for somebody else's, and heard no answer for up to ten seconds.
+	bridgeMAC = "02:00:00:00:00:fe"
 )
 
 // NewNetwork makes a network without hosts. Several of them know nothing of each other.
@@ -41,7 +44,7 @@ func (s *Session) NewNetwork(ctx context.Context) (*Network, error) {
 	err = ip(ctx,
 		"netns add "+n.name,
 		"-n "+n.name+" link set lo up",
-		"-n "+n.name+" link add br0 type bridge",
+		"-n "+n.name+" link add br0 address "+bridgeMAC+" type bridge",
 		"-n "+n.name+" addr add "+gateway+"/24 dev br0",
 		"-n "+n.name+" link set br0 up",
 	)
