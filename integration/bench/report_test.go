@@ -96,3 +96,21 @@ func TestMerge(t *testing.T) {
 		t.Errorf("the titles are %q", titles)
 	}
 }
+
+func TestGrows(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		values []float64
+		want   bool
+	}{
+		{"flat", []float64{7.7, 20.2, 123.2}, false},
+		{"dearer with each", []float64{7.7, 20.2, 400}, true},
+		{"memory that was given back meanwhile", []float64{17.9, 13, 18.3}, false},
+		{"given back, and then grown", []float64{17.9, 13, 80}, true},
+	} {
+		each := [2]float64{(c.values[1] - c.values[0]) / 20, (c.values[2] - c.values[1]) / 180}
+		if got := grows(c.values, each); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
