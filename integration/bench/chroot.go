@@ -27,11 +27,11 @@ func refresh(ctx context.Context, debian, ours side) error {
 			return err
 		}
 	}
-	times, err := inTurn(ctx, 11, debian.Host, debian.refresh, ours.Host, ours.refresh)
+	times, err := inTurn(ctx, 11, ":", debian.Host, debian.refresh, ours.Host, ours.refresh)
 	if err != nil {
 		return err
 	}
-	postconf, err := inTurn(ctx, 11, ours.Host, "postconf", ours.Host, ours.refresh)
+	postconf, err := inTurn(ctx, 11, ":", ours.Host, "postconf", ours.Host, ours.refresh)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func hook(ctx context.Context, debian, ours side, n int) error {
 	if err != nil || n > 1 {
 		return err
 	}
-	process, err := inTurn(ctx, 11, debian.Host, "/bin/true", ours.Host, "/bin/true")
+	process, err := inTurn(ctx, 11, ":", debian.Host, "/bin/true", ours.Host, "/bin/true")
 	if err == nil {
 		ours.report.span("the hook, resolv.conf changed; left: Debian's and one /bin/true", took[0]+process[1], took[1], share(1))
 	}

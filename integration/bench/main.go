@@ -179,11 +179,15 @@ func pair(ctx context.Context, s *hosts.Session, release string) (debian, ours s
 	return debian, ours, nil
 }
 
-// inTurn times two commands, one run of each in turn, so that what else the machine does meets both; it gives the medians.
-func inTurn(ctx context.Context, n int, a *hosts.Host, commandA string, b *hosts.Host, commandB string) ([2]time.Duration, error) {
+// inTurn times two commands, one run of each in turn, so that what else the machine does meets both; it gives the medians. What comes before
+// each run is not timed.
+func inTurn(ctx context.Context, n int, before string, a *hosts.Host, commandA string, b *hosts.Host, commandB string) ([2]time.Duration, error) {
 	var all [2][]time.Duration
 	for range n {
 		for i, h := range []*hosts.Host{a, b} {
+			if _, err := h.Sh(ctx, before); err != nil {
+				return [2]time.Duration{}, err
+			}
 			times, err := measure.Time(ctx, h, 1, []string{commandA, commandB}[i])
 			if err != nil {
 				return [2]time.Duration{}, err
