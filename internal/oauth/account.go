@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"postfix-maint/internal/secret"
 )
@@ -91,7 +92,7 @@ func (a Account) check() error {
 	}
 	switch lacks, known := missing[a.Grant]; {
 	case !known:
-		return fmt.Errorf("cannot read the login: there is no grant %q", a.Grant)
+		return errors.New("cannot read the login: its grant is none of " + strings.Join([]string{GrantRefresh, GrantClient, GrantServiceAccount}, ", "))
 	case lacks:
 		return fmt.Errorf("cannot read the login: the grant %s lacks its secret", a.Grant)
 	}

@@ -54,6 +54,32 @@ func TestDamagedAccountsAreRefused(t *testing.T) {
 	}
 }
 
+// An account that was cut off, anywhere, or has other bytes in it: the error says what to do, and nothing of what is in the file.
+func TestErrorsOfDamagedAccountsShowNothingOfThem(t *testing.T) {
+	a := person()
+	a.Key = "k3yfile"
+	whole, err := a.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]bool{}
+	for n := range len(whole) - 2 { // without its last bracket at least
+		_, err := Parse(whole[:n])
+		said[fmt.Sprint(err)] = true
+	}
+	for from, to := range map[string]string{`"r3fresh"`: "r3fresh", `"l0cal"`: `"l0cal"s3cret`, `"s3cret"`: `{"s3cret":1}`} {
+		_, err := Parse([]byte(strings.Replace(string(whole), from, to, 1)))
+		said[fmt.Sprint(err)] = true
+	}
+	if len(said) != 1 || said["<nil>"] {
+		t.Errorf("what is said of a login that is damaged depends on what is in it: %v", said)
+	}
+	text := strings.Replace(string(whole), `"grant": "`+GrantRefresh, `"grant": "r3fresh`, 1)
+	if _, err := Parse([]byte(text)); err == nil || strings.Contains(err.Error(), "r3fresh") {
+		t.Errorf("another grant: %v", err)
+	}
+}
+
 func TestPrintedAccountsShowNoSecret(t *testing.T) {
 	asJSON, err := json.Marshal(person())
 	if err != nil {
