@@ -130,13 +130,38 @@ func (w *finder) split(user string) (base, extension string) {
 	return user, ""
 }
 
-// mapped is what a list of address tables makes of an address: asked for it with and without extension, for the user alone if the domain is
-// local, for the domain (virtual(5), canonical(5)). What was not asked for of the extension goes along.
+// mapped is what a list of address tables makes of an address. What was not asked for of the extension goes along.
 func (w *finder) mapped(ctx context.Context, param, address string, local bool) (to []string, by string, err error) {
-	user, domain := address, ""
-	if i := strings.LastIndexByte(address, '@'); i >= 0 {
-		user, domain = address[:i], address[i+1:]
+	value, element, rest, err := w.entry(ctx, param, address, local)
+	if element == "" || err != nil {
+		return nil, "", err
 	}
+	user, _ := halves(address)
+	for _, t := range elements(value) {
+		name, at, whole := strings.Cut(t, "@")
+		switch {
+		case name == "" && whole:
+			t = user + t
+		case rest != "" && whole:
+			t = name + rest + "@" + at
+		}
+		to = append(to, t)
+	}
+	return to, param + " " + element, nil
+}
+
+// halves are the user and the domain of an address.
+func halves(address string) (user, domain string) {
+	if i := strings.LastIndexByte(address, '@'); i >= 0 {
+		return address[:i], address[i+1:]
+	}
+	return address, ""
+}
+
+// entry is what a list of address tables has for an address: asked for it with and without extension, for the user alone if the domain is
+// local, for the domain (virtual(5), canonical(5)). rest is what was not asked for of the extension; no element: nothing has it.
+func (w *finder) entry(ctx context.Context, param, address string, local bool) (value, element, rest string, err error) {
+	user, domain := halves(address)
 	base, extension := w.split(user)
 	type key struct{ text, rest string }
 	keys := []key{{address, ""}, {base + "@" + domain, extension}}
@@ -149,25 +174,11 @@ func (w *finder) mapped(ctx context.Context, param, address string, local bool) 
 			continue
 		}
 		value, element, found, err := w.lookup(ctx, param, k.text)
-		if err != nil {
-			return nil, "", err
+		if found || err != nil {
+			return value, element, k.rest, err
 		}
-		if !found {
-			continue
-		}
-		for _, t := range elements(value) {
-			name, at, whole := strings.Cut(t, "@")
-			switch {
-			case name == "" && whole:
-				t = user + t
-			case k.rest != "" && whole:
-				t = name + k.rest + "@" + at
-			}
-			to = append(to, t)
-		}
-		return to, param + " " + element, nil
 	}
-	return nil, "", nil
+	return "", "", "", nil
 }
 
 // lookup asks the tables of a parameter one after the other.

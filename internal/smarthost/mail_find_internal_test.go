@@ -140,6 +140,8 @@ func TestWaysOfMail(t *testing.T) {
 		"of the user alone":      {"x@h.test", nil, tablesOf{"hash:va x": "bert"}, "x@h.test > bert\nbert@h.test: the mailbox /var/mail/bert"},
 		"to itself":              {"bert", nil, tablesOf{"hash:va bert@h.test": "bert@h.test"}, "bert@h.test: the mailbox /var/mail/bert"},
 		"a virtual mailbox":      {"x@v.test", nil, tablesOf{"hash:vm x@v.test": "v/x/"}, "x@v.test: the maildir /srv/mail/v/x/"},
+		"named as its address":   {"x+t@v.test", nil, tablesOf{"hash:vm x@v.test": "v.test/x@v.test/"}, "x+t@v.test: the maildir /srv/mail/v.test/x@v.test/"},
+		"with odd letters":       {"x@v.test", nil, tablesOf{"hash:vm @v.test": "a, b (c)@d"}, "x@v.test: the mailbox /srv/mail/a, b (c)@d"},
 		"no virtual mailbox":     {"y@v.test", nil, tablesOf{}, "y@v.test: y@v.test is unknown: virtual_mailbox_maps has no mailbox for it"},
 		"LMTP":                   {"x@lmtp.test", nil, tablesOf{}, "x@lmtp.test: an LMTP server at lmtp.test"},
 		"a pipe":                 {"x@maildrop.test", nil, tablesOf{}, "x@maildrop.test: the program of the service maildrop in master.cf"},

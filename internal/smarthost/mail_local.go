@@ -162,21 +162,16 @@ func box(name string) string {
 	return map[bool]string{true: "the maildir ", false: "the mailbox "}[strings.HasSuffix(name, "/")] + name
 }
 
-// virtual is where virtual(8) puts the mail of a recipient.
+// virtual is where virtual(8) puts the mail of a recipient: the entry is a path as it is, no list of addresses.
 func (w *finder) virtual(ctx context.Context, way Way) error {
-	to, _, err := w.mapped(ctx, "virtual_mailbox_maps", way.Recipient, false)
-	if err == nil && to == nil {
+	name, element, _, err := w.entry(ctx, "virtual_mailbox_maps", way.Recipient, false)
+	if err == nil && element == "" {
 		way.Problem = fmt.Sprintf("%s is unknown: virtual_mailbox_maps has no mailbox for it", way.Recipient)
 		way.Advice = "is the name right? else add it to the table, and run postmap on that"
 		w.add(way)
 		return nil
 	}
-	place := ""
-	if len(to) > 0 {
-		name, _, _ := strings.Cut(to[0], "@")
-		place = box(w.h.effective["virtual_mailbox_base"] + "/" + name)
-	}
-	return w.end(way, place, err)
+	return w.end(way, box(w.h.effective["virtual_mailbox_base"]+"/"+name), err)
 }
 
 const forwardFile = ".forward"
