@@ -96,7 +96,6 @@ var writers = map[string]string{
 	"internal/smarthost/commit.go:draft":         "the same",
 	"internal/smarthost/login.go:addAccounts":    dirs,
 	"internal/smarthost/login.go:forgetLogin":    "what the OAuth relay kept of a login that is gone",
-	"internal/smarthost/login.go:removeTree":     "the same",
 	"internal/smarthost/recover.go:resume":       seen + "a main.cf of a detour that somebody wrote back",
 	"internal/smarthost/recover.go:sweep":        "drafts",
 	"internal/smarthost/state.go:setAside":       ours,
@@ -107,7 +106,7 @@ var writers = map[string]string{
 }
 
 // changing are the calls that change what is on the disk.
-var changing = strings.Fields(`WriteFile Replace CreateTemp Symlink Link Rename Mkdir MkdirAll MkdirTemp Remove RemoveAll RemoveEach Stage Swap Back Save SetAside
+var changing = strings.Fields(`WriteFile Replace CreateTemp Symlink Link Rename Mkdir MkdirAll MkdirTemp Remove RemoveAll RemoveTree RemoveEach Stage Swap Back Save SetAside
 	Chmod Chown Lchown Chtimes Truncate WriteAt Mkdirat Unlink Unlinkat Renameat Renameat2 Symlinkat Linkat Mknod Mknodat Mount Unmount MoveMount Fchown
 	Fchownat Fchmod Fchmodat Ftruncate Pwrite Setxattr Lsetxattr Fsetxattr Removexattr IoctlSetInt IoctlSetPointerInt`)
 

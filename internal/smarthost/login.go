@@ -325,7 +325,7 @@ func settleLogins(ctx context.Context, d Deps) error {
 // forgetLogin removes what the OAuth relay has kept of a login, and the directories when it was the last one.
 func forgetLogin(root *sysroot.Root, port string) error {
 	for _, name := range []string{paths.OAuthState, paths.OAuthStateLink} { // in the second systemd has a link to what is in the first
-		if err := removeTree(root, path.Join(name, port), 8); err != nil {
+		if err := root.RemoveTree(path.Join(name, port)); err != nil {
 			return err
 		}
 	}
@@ -339,25 +339,6 @@ func forgetLogin(root *sysroot.Root, port string) error {
 		}
 	}
 	return nil
-}
-
-// removeTree removes a directory whose owner runs no more.
-func removeTree(root *sysroot.Root, dir string, deepest int) error {
-	if fi, err := root.Lstat(dir); err != nil || !fi.IsDir() || deepest == 0 {
-		_, err := root.Remove(dir)
-		return err
-	}
-	entries, err := root.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if err := removeTree(root, path.Join(dir, e.Name()), deepest-1); err != nil {
-			return err
-		}
-	}
-	_, err = root.Remove(dir)
-	return err
 }
 
 // UnmarshalJSON reads a login of the state; one with a port that no login has counts as none.

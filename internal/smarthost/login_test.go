@@ -123,10 +123,11 @@ func TestLoginAndBack(t *testing.T) {
 	if p := set(t, d, last); len(p.Changes) != 0 {
 		t.Errorf("the same again: %v", p.Changes)
 	}
-	if err := os.MkdirAll(d.Root.Dir()+"/var/lib/private/postfix-oauth-relay/914/more", 0o700); err != nil {
+	if err := os.MkdirAll(d.Root.Dir()+"/var/lib/private/postfix-oauth-relay/914/more/2/3/4/5/6/7/8/9/10", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	write(t, d, "/var/lib/private/postfix-oauth-relay/914/status.json", "{}")
+	write(t, d, "/var/lib/private/postfix-oauth-relay/914/more/2/3/4/5/6/7/8/9/10/token", "r3fresh")
 	u.on["started postfix-oauth-relay@914.service"] = "yes"
 	for _, err := range []error{
 		os.Mkdir(d.Root.Dir()+"/var/lib/postfix-oauth-relay", 0o755),
