@@ -100,7 +100,7 @@ var deciding = []string{
 	"smtp_sasl_tls_verified_security_options", "smtp_sasl_mechanism_filter", "smtp_sasl_password_result_delimiter", "smtp_generic_maps", "sender_canonical_maps", "smtp_header_checks", "transport_maps",
 	"relay_domains", "sender_dependent_relayhost_maps", "sender_dependent_default_transport_maps", "inet_protocols", "smtp_helo_name",
 	"smtp_tls_verify_cert_match", "smtp_tls_secure_cert_match", "tls_append_default_CA", "smtp_cname_overrides_servername", "relay_transport", "maillog_file", "smtp_host_lookup",
-	"content_filter", "smtp_sender_dependent_authentication",
+	"content_filter", "smtp_sender_dependent_authentication", "recipient_delimiter",
 }
 
 // toolLimit bounds a program of Postfix's that makes a table of any size, answerLimit one that only tells something. One of the many files that

@@ -149,8 +149,11 @@ func inline(text string) (entries []table.Entry) {
 
 // accountOf is the account that Postfix finds for a sender, "" if it finds none or is not able to say.
 func (h *host) accountOf(ctx context.Context, sender string) (string, error) {
-	_, domain, _ := strings.Cut(sender, "@")
-	for _, key := range []string{sender, "@" + domain} {
+	keys, err := h.senderKeys(sender)
+	if err != nil {
+		return "", err
+	}
+	for _, key := range keys {
 		value, found, err := h.passwordEntry(ctx, key)
 		if err != nil {
 			return "", err
@@ -158,9 +161,6 @@ func (h *host) accountOf(ctx context.Context, sender string) (string, error) {
 		if found {
 			user, _, _ := strings.Cut(value, h.delimiter())
 			return user, nil
-		}
-		if sender == "@"+domain {
-			break
 		}
 	}
 	return "", nil

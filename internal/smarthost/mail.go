@@ -60,7 +60,7 @@ type Server struct {
 
 // deliver are further parameters that decide on the way of a message.
 var deliver = []string{
-	"virtual_alias_maps", "canonical_maps", "recipient_canonical_maps", "virtual_mailbox_maps", "virtual_mailbox_base", "recipient_delimiter",
+	"virtual_alias_maps", "canonical_maps", "recipient_canonical_maps", "virtual_mailbox_maps", "virtual_mailbox_base",
 	"mailbox_transport", "mailbox_transport_maps", "mailbox_command", "mailbox_command_maps", "home_mailbox", "mail_spool_directory",
 	"fallback_transport", "fallback_transport_maps", "luser_relay", "compatibility_level", "smtp_dns_support_level",
 }

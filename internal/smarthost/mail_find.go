@@ -124,10 +124,7 @@ func (w *finder) step(s Step) bool {
 
 // split takes the extension off a user's name.
 func (w *finder) split(user string) (base, extension string) {
-	if i := strings.IndexAny(user, w.h.effective["recipient_delimiter"]); i > 0 && w.h.effective["recipient_delimiter"] != "" {
-		return user[:i], user[i:]
-	}
-	return user, ""
+	return splitUser(user, w.h.effective["recipient_delimiter"])
 }
 
 // mapped is what a list of address tables makes of an address. What was not asked for of the extension goes along.

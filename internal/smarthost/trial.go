@@ -211,9 +211,13 @@ func (h *host) credentials(ctx context.Context, r relay) (user, secret string, e
 	if h.effective["smtp_sasl_auth_enable"] != "yes" {
 		return "", "", nil
 	}
-	keys := slices.Compact([]string{r.host, r.dest})
+	keys := slices.Compact([]senderKey{{text: r.host}, {text: r.dest}})
 	if h.effective["smtp_sender_dependent_authentication"] == "yes" {
-		keys = append(senderKeys(h.sender), keys...)
+		senders, err := h.senderKeys(h.sender)
+		if err != nil {
+			return "", "", err
+		}
+		keys = append(senders, keys...)
 	}
 	for _, key := range keys {
 		value, found, err := h.passwordEntry(ctx, key)
@@ -229,15 +233,17 @@ func (h *host) credentials(ctx context.Context, r relay) (user, secret string, e
 }
 
 // passwordEntry is what the password tables have for a key. No other program need tell us what is in our own.
-func (h *host) passwordEntry(ctx context.Context, key string) (value string, found bool, err error) {
+func (h *host) passwordEntry(ctx context.Context, key senderKey) (value string, found bool, err error) {
 	for _, element := range maincf.SplitList(h.effective["smtp_sasl_password_maps"]) {
 		own := slices.IndexFunc([]string{passwordTable, senderPasswordTable}, func(name string) bool { return refers(element, h.file(name)) })
-		if own < 0 {
-			value, found, err = h.queryIfAble(ctx, element, key)
-		} else {
+		switch {
+		case !key.asks(element):
+		case own < 0:
+			value, found, err = h.queryIfAble(ctx, element, key.text)
+		default:
 			var text []byte
 			text, err = h.read(h.file([]string{passwordTable, senderPasswordTable}[own]))
-			value, found = table.Lookup(text, key)
+			value, found = table.Lookup(text, key.text)
 			value = unmarked(value, element)
 		}
 		if found || err != nil {

@@ -129,9 +129,16 @@ func (h *host) route(ctx context.Context, from string) error {
 
 // ofSender is what tables by sender have for the one whose mail is tried.
 func (h *host) ofSender(ctx context.Context, param string) (value string, found bool, err error) {
-	for _, key := range senderKeys(h.sender) {
+	keys, err := h.senderKeys(h.sender)
+	if err != nil {
+		return "", false, err
+	}
+	for _, key := range keys {
 		for _, element := range maincf.SplitList(h.effective[param]) {
-			if value, found, err = h.query(ctx, element, key); err != nil {
+			if !key.asks(element) {
+				continue
+			}
+			if value, found, err = h.query(ctx, element, key.text); err != nil {
 				return "", false, fmt.Errorf("cannot tell which way the mail of %s goes: %s: %w", h.sender, param, err)
 			} else if found {
 				return value, true, nil
@@ -139,26 +146,4 @@ func (h *host) ofSender(ctx context.Context, param string) (value string, found 
 		}
 	}
 	return "", false, nil
-}
-
-// forSender has an advice name the command for the sender whose mail was tried.
-func (h *host) forSender(advice string) string {
-	for _, a := range h.state.accounts() {
-		if a.Sender == h.sender || a.Sender == "@"+domainOf(h.sender) {
-			return strings.ReplaceAll(advice, "smarthost set --user", "smarthost add --sender "+a.Sender+" --user")
-		}
-	}
-	return advice
-}
-
-// senderKeys are those that a table is asked by for a sender (mail_addr_find(3)), none for a blank one.
-func senderKeys(sender string) []string {
-	if sender == "" {
-		return nil
-	}
-	return []string{sender, "@" + domainOf(sender)}
-}
-
-func domainOf(address string) string {
-	return strings.ToLower(address[strings.LastIndex(address, "@")+1:])
 }
