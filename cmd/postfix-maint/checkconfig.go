@@ -145,7 +145,7 @@ func checkConfigs(root *sysroot.Root, host notes.Rename) (found []placedNote, wa
 
 // readConfig reads what the notes are about.
 func readConfig(root *sysroot.Root, dir string) (*notes.Config, error) {
-	c := &notes.Config{}
+	c := &notes.Config{TableType: setup.TableType(root)}
 	for _, file := range []struct {
 		path  string
 		parse func([]byte) error

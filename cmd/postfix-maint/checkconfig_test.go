@@ -52,6 +52,16 @@ func TestCheckConfig(t *testing.T) {
 	}
 }
 
+// What is offered is in the type that this release's tables have.
+func TestCheckConfigOnSid(t *testing.T) {
+	root := sysroottest.New(t, map[string]string{
+		"etc/postfix/main.cf": "compatibility_level = 3.6\n", "usr/share/postfix/main.cf.debian": "default_database_type = cdb\n", "run/": "",
+	})
+	if found, _ := checkConfigs(root, notes.Rename{}); len(found) != 1 || found[0].Offer != "alias_maps = cdb:/etc/aliases" {
+		t.Errorf("notes %+v", found)
+	}
+}
+
 // What holds the name that the host had when it was configured is told with its place, of the primary instance alone.
 func TestCheckConfigTellsOldNames(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{

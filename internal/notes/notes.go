@@ -18,7 +18,9 @@ type Config struct {
 	NIS    bool           // the host is set up for NIS
 	// KeyPair is set where ssl-cert's key and its certificate are there.
 	KeyPair bool
-	Host    Rename // of the primary instance's host
+	// TableType is the type that this release's template of main.cf gives tables without one; "" where it names none.
+	TableType string
+	Host      Rename // of the primary instance's host
 }
 
 // Rename says that a host has another name than it had when it was configured. Blank names tell nothing.

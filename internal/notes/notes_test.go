@@ -91,6 +91,27 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// Where alias_maps is not set, what is offered is its default without NIS, in the type that this release's aliases have.
+func TestNISByDefault(t *testing.T) {
+	for name, c := range map[string]struct{ main, usual, offers string }{
+		"12 and 13":                          {offers: "alias_maps = hash:/etc/aliases"},
+		"12 and 13, another type for tables": {main: "default_database_type = lmdb\n", offers: "alias_maps = hash:/etc/aliases"},
+		"sid":                                {usual: "cdb", offers: "alias_maps = cdb:/etc/aliases"},
+		"sid, upgraded from 13":              {usual: "cdb", main: "default_database_type = hash\n", offers: "alias_maps = hash:/etc/aliases"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, err := maincf.Parse([]byte("compatibility_level = 3.6\n" + c.main))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := notes.Check(&notes.Config{Main: f, TableType: c.usual})
+			if len(got) != 1 || got[0].Name != "nis-aliases" || got[0].Offer != c.offers {
+				t.Errorf("notes %+v, want nis-aliases with %q", got, c.offers)
+			}
+		})
+	}
+}
+
 // The edit that ends the "backwards-compatible" mode writes the old defaults down and keeps chrooted what was.
 func TestCompatibilityLevel(t *testing.T) {
 	f, err := maincf.Parse([]byte("mynetworks = 127.0.0.0/8\nalias_maps =\nappend_dot_mydomain = no\n"))

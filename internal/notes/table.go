@@ -144,6 +144,18 @@ func restrictions(c *Config) (notes []Note) {
 	return notes
 }
 
+// aliasType is the map type in the compiled default of alias_maps: up to Debian 13 "hash:/etc/aliases", whatever default_database_type
+// says; from Postfix 3.11 on "$default_database_type:/etc/aliases".
+func (c *Config) aliasType() string {
+	if c.TableType == "" {
+		return "hash"
+	}
+	if v, ok := c.Main.Get("default_database_type"); ok {
+		return v
+	}
+	return c.TableType
+}
+
 // nisAliases: the compiled default of alias_maps names NIS, too (M12).
 func nisAliases(c *Config) []Note {
 	v, ok := c.Main.Get("alias_maps")
@@ -157,7 +169,7 @@ func nisAliases(c *Config) []Note {
 	case c.NIS, ok && len(rest) == len(maincf.SplitList(v)):
 		return nil
 	case !ok:
-		rest = []string{"hash:" + paths.Aliases}
+		rest = []string{c.aliasType() + ":" + paths.Aliases}
 	}
 	n := setting(c, "alias_maps", set("alias_maps", strings.Join(rest, ", ")))
 	if !ok {

@@ -23,19 +23,23 @@ var aliasSuffix = map[string]string{
 
 const firstAliases = "# Who gets the mail of the system's accounts: see aliases(5). Run newaliases after a change.\npostmaster: root\n"
 
-// aliasTables lists alias_database of f as type and path. A main.cf without the parameter has Debian's compiled default, with the
-// release's usual type. It gives none where the value refers to a parameter that is neither in main.cf nor known here.
+// aliasTables lists alias_database of f as type and path. A main.cf without the parameter has the compiled default: hash up to Debian 13,
+// whatever default_database_type says, and that type where the release has a TableType. It gives none where the value refers to a parameter
+// that is neither in main.cf nor known here.
 func aliasTables(f *maincf.File, usual string) (tables [][2]string) {
 	if f == nil {
 		return nil
 	}
-	unknown := false
-	list, err := maincf.Expand(value(f, "alias_database", "$default_database_type:"+paths.Aliases), func(name string) (string, bool) {
+	unknown, compiled := false, "$default_database_type:"+paths.Aliases
+	if usual == "" {
+		usual, compiled = "hash", "hash:"+paths.Aliases
+	}
+	list, err := maincf.Expand(value(f, "alias_database", compiled), func(name string) (string, bool) {
 		if v, ok := f.Get(name); ok {
 			return v, ok
 		}
 		v, ok := map[string]string{ // postconf(5)
-			"alias_maps": "$default_database_type:" + paths.Aliases, "default_database_type": usual,
+			"alias_maps": compiled, "default_database_type": usual,
 			"config_directory": paths.ConfigDir, "data_directory": paths.DataDir, "queue_directory": paths.QueueDir,
 		}[name]
 		unknown = unknown || !ok
@@ -63,7 +67,7 @@ func aliasPath(f *maincf.File) string {
 		return ""
 	}
 	first := ""
-	for _, t := range aliasTables(f, "hash") { // each usual type has an index, so the path is the same
+	for _, t := range aliasTables(f, "") { // each usual type has an index, so the path is the same
 		if _, ok := aliasSuffix[t[0]]; !ok {
 			continue
 		}
@@ -144,7 +148,7 @@ func (p *Plan) aliasDatabase(context.Context) error {
 	}
 	owed := p.h.state != nil && p.h.state.AliasesDue
 	var due, missing [][2]string
-	for _, t := range aliasTables(p.h.after, usualType(p.d.Root)) {
+	for _, t := range aliasTables(p.h.after, TableType(p.d.Root)) {
 		suffix, ok := aliasSuffix[t[0]]
 		if !ok {
 			continue

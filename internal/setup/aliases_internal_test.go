@@ -54,3 +54,26 @@ func TestANamedPipeAmongTheAliases(t *testing.T) {
 		t.Errorf("it runs %q", got)
 	}
 }
+
+// Where main.cf names no alias database, it is the one that this release's Postfix has compiled in.
+func TestAliasTablesByDefault(t *testing.T) {
+	for name, c := range map[string]struct{ template, main, want string }{
+		"12 and 13":                          {want: "hash"},
+		"12 and 13, another type for tables": {main: "default_database_type = lmdb\n", want: "hash"},
+		"sid":                                {template: "default_database_type = cdb\n", want: "cdb"},
+		"sid, upgraded from 13":              {template: "default_database_type = cdb\n", main: "default_database_type = hash\n", want: "hash"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, map[string]string{"usr/share/postfix/main.cf.debian": c.template})
+			for _, more := range []string{"", "alias_database = $alias_maps\n"} {
+				main, err := maincf.Parse([]byte(c.main + more))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := aliasTables(main, TableType(root)); len(got) != 1 || got[0] != [2]string{c.want, paths.Aliases} {
+					t.Errorf("with %q: %q, want %s", more, got, c.want)
+				}
+			}
+		})
+	}
+}

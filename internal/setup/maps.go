@@ -166,7 +166,7 @@ func (m Maps) aliasDatabase(ctx context.Context, typ string) {
 	if err != nil || main == nil || !m.Root.IsHost() {
 		return // postinst of the package postfix speaks of a main.cf that can't be read
 	}
-	for _, t := range aliasTables(main, usualType(m.Root)) {
+	for _, t := range aliasTables(main, TableType(m.Root)) {
 		if t[0] != typ || aliasSuffix[typ] == "" {
 			continue
 		}

@@ -42,17 +42,16 @@ func upstreamLess(a, b string) bool {
 	return x[0] < y[0] || x[0] == y[0] && x[1] < y[1]
 }
 
-// usualType is the map type that this release of Postfix gives a table without one: what Debian's template of main.cf says, which up to
-// Debian 13 says nothing of what is compiled in.
-func usualType(root *sysroot.Root) string {
-	const compiled = "hash"
+// TableType is the map type that this release of Postfix gives a table without one, as far as Debian's template of main.cf names it: up
+// to Debian 13 it says nothing of what is compiled in, which is hash.
+func TableType(root *sysroot.Root) string {
 	text, err := root.ReadFile(paths.MainTemplate)
 	if err != nil {
-		return compiled // whoever needs the template says so
+		return "" // whoever needs the template says so
 	}
 	f, err := maincf.Parse(text)
 	if err != nil {
-		return compiled
+		return ""
 	}
-	return value(f, "default_database_type", compiled)
+	return value(f, "default_database_type", "")
 }
