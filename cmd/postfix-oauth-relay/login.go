@@ -36,6 +36,11 @@ func logIn(ctx context.Context, args []string, stdin io.Reader, stdout, stderr i
 		return 1
 	}
 	person := login.Person{Words: stderr, Terminal: isTerminal(stderr), Paste: paste(os.NewFile(heard, "the pasted address"))}
+	return answer(ctx, stdin, stdout, person)
+}
+
+// answer writes the account of a request, or why there is none. It gives the exit status.
+func answer(ctx context.Context, stdin io.Reader, stdout io.Writer, person login.Person) int {
 	text, err := account(ctx, stdin, person)
 	if err != nil {
 		fmt.Fprintln(stdout, err)

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"postfix-maint/internal/login"
 	"postfix-maint/internal/oauth"
 )
@@ -87,5 +89,45 @@ func TestPasteEnds(t *testing.T) {
 	}
 	if paste(nil) != nil {
 		t.Error("somebody is taken to be there")
+	}
+}
+
+// Without an account there is one line that says why, and 1.
+func TestNoAccount(t *testing.T) {
+	for _, row := range []struct{ request, want string }{
+		{"", "cannot read"},
+		{`{"client_secret": "s3cret", "flow"`, "cannot read"},
+		{`{"flow": "none"}`, "nobody says where to log in"},
+	} {
+		var out, words strings.Builder
+		code := answer(t.Context(), strings.NewReader(row.request), &out, login.Person{Words: &words})
+		if said := out.String(); code != 1 || !strings.Contains(said, row.want) || strings.Count(said, "\n") != 1 || strings.Contains(said, "s3cret") {
+			t.Errorf("%s: %d, %q", row.request, code, said)
+		}
+	}
+}
+
+// A login leaves no core dump, and no other process of the same user may look into it.
+func TestHidden(t *testing.T) {
+	defer func() { _ = unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0) }()
+	if err := hidden(); err != nil {
+		t.Fatal(err)
+	}
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	var core unix.Rlimit
+	if limitErr := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil || limitErr != nil || dumpable != 0 || core.Cur != 0 || core.Max != 0 {
+		t.Errorf("dumpable is %d (%v), the limit of core dumps %v (%v)", dumpable, err, core, limitErr)
+	}
+}
+
+// Only a terminal gets the picture of the address.
+func TestTerminal(t *testing.T) {
+	f, err := os.Open("/dev/null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if isTerminal(f) || isTerminal(&strings.Builder{}) {
+		t.Error("a file counts as a terminal")
 	}
 }

@@ -46,10 +46,15 @@ func serve(ctx context.Context, args []string, _ io.Reader, _, stderr io.Writer)
 		say(err.Error())
 		return 1
 	}
+	return relayAt(ctx, port, os.Getenv("CREDENTIALS_DIRECTORY"), os.Getenv("STATE_DIRECTORY"), say)
+}
+
+// relayAt serves a port until ctx ends or nobody has come for a minute, with the login in credentials. It gives the exit status.
+func relayAt(ctx context.Context, port *net.TCPListener, credentials, state string, say func(string)) int {
 	defer func() { _ = port.Close() }()
-	account, err := readAccount(os.Getenv("CREDENTIALS_DIRECTORY"))
+	account, err := readAccount(credentials)
 	relay := oauthrelay.New(oauthrelay.Options{
-		Account: account, Broken: err, StateDir: os.Getenv("STATE_DIRECTORY"), Users: users(), Log: say, Limits: oauthrelay.Usual(),
+		Account: account, Broken: err, StateDir: state, Users: users(), Log: say, Limits: oauthrelay.Usual(),
 		PeerUID: oauthrelay.PeerUID, Dial: (&net.Dialer{}).DialContext,
 	})
 	_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // by hand there is nobody to be told

@@ -34,6 +34,9 @@ func TestNamesComeAfterTheDisk(t *testing.T) {
 			if _, err := fmt.Sscanf(line, "%d %s call %d %s", &count, &program, &nr, &name); err != nil {
 				t.Fatalf("%q: %v", line, err)
 			}
+			if !strings.HasPrefix(name, root.Dir()) { // what a binary that counts coverage writes at its end
+				continue
+			}
 			if named != "" && (nr != unix.SYS_FSYNC || name != filepath.Dir(named)) {
 				t.Errorf("%s: the name %s is not synced", seed, named)
 			}
