@@ -106,6 +106,12 @@ func (s Snapshot) Down() (names []string) {
 	return names
 }
 
+// Trying tells whether an instance starts at this moment, and none is known to be down. The start
+// of postfix.service comes after the jobs of its instances, so that is a try after a failure.
+func (s Snapshot) Trying() bool {
+	return len(s.Down()) == 0 && !s.Stopping && slices.ContainsFunc(s.Instances, func(u systemd.Unit) bool { return u.Active == "activating" })
+}
+
 // Up names the instances that run.
 func (s Snapshot) Up() (names []string) {
 	for _, u := range s.Instances {

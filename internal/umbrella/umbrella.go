@@ -13,12 +13,13 @@ import (
 
 // How long is waited, and how often looked meanwhile.
 const (
-	startLimit = time.Minute                    // for answers alone
-	stopLimit  = 4*time.Minute + 30*time.Second // within TimeoutStopSec= of postfix.service
-	watchLimit = 10 * time.Minute               // an instance may take five to start and half a one to stop
-	lookEvery  = 200 * time.Millisecond
-	stopEvery  = 50 * time.Millisecond // somebody waits for it
-	actions    = 3                     // of one look. Each change of an instance makes a new look: what does not follow by then has other reasons
+	startLimit  = time.Minute                    // for answers alone
+	stopLimit   = 4*time.Minute + 30*time.Second // within TimeoutStopSec= of postfix.service
+	watchLimit  = 10 * time.Minute               // an instance may take five to start and half a one to stop
+	lookEvery   = 200 * time.Millisecond
+	stopEvery   = 50 * time.Millisecond // somebody waits for it
+	settleLooks = 100                   // 20 s: a start takes less than one where nothing hangs
+	actions     = 3                     // of one look. Each change of an instance makes a new look: what does not follow by then has other reasons
 )
 
 // Manager is what is asked of systemd; a *systemd.Manager.
@@ -94,15 +95,30 @@ func (h Host) own(ctx context.Context) (s Snapshot, err error) {
 // kernel log is, in a container.
 func (h Host) start(ctx context.Context) error {
 	fmt.Fprint(h.Stderr, h.Complaints())
-	s, err := h.own(ctx)
+	s, err := h.settled(ctx)
 	if err != nil {
 		return err
 	}
 	return report("does not run", s.Down())
 }
 
+// settled is own once no instance is at a try that systemd makes after a failure: a look in the
+// middle of one sees neither the failure nor that it fails again. A try that takes longer than all
+// the looks is left to the watch.
+func (h Host) settled(ctx context.Context) (s Snapshot, err error) {
+	for range settleLooks {
+		if s, err = h.own(ctx); err != nil || !s.Trying() {
+			break
+		}
+		if err := h.Sleep(ctx, lookEvery); err != nil {
+			return s, fmt.Errorf("cannot wait for the start of an instance: %w", err)
+		}
+	}
+	return s, err
+}
+
 func (h Host) reload(ctx context.Context) error {
-	s, err := h.own(ctx)
+	s, err := h.settled(ctx)
 	if err == nil {
 		err = report("does not run", s.Down())
 	}
