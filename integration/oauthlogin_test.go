@@ -38,24 +38,8 @@ postconf -n | grep -E '^(relayhost =.*127|smtp_sasl_|smtp_tls_policy)' || true; 
 func TestOAuthLogin(t *testing.T) {
 	eachRelease(t, 3, func(ctx context.Context, t *testing.T, release string) {
 		lan, ca := newNetwork(ctx, t), newIssuer(t)
-		opt := clientOptions(ctx, t, release)
-		opt.Network = lan
-		server, client := boot(ctx, t, "provider", opt), boot(ctx, t, "client", opt)
-		buildProvider(ctx, t, server)
-		write(t, server, "/root/good.pem", ca.issue("provider.example.test", 24*time.Hour))
-		key, public := robotKey(t)
-		write(t, server, "/root/robot.pem", public)
-		write(t, server, "/root/secret", []byte("gehe1m\n"))
-		p := mailProvider{server, loginBase}
-		sh(ctx, t, server, fmt.Sprintf("systemd-run -q --unit=provider provider -cert /root/good.pem -oauth :%d -smtp :%d -smtps :%d -control :%d -secret-file /root/secret -robot-key /root/robot.pem",
-			loginBase+443, loginBase+587, loginBase+465, loginBase+80))
-		await(ctx, t, server, "the provider's ports", fmt.Sprintf("for p in %d %d; do ss -Hltn sport = $p | grep -q .; done", loginBase+443, loginBase+80))
-		write(t, client, "/etc/ssl/test-ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw}))
-		write(t, client, "/root/key.json", key)
-		write(t, client, "/root/secret", []byte("gehe1m\n"))
-		sh(ctx, t, client, "chmod 0644 /etc/ssl/test-ca.pem; postconf -e myhostname=client.example.test maillog_file=/var/log/mail.log; postfix reload")
-		before := sh(ctx, t, client, "postconf -n")
-		l := loginHost{client, p, ca, 0}
+		l := newLogin(ctx, t, release, lan, ca)
+		client, before := l.client, sh(ctx, t, l.client, "postconf -n")
 		l.flows(ctx, t)
 		l.revoked(ctx, t)
 		l.second(ctx, t)
@@ -79,7 +63,33 @@ type loginHost struct {
 	client *hosts.Host
 	p      mailProvider
 	ca     *issuer
-	came   int // messages that the provider has so far
+	came   int    // messages that the provider has so far
+	traced string // goes before each command of ours
+}
+
+// clientSecret is that of the provider's application that can keep one.
+const clientSecret = "gehe1m-Zufall-27182818"
+
+// newLogin boots a provider and a host that can log in there.
+func newLogin(ctx context.Context, t *testing.T, release string, lan *hosts.Network, ca *issuer) *loginHost {
+	t.Helper()
+	opt := clientOptions(ctx, t, release)
+	opt.Network = lan
+	server, client := boot(ctx, t, "provider", opt), boot(ctx, t, "client", opt)
+	buildProvider(ctx, t, server)
+	write(t, server, "/root/good.pem", ca.issue("provider.example.test", 24*time.Hour))
+	key, public := robotKey(t)
+	write(t, server, "/root/robot.pem", public)
+	write(t, server, "/root/secret", []byte(clientSecret+"\n"))
+	p := mailProvider{server, loginBase}
+	sh(ctx, t, server, fmt.Sprintf("systemd-run -q --unit=provider provider -cert /root/good.pem -oauth :%d -smtp :%d -smtps :%d -control :%d -secret-file /root/secret -robot-key /root/robot.pem",
+		loginBase+443, loginBase+587, loginBase+465, loginBase+80))
+	await(ctx, t, server, "the provider's ports", fmt.Sprintf("for p in %d %d; do ss -Hltn sport = $p | grep -q .; done", loginBase+443, loginBase+80))
+	write(t, client, "/etc/ssl/test-ca.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.cert.Raw}))
+	write(t, client, "/root/key.json", key)
+	write(t, client, "/root/secret", []byte(clientSecret+"\n"))
+	sh(ctx, t, client, "chmod 0644 /etc/ssl/test-ca.pem; postconf -e myhostname=client.example.test maillog_file=/var/log/mail.log; postfix reload")
+	return &loginHost{client: client, p: p, ca: ca}
 }
 
 // robotKey is the key of a service account, as JSON, and its public half.
@@ -151,7 +161,7 @@ func (l *loginHost) delivered(ctx context.Context, t *testing.T, what string) {
 // logIn runs the command, with a person who sees what it shows and pastes what it asks for.
 func (l *loginHost) logIn(ctx context.Context, t *testing.T, options string, person func(context.Context, *testing.T, func(string) string, func(string))) {
 	t.Helper()
-	cmd := l.client.Command(ctx, "bash", "-euc", loginWords+options+" > /root/said 2> /root/shown")
+	cmd := l.client.Command(ctx, "bash", "-euc", l.traced+loginWords+options+" > /root/said 2> /root/shown")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ type mailProvider struct {
 type providerState struct {
 	Refresh, Tokens, Refused, Connects, Auth, Failed int
 	Mechs, Messages                                  map[string]int
-	Given                                            []string
+	Given, Access                                    []string
 }
 
 // buildProvider puts the program into a host that runs.

@@ -27,6 +27,7 @@ import (
 
 	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
+	"postfix-maint/internal/paths"
 )
 
 const (
@@ -524,23 +525,29 @@ func TestSmarthostSecret(t *testing.T) {
 				t.Fatalf("%s: %v: %s", script, err, out)
 			}
 		}
-		searchTraces(t, client, itsPlace)
-		searchDisk(ctx, t, client, passwordForms())
+		searchTraces(t, client, passwordForms(), aPassword(itsPlace))
+		searchDisk(ctx, t, client, passwordForms(), passwordTables...)
 	})
 }
 
-// searchDisk looks into every file that differs from the layers below, and into the journal.
-func searchDisk(ctx context.Context, t *testing.T, client *hosts.Host, forms map[string]string) {
+// passwordTables are where the password of a relay is.
+var passwordTables = []string{"/etc/postfix/sasl_passwd", "/etc/postfix/sasl_passwd.db"}
+
+// searchDisk looks for secrets, by their names as they may be written, in every file that differs from the layers below, and in the journal.
+// They are in these places alone, which nobody else can read.
+func searchDisk(ctx context.Context, t *testing.T, client *hosts.Host, forms map[string]string, places ...string) {
 	t.Helper()
 	var holders []string
 	err := filepath.WalkDir(client.Changes(), func(name string, e fs.DirEntry, err error) error {
-		if err != nil || !e.Type().IsRegular() {
+		there := strings.TrimPrefix(name, client.Changes())
+		if err != nil || !e.Type().IsRegular() || strings.HasPrefix(there, "/root/trace.") {
 			return err
 		}
 		data, err := os.ReadFile(name)
 		for _, text := range forms {
 			if bytes.Contains(data, []byte(text)) {
-				holders = append(holders, strings.TrimPrefix(name, client.Changes()))
+				holders = append(holders, there)
+				break
 			}
 		}
 		return err
@@ -548,16 +555,22 @@ func searchDisk(ctx context.Context, t *testing.T, client *hosts.Host, forms map
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "[/etc/postfix/sasl_passwd /etc/postfix/sasl_passwd.db]"; fmt.Sprint(holders) != want {
-		t.Errorf("the password is in %v, want %s", holders, want)
+	if fmt.Sprint(holders) != fmt.Sprint(places) {
+		t.Errorf("the secret is in %v, want %v", holders, places)
 	}
-	if mode := sh(ctx, t, client, "stat -c %a%U /etc/postfix/sasl_passwd*"); mode != "600root\n600root\n" {
-		t.Errorf("modes: %s", mode)
+	for _, place := range places {
+		owner := "root"
+		if strings.HasPrefix(place, paths.OAuthState) { // the OAuth relay's own
+			owner = "[^r].*"
+		}
+		if mode := sh(ctx, t, client, "stat -c %a%U "+place); !regexp.MustCompile("^600" + owner + "\n$").MatchString(mode) {
+			t.Errorf("%s: mode and owner %s", place, mode)
+		}
 	}
 	logs := sh(ctx, t, client, "journalctl -q --no-pager -o export -a; cat /var/cache/debconf/*.dat; cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' || true")
 	for form, text := range forms {
 		if strings.Contains(logs, text) {
-			t.Errorf("the password (%s) is in a log, debconf's database or a process", form)
+			t.Errorf("the secret (%s) is in a log, debconf's database or a process", form)
 		}
 	}
 }

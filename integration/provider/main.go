@@ -34,7 +34,8 @@ type state struct {
 	Mechs    map[string]int `json:"mechs"`
 	Messages map[string]int `json:"messages"`
 	Bytes    int64          `json:"bytes"`
-	Given    []string       `json:"given"` // every token
+	Given    []string       `json:"given"`  // every token
+	Access   []string       `json:"access"` // those that log in at the mail server
 }
 
 func (s *state) change(f func(s *state)) {

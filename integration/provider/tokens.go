@@ -148,6 +148,9 @@ func (t *authority) note(data map[string]any) {
 		for _, name := range []string{"access_token", "refresh_token"} {
 			if token, ok := data[name].(string); ok && token != "" {
 				s.Given = append(s.Given, token)
+				if name == "access_token" {
+					s.Access = append(s.Access, token)
+				}
 			}
 		}
 	})
