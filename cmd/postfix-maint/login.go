@@ -149,6 +149,9 @@ func checkCAs(d smarthost.Deps, name string) error {
 			return fmt.Errorf("--ca-file: the relay that logs in cannot see what is below %s: put the file into %s", hidden, paths.LocalCerts)
 		}
 	}
+	if err := smarthost.CheckCAFile(d.Root, name); err != nil {
+		return fmt.Errorf("--ca-file: %w", err)
+	}
 	if fi.Mode().Perm()&0o004 == 0 {
 		return fmt.Errorf("--ca-file: the relay that logs in runs as a user of its own, which may not read %q: chmod a+r", name)
 	}

@@ -14,6 +14,7 @@ import (
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/paths"
 	"postfix-maint/internal/smarthost/table"
+	"postfix-maint/internal/sysroot"
 )
 
 // check refuses, before anything is changed, what could not work or would send a password in clear, and warns of what the
@@ -37,8 +38,26 @@ func (p *Plan) check(ctx context.Context, o Options, r relay, f facts) error {
 	return nil
 }
 
+// CheckCAFile refuses a file of CAs that somebody else than root can write, or exchange by its name: whose certificates count would be theirs to say.
+func CheckCAFile(root *sysroot.Root, name string) error {
+	for _, trusted := range []func(string) error{root.TrustedPlace, root.Trusted} {
+		if err := trusted(name); errors.As(err, new(*sysroot.UntrustedError)) {
+			return fmt.Errorf("cannot trust CAs that others than root may exchange: %w; %s is a place for them", err, paths.LocalCerts)
+		}
+	}
+	return nil // one that is not there is said where it is read
+}
+
 // checkCA reads the file of CAs that will be in force.
 func (p *Plan) checkCA(o Options, f facts) error {
+	if o.CAFile != "" && !path.IsAbs(o.CAFile) {
+		return fmt.Errorf("cannot check certificates: %q is not an absolute path", o.CAFile)
+	}
+	if o.CAFile != "" {
+		if err := CheckCAFile(p.h.d.Root, o.CAFile); err != nil {
+			return err
+		}
+	}
 	if o.TLS != "verify" && o.TLS != "secure" {
 		return nil
 	}
@@ -58,9 +77,6 @@ func (p *Plan) checkCA(o Options, f facts) error {
 		return fmt.Errorf("cannot check certificates: %w", err)
 	case !x509.NewCertPool().AppendCertsFromPEM(pem):
 		return fmt.Errorf("cannot check certificates: %q holds no certificate in PEM form", name)
-	}
-	if o.CAFile != "" && !path.IsAbs(o.CAFile) {
-		return fmt.Errorf("cannot check certificates: %q is not an absolute path", o.CAFile)
 	}
 	return nil
 }
