@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -100,6 +101,24 @@ func TestWhatIsOffered(t *testing.T) {
 	}
 	if got := c.say("QUIT"); !strings.HasPrefix(got, "221 ") {
 		t.Error(got)
+	}
+}
+
+// The CAs that a login names count instead of the system's.
+func TestCAsOfALoginCountAlone(t *testing.T) {
+	s := newScene(t)
+	text, err := os.ReadFile(s.account.CAFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone := x509.NewCertPool()
+	alone.AppendCertsFromPEM(text)
+	if system, err := x509.SystemCertPool(); err != nil || system.Equal(x509.NewCertPool()) {
+		t.Fatalf("this host has no CAs to tell apart: %v", err)
+	}
+	s.opt.Account = s.account
+	if r := New(s.opt); !alone.Equal(r.roots) {
+		t.Error("others count as well")
 	}
 }
 

@@ -57,3 +57,29 @@ func TestCAsThatOthersCanExchange(t *testing.T) {
 		}
 	}
 }
+
+// The CAs that somebody names are that relay's: they count instead of the system's, and a sender's hold for no other mail.
+func TestCAsCountAlone(t *testing.T) {
+	const added = "smtp_tls_CApath = /etc/ssl/certs\ntls_append_default_CA = yes\n"
+	d, _ := lay(t, map[string]string{"etc/postfix/main.cf": mainCF + added, "etc/mine.pem": ""})
+	write(t, d, "/etc/mine.pem", read(t, d, "/etc/ssl/certs/ca-certificates.crt"))
+	before := read(t, d, "/etc/postfix/main.cf")
+	o := options()
+	o.CAFile = "/etc/mine.pem"
+	set(t, d, o)
+	wantValues(t, d, "set", map[string]string{"smtp_tls_CAfile": "/etc/mine.pem", "smtp_tls_CApath": "", "tls_append_default_CA": "no"})
+	if p := set(t, d, o); len(p.Changes) > 0 {
+		t.Errorf("the same again: %v", p.Changes)
+	}
+	unset(t, d)
+	if got := read(t, d, "/etc/postfix/main.cf"); !sameLines(got, before) {
+		t.Errorf("after unset main.cf is\n%s", got)
+	}
+	a := anna()
+	a.CAFile = "/etc/mine.pem"
+	add(t, d, a)
+	wantValues(t, d, "added", map[string]string{"smtp_tls_CAfile": "(unset)", "smtp_tls_CApath": "/etc/ssl/certs"})
+	if got := read(t, d, "/etc/postfix/smtp_tls_policy"); !strings.Contains(got, "\n[one.example.net]:587 verify tafile=/etc/mine.pem\n") {
+		t.Errorf("the policies are %q", got)
+	}
+}

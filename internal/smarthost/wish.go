@@ -70,6 +70,9 @@ func wish(o Options, r relay, f facts) wishes {
 	if ca := caFile(o, f.base); ca != "" {
 		w.set("smtp_tls_CAfile", ca)
 	}
+	if o.CAFile != "" {
+		w.alone(f.base)
+	}
 	w.limits(o, f.base)
 	w.account(o, r, f)
 	w.local(o, f)
@@ -78,6 +81,16 @@ func wish(o Options, r relay, f facts) wishes {
 }
 
 func (w *wishes) set(name, value string) { w.settings = append(w.settings, setting{name, value}) }
+
+// alone has the CAs that were asked for count instead of others, which Postfix would add to them: Debian's main.cf names the system's directory.
+func (w *wishes) alone(base *maincf.File) {
+	if dir, _ := base.Get("smtp_tls_CApath"); dir != "" {
+		w.set("smtp_tls_CApath", "")
+	}
+	if adds, _ := base.Get("tls_append_default_CA"); adds == "yes" {
+		w.set("tls_append_default_CA", "no")
+	}
+}
 
 // caFile is the file of CAs to be named in main.cf, "" where one is named already or none is looked at. A CApath does not
 // count: the smtp client opens it late, inside its chroot (T07).

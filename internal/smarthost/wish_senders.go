@@ -1,6 +1,7 @@
 package smarthost
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"postfix-maint/internal/answers"
 	"postfix-maint/internal/maincf"
 	"postfix-maint/internal/mastercf"
+	"postfix-maint/internal/paths"
 	"postfix-maint/internal/smarthost/table"
 )
 
@@ -96,28 +98,26 @@ func (p *Plan) wishPasswords(_ context.Context, w *wishedSenders, below *maincf.
 	return nil
 }
 
-// wishCAs names the file of CAs where main.cf names none. One that is in force for other mail is left: a policy names what differs.
+// wishCAs names the system's CAs where main.cf names none and a sender's relay is checked with them. Others are for that relay alone: a policy
+// names them, and then they count instead of those in main.cf.
 func (p *Plan) wishCAs(w *wishedSenders, below *maincf.File) error {
-	checked := withPassword(w.accounts)
-	if have, _ := below.Get("smtp_tls_CAfile"); have == "" && len(checked) > 0 {
-		w.set("smtp_tls_CAfile", checked[0].CAFile)
+	have, _ := below.Get("smtp_tls_CAfile")
+	if have == "" && slices.ContainsFunc(withPassword(w.accounts), func(a Account) bool { return a.CAFile == paths.CABundle }) {
+		w.set("smtp_tls_CAfile", paths.CABundle)
 	}
 	return nil
 }
 
 // caInForce is the file of CAs for what no policy names another for.
-func (p *Plan) caInForce(w *wishedSenders, below *maincf.File) (string, error) {
+func (p *Plan) caInForce(below *maincf.File) (string, error) {
 	have, _ := below.Get("smtp_tls_CAfile")
-	if checked := withPassword(w.accounts); have == "" && len(checked) > 0 {
-		return checked[0].CAFile, nil
-	}
-	return p.expand(below, have)
+	return p.expand(below, cmp.Or(have, paths.CABundle))
 }
 
 // wishPolicies asks for a checked certificate of each relay, by its name as sender_relayhost has it. Where an administrator's table asks for as
 // much, his entry stays in force; one that asks for less was refused (checkPolicy).
 func (p *Plan) wishPolicies(ctx context.Context, w *wishedSenders, below *maincf.File) error {
-	ca, err := p.caInForce(w, below)
+	ca, err := p.caInForce(below)
 	if err != nil {
 		return err
 	}
