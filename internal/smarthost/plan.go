@@ -100,6 +100,9 @@ func (p *Plan) complete(ctx context.Context, base, after *maincf.File, w wishes,
 		return err
 	}
 	w.tables = append(w.tables, more...)
+	if after, err = p.keepLines(after); err != nil {
+		return err
+	}
 	if after, err = p.keepAccounts(base, after); err != nil {
 		return err
 	}

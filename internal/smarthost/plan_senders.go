@@ -92,6 +92,9 @@ func (p *Plan) restack(ctx context.Context, accounts []Account, login *accountPl
 	if err != nil {
 		return err
 	}
+	if after, err = p.keepLines(after); err != nil {
+		return err
+	}
 	if after, err = p.keepAccounts(base, after); err != nil {
 		return err
 	}
@@ -101,24 +104,7 @@ func (p *Plan) restack(ctx context.Context, accounts []Account, login *accountPl
 	if err := p.addTables(tables, senderTables); err != nil {
 		return err
 	}
-	p.warnOfLines()
 	return p.addMain()
-}
-
-// warnOfLines names the tables of senders that main.cf has no longer and that have lines of an administrator's in them.
-func (p *Plan) warnOfLines() {
-	for _, name := range senderTables {
-		if !mains(p.h.live, p.h.file(name)) || mains(p.after, p.h.file(name)) {
-			continue
-		}
-		text, err := p.h.read(p.h.file(name))
-		if err == nil {
-			text, err = table.Strip(text)
-		}
-		if err == nil && !table.Empty(text) {
-			p.warn("%s has lines that postfix-maint did not make, and main.cf names it no longer: name it there, or a table of your own with these lines", p.h.file(name))
-		}
-	}
 }
 
 // putSenders puts the layer of the senders on a main.cf that has all the rest, and gives its tables.
@@ -136,7 +122,7 @@ func (p *Plan) putSenders(ctx context.Context, below *maincf.File, accounts []Ac
 		return nil, nil, err
 	}
 	if len(w.accounts) > 0 {
-		p.state.Senders = &senders{Accounts: w.accounts, layer: l, Services: services}
+		p.state.Senders = &senders{Accounts: w.accounts, layer: l, Services: services, Idle: p.idle()}
 	}
 	return after, w.tables, nil
 }

@@ -125,19 +125,36 @@ func TestALostPasswordHoldsNothingUp(t *testing.T) {
 	}
 }
 
-// Lines of an administrator's in a table of ours are out of force when the last sender goes: that is said.
-func TestLinesBesideOursAreNamed(t *testing.T) {
+// Lines of an administrator's in tables of ours stay in force when the last sender goes, with what their logins need; then it is all theirs.
+func TestLinesBesideOursStayInForce(t *testing.T) {
 	d, _ := lay(t, nil)
 	add(t, d, anna())
-	name := d.Root.Dir() + "/etc/postfix/sender_relayhost"
-	if err := os.WriteFile(name, append([]byte("carl@example.org [c]\n"), read(t, d, "/etc/postfix/sender_relayhost")...), 0o644); err != nil {
-		t.Fatal(err)
+	for name, line := range map[string]string{"sender_relayhost": "carl@example.org [c]\n", "sender_passwd": "carl@example.org c:carls\n"} {
+		if err := os.WriteFile(d.Root.Dir()+"/etc/postfix/"+name, append([]byte(line), read(t, d, "/etc/postfix/"+name)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{
+		"sender_dependent_relayhost_maps": "hash:/etc/postfix/sender_relayhost", "smtp_sasl_password_maps": "hash:/etc/postfix/sender_passwd",
+		"smtp_sender_dependent_authentication": "yes", "smtp_sasl_auth_enable": "yes", "smtp_sasl_tls_verified_security_options": "noanonymous",
+		"smtp_tls_policy_maps": "(unset)",
 	}
 	p := remove(t, d, "anna@example.org")
-	if got := strings.Join(p.Warnings, "\n"); !strings.Contains(got, "sender_relayhost has lines") || strings.Contains(got, "sender_passwd has lines") {
+	if got := strings.Join(p.Warnings, "\n"); !strings.Contains(got, "sender_relayhost has lines") || strings.Contains(got, "smtp_tls_policy has lines") || strings.Contains(got, "carls") {
 		t.Errorf("the warnings are %q", got)
 	}
-	if got := read(t, d, "/etc/postfix/sender_relayhost"); got != "carl@example.org [c]\n" {
-		t.Errorf("sender_relayhost is %q", got)
+	wantValues(t, d, "removed", want)
+	for name, line := range map[string]string{"sender_relayhost": "carl@example.org [c]\n", "sender_passwd": "carl@example.org c:carls\n"} {
+		if got := read(t, d, "/etc/postfix/"+name); got != line || read(t, d, "/etc/postfix/"+name+".db") != "index "+line {
+			t.Errorf("%s is %q, its index %q", name, got, read(t, d, "/etc/postfix/"+name+".db"))
+		}
+	}
+	add(t, d, anna()) // what is the administrator's by now stays, as often as ours come and go
+	set(t, d, options())
+	remove(t, d, "anna@example.org")
+	unset(t, d)
+	wantValues(t, d, "in the end", want)
+	if p := remove(t, d, "anna@example.org"); len(p.Changes) > 0 {
+		t.Errorf("a second remove changes %v", p.Changes)
 	}
 }

@@ -34,6 +34,7 @@ type senders struct {
 	Accounts []Account `json:"accounts"`
 	layer
 	Services []string `json:"services,omitempty"` // that we added to master.cf
+	Idle     []string `json:"idle,omitempty"`     // tables with lines of an administrator's that main.cf did not name before us
 }
 
 // relayed tells whether a relay for all mail was set.
