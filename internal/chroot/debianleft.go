@@ -25,6 +25,9 @@ const debianZone = "usr/lib/zoneinfo/localtime"
 // claimDebian takes over what those scripts left and what is byte for byte theirs, so that it goes unless the plan wants it: before there is a
 // list, and where Debian 12's link shows that its script ran again. What differs, an old library above all, may be the administrator's.
 func (a *applier) claimDebian(found bool) {
+	if found && a.small { // a hook takes nothing away: the next start sees it
+		return
+	}
 	target, _ := a.linkTo(debianZone)
 	again := target == paths.Localtime
 	if found && !again {

@@ -51,7 +51,7 @@ func (k *kept) amend(root *sysroot.Root, inst instance.Instance) error {
 	}
 	for n, line := range lines {
 		d := delta{}
-		err := json.Unmarshal(line, &d)
+		err := d.parse(line)
 		if err == nil && !bytes.HasSuffix(line, []byte("\n")) {
 			err = errors.New("a line without an end")
 		}

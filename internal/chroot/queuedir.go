@@ -46,7 +46,7 @@ func checkHost(d Deps, inst instance.Instance) error {
 		return nil
 	}
 	dir := inst.ConfigDir
-	if !(way{}).leadsThrough(d.Root, dir, queue) {
+	if !newWay().leadsThrough(d.Root, dir, queue) {
 		dir = d.complete().Shared.systemDir(d.Root, queue)
 	}
 	if dir != "" {
@@ -84,8 +84,13 @@ func checkOthers(d Deps, inst instance.Instance) error {
 	return nil
 }
 
-// way remembers what directories are, by name.
-type way map[string]fileID
+// way remembers what directories are, by name, and which of them are reached by no symbolic link.
+type way struct {
+	ids   map[string]fileID
+	plain map[string]bool
+}
+
+func newWay() way { return way{ids: map[string]fileID{}, plain: map[string]bool{"/": true}} }
 
 // leadsThrough tells whether id is p or one of the directories on the way to it.
 func (w way) leadsThrough(root *sysroot.Root, p string, id fileID) bool {
@@ -95,15 +100,17 @@ func (w way) leadsThrough(root *sysroot.Root, p string, id fileID) bool {
 // to gives p, first, and the directories on the way to it, by its name and by where it really is.
 func (w way) to(root *sysroot.Root, p string) (ids []fileID) {
 	names := []string{path.Clean(p)}
-	if real, err := root.Resolve(p); err == nil {
-		names = append(names, path.Clean("/"+real[len(root.Dir()):]))
+	if !w.isPlain(root, names[0]) {
+		if real, err := root.Resolve(p); err == nil {
+			names = append(names, path.Clean("/"+real[len(root.Dir()):]))
+		}
 	}
 	for _, name := range names {
 		for ; ; name = path.Dir(name) {
-			at, known := w[name]
+			at, known := w.ids[name]
 			if !known {
 				at = idOf(root.Stat(name))
-				w[name] = at
+				w.ids[name] = at
 			}
 			ids = append(ids, at)
 			if name == "/" {
@@ -112,6 +119,22 @@ func (w way) to(root *sysroot.Root, p string) (ids []fileID) {
 		}
 	}
 	return ids
+}
+
+// isPlain tells whether a directory is really where its name says. One look at each directory tells that, and what it is: this is asked of
+// all the host's own at each run, and to resolve each name by itself took a quarter of a hook.
+func (w way) isPlain(root *sysroot.Root, name string) bool {
+	if plain, known := w.plain[name]; known || !path.IsAbs(name) {
+		return plain
+	}
+	plain := false
+	if w.isPlain(root, path.Dir(name)) {
+		if fi, err := root.Lstat(name); err == nil && fi.Mode()&fs.ModeSymlink == 0 {
+			plain, w.ids[name] = true, idOf(fi, nil)
+		}
+	}
+	w.plain[name] = plain
+	return plain
 }
 
 // settled tells how much speaks for an instance's being at home in its queue directory: 2 if it was filled there before, 0 if it was

@@ -140,3 +140,44 @@ func TestTheHostsOwnFile(t *testing.T) {
 	apply(t, root)
 	want(t, "left", inQueue(t, root), []string{"etc/hosts"})
 }
+
+// TestTheWayIsTheSameByOneLook holds the quick way to a directory against resolving each name by itself, in any order.
+func TestTheWayIsTheSameByOneLook(t *testing.T) {
+	t.Parallel()
+	root := sysroottest.New(t, map[string]string{
+		"usr/bin/a": "", "bin": "-> usr/bin", "var/spool/postfix/x": "", "srv/far": "-> /var/spool", "srv/near": "-> far/postfix", "srv/lost": "-> nowhere",
+		"srv/round": "-> round", "file": "",
+	})
+	names := []string{
+		"/", "/usr/bin", "/bin", "/bin/", "/var/spool/postfix", "/srv/far/postfix", "/srv/near", "/srv/near/x", "/srv/lost", "/srv/lost/x", "/srv/round", "/file/x",
+		"/none", "/none/x", "/var/../bin", "/srv", "/usr",
+	}
+	slow := func(p string) map[fileID]bool {
+		ids := map[fileID]bool{}
+		all := []string{filepath.Clean(p)}
+		if real, err := root.Resolve(p); err == nil {
+			all = append(all, filepath.Clean("/"+real[len(root.Dir()):]))
+		}
+		for _, name := range all {
+			for ; name != "/"; name = filepath.Dir(name) {
+				ids[idOf(root.Stat(name))] = true
+			}
+			ids[idOf(root.Stat("/"))] = true
+		}
+		return ids
+	}
+	for turn := range names {
+		w := newWay()
+		for n := range names {
+			name := names[(n*7+turn)%len(names)]
+			got := map[fileID]bool{}
+			ids := w.to(root, name)
+			for _, id := range ids {
+				got[id] = true
+			}
+			if want := slow(name); !maps.Equal(got, want) || ids[0] != idOf(root.Stat(name)) {
+				t.Errorf("the way to %s is %v, want %v", name, got, want)
+			}
+		}
+	}
+}

@@ -217,9 +217,12 @@ func (a *applier) decideRelays() {
 
 // deadSockets finds what relays that ended with their instance left in directories of ours.
 func (a *applier) deadSockets() {
+	if a.holds(".") {
+		return
+	}
 	for _, dir := range a.k.Dirs {
 		d, err := a.q.open(dir)
-		if err != nil || a.holds(".") {
+		if err != nil {
 			continue
 		}
 		names, _ := d.names() // an unreadable one is for leaveDirs to report

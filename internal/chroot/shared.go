@@ -75,14 +75,14 @@ func (s *Shared) certificates(root *sysroot.Root, dir string) ([]string, error) 
 
 // queue gives a queue directory and the directories on the way to it.
 func (s *Shared) queue(root *sysroot.Root, dir string) []fileID {
-	ids, _ := s.queues.once(dir, func() ([]fileID, error) { return way{}.to(root, dir), nil })
+	ids, _ := s.queues.once(dir, func() ([]fileID, error) { return newWay().to(root, dir), nil })
 	return ids
 }
 
 // systemDir gives the host's directory that a queue directory is or holds, "" where it is none of them.
 func (s *Shared) systemDir(root *sysroot.Root, queue fileID) string {
 	ways, _ := s.ways.once("", func() (map[fileID]string, error) {
-		ways, seen := map[fileID]string{}, way{}
+		ways, seen := map[fileID]string{}, newWay()
 		for _, dir := range paths.SystemDirs {
 			for _, id := range seen.to(root, dir) {
 				if _, known := ways[id]; !known {
