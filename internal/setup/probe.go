@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"postfix-maint/internal/paths"
@@ -29,14 +30,14 @@ const plainMain = "compatibility_level = 3.6\nmyhostname = localhost.localdomain
 // when it starts (mail_params.c), and ends where one is wrong; the table "static" needs no file, and the queue is not looked at.
 // postconf(1) expands those of single programs: proxy_read_maps, say, refers to most others. The error is what Postfix says.
 func (p Prober) MainCF(ctx context.Context, mainCF []byte) error {
-	if err := p.with(ctx, mainCF, paths.Postmap, "-c", paths.ProbeDir, "-q", "postmaster", "static:ok"); err != nil {
-		return err
-	}
-	return p.with(ctx, mainCF, paths.Postconf, "-c", paths.ProbeDir, "-x")
+	return p.with(ctx, mainCF,
+		[]string{paths.Postmap, "-c", paths.ProbeDir, "-q", "postmaster", "static:ok"},
+		[]string{paths.Postconf, "-c", paths.ProbeDir, "-x"})
 }
 
-// with runs a program that finds a main.cf in the place of the question.
-func (p Prober) with(ctx context.Context, mainCF []byte, program string, args ...string) error {
+// with runs programs, side by side, that find a main.cf in the place of the question. Of two errors it is the first one's: both may say
+// the same, and that one is shorter.
+func (p Prober) with(ctx context.Context, mainCF []byte, questions ...[]string) error {
 	p.clear() // of a killed run, as wide as that left it
 	defer p.clear()
 	if _, err := p.Root.MkdirAll(paths.ProbeDir, sysroot.Attr{Mode: 0o700}); err != nil {
@@ -46,7 +47,19 @@ func (p Prober) with(ctx context.Context, mainCF []byte, program string, args ..
 	if _, err := p.Root.WriteFile(file, mainCF, sysroot.Attr{Mode: 0o600, Settled: true}); err != nil {
 		return nil
 	}
-	return p.ask(ctx, program, args...)
+	errs := make([]error, len(questions))
+	var others sync.WaitGroup
+	for n := 1; n < len(questions); n++ {
+		others.Go(func() { errs[n] = p.ask(ctx, questions[n][0], questions[n][1:]...) })
+	}
+	errs[0] = p.ask(ctx, questions[0][0], questions[0][1:]...)
+	others.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // clear takes the place of the question away. What stays nevertheless is gone with the next boot.
@@ -66,7 +79,7 @@ func (p Prober) Table(ctx context.Context, table string) error {
 		}
 		return nil
 	}
-	return p.with(ctx, []byte(plainMain), paths.Postmap, "-c", paths.ProbeDir, "-q", "postmaster", table)
+	return p.with(ctx, []byte(plainMain), []string{paths.Postmap, "-c", paths.ProbeDir, "-q", "postmaster", table})
 }
 
 // ask runs a program. What is no verdict of Postfix's, such as a program that is not there or a key that is not found, is no error.

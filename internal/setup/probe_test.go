@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"postfix-maint/internal/run"
 	"postfix-maint/internal/setup"
@@ -16,6 +18,7 @@ import (
 
 // postmap stands in for Postfix's program.
 type postmap struct {
+	mu   sync.Mutex
 	root *sysroot.Root
 	err  error
 	args []string
@@ -24,6 +27,8 @@ type postmap struct {
 }
 
 func (p *postmap) Output(_ context.Context, name string, args ...string) ([]byte, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.args = append([]string{filepath.Base(name)}, args...)
 	if data, err := p.root.ReadFile("/run/postfix-maint.probe/main.cf"); err == nil {
 		p.read = string(data)
@@ -69,6 +74,59 @@ func TestProber(t *testing.T) {
 			}
 			if err := prober.Table(context.Background(), "/no/file"); err == nil {
 				t.Error("a file that is not there is taken")
+			}
+		})
+	}
+}
+
+// both are two programs of which none answers before the other one is asked.
+type both struct {
+	asked   sync.WaitGroup
+	answers map[string]error // by the program's name
+}
+
+func (b *both) Output(_ context.Context, name string, _ ...string) ([]byte, error) {
+	b.asked.Done()
+	all := make(chan struct{})
+	go func() { b.asked.Wait(); close(all) }()
+	select {
+	case <-all:
+		return nil, b.answers[filepath.Base(name)]
+	case <-time.After(10 * time.Second):
+		return nil, &run.ExitError{Code: 1, Stderr: "fatal: it is asked alone"}
+	}
+}
+
+func (*both) Run(context.Context, string, ...string) error { return errors.New("not asked for") }
+
+// Two programs are asked about a main.cf, side by side; each may refuse it.
+func TestBothAreAskedAtOnceNeedsRoot(t *testing.T) {
+	sysroottest.NeedsRoot(t)
+	refusal := func(why string) error { return &run.ExitError{Code: 1, Stderr: "x: fatal: " + why} }
+	for name, c := range map[string]struct {
+		answers map[string]error
+		want    string
+	}{
+		"both take it":        {nil, ""},
+		"the first refuses":   {map[string]error{"postmap": refusal("one")}, "postmap says: one"},
+		"the second refuses":  {map[string]error{"postconf": refusal("two")}, "postconf says: two"},
+		"both refuse":         {map[string]error{"postmap": refusal("one"), "postconf": refusal("two")}, "postmap says: one"},
+		"the first is absent": {map[string]error{"postmap": errors.New("cannot run"), "postconf": refusal("two")}, "postconf says: two"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := sysroottest.New(t, map[string]string{"run/": ""})
+			programs := &both{answers: c.answers}
+			programs.asked.Add(2)
+			err := setup.Prober{Root: root, Run: programs}.MainCF(t.Context(), []byte("x = y\n"))
+			said := ""
+			if err != nil {
+				said = err.Error()
+			}
+			if said != c.want {
+				t.Errorf("error %q, want %q", said, c.want)
+			}
+			if there, _ := root.Exists("/run/postfix-maint.probe"); there {
+				t.Error("something stays")
 			}
 		})
 	}
