@@ -54,6 +54,7 @@ func bench(chosen []string) error {
 	for _, p := range parts {
 		all = append(all, p.name)
 	}
+	all = append(all, relayPart)
 	releases, chosen := choose(hosts.Releases(), chosen)
 	names, chosen := choose(all, chosen)
 	if len(chosen) > 0 {
@@ -90,8 +91,25 @@ func (r *report) measure(releases, names []string) error {
 	return nil
 }
 
-// benchRelease measures the chosen parts on a pair of hosts.
+// benchRelease measures the chosen parts: most on a pair of hosts, one on hosts of its own.
 func benchRelease(ctx context.Context, s *hosts.Session, r *report, release string, names []string) error {
+	if !slices.Equal(names, []string{relayPart}) {
+		if err := benchPair(ctx, s, r, release, names); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(names, relayPart) {
+		return nil
+	}
+	r.begin(release, relayPart)
+	if err := relayed(ctx, s, r, release); err != nil {
+		return r.broken(err)
+	}
+	return nil
+}
+
+// benchPair measures parts on a pair of hosts.
+func benchPair(ctx context.Context, s *hosts.Session, r *report, release string, names []string) error {
 	fmt.Printf("... preparing two hosts of %s\n", release)
 	debian, ours, err := pair(ctx, s, release)
 	if err != nil {

@@ -23,9 +23,10 @@ const xoauth2 = "XOAUTH2"
 
 // mailbox takes mail from whoever has logged in, and keeps its Message-ID.
 type mailbox struct {
-	state  *state
-	tokens *authority
-	open   bool // to everybody
+	state    *state
+	tokens   *authority
+	open     bool   // to everybody
+	password string // of a login without a token, "" for none
 
 	// A message that was counted gets its answer before a connection is cut: else its sender has to send it once more.
 	ends   sync.RWMutex
@@ -34,7 +35,11 @@ type mailbox struct {
 
 // NewSession is a connection.
 func (m *mailbox) NewSession(*smtp.Conn) (smtp.Session, error) {
-	m.state.change(func(s *state) { s.Connects++ })
+	m.state.change(func(s *state) {
+		s.Connects++
+		s.open++
+		s.lately.Most = max(s.lately.Most, s.open)
+	})
 	return &session{mailbox: m}, nil
 }
 
@@ -44,11 +49,25 @@ type session struct {
 }
 
 // AuthMechanisms are those that large providers have left.
-func (s *session) AuthMechanisms() []string { return []string{xoauth2, sasl.OAuthBearer} }
+func (s *session) AuthMechanisms() []string {
+	if s.password != "" {
+		return []string{xoauth2, sasl.OAuthBearer, sasl.Plain}
+	}
+	return []string{xoauth2, sasl.OAuthBearer}
+}
 
 // Auth begins a login.
 func (s *session) Auth(mech string) (sasl.Server, error) {
-	s.state.change(func(st *state) { st.Mechs[mech]++ })
+	s.state.change(func(st *state) { st.Mechs[mech]++; st.lately.Logins++ })
+	if mech == sasl.Plain {
+		return sasl.NewPlainServer(func(_, user, password string) error {
+			if s.password == "" || password != s.password {
+				return smtp.ErrAuthFailed
+			}
+			s.user = user
+			return nil
+		}), nil
+	}
 	if mech == xoauth2 {
 		return &older{check: s.check}, nil
 	}
@@ -138,7 +157,12 @@ func (s *session) Data(r io.Reader) error {
 	if s.ending {
 		return errors.New("not now")
 	}
-	s.state.change(func(st *state) { st.Messages[m.Header.Get("Message-Id")]++; st.Bytes += n })
+	s.state.change(func(st *state) {
+		st.Messages[m.Header.Get("Message-Id")]++
+		st.Bytes += n
+		st.lately.Messages++
+		st.lately.Last = time.Now()
+	})
 	return nil
 }
 
@@ -146,7 +170,10 @@ func (s *session) Data(r io.Reader) error {
 func (s *session) Reset() {}
 
 // Logout ends a connection.
-func (s *session) Logout() error { return nil }
+func (s *session) Logout() error {
+	s.state.change(func(st *state) { st.open-- })
+	return nil
+}
 
 // tries counts what looks like a login in what a client says, also where TLS has not begun or fails.
 type tries struct{ state *state }
@@ -179,7 +206,9 @@ func (s *servers) start() error {
 	s.mail = smtp.NewServer(s.backend)
 	s.mail.Domain, s.mail.TLSConfig, s.mail.EnableSMTPUTF8, s.mail.EnableDSN = "provider.example.test", s.conf, true, true
 	s.mail.MaxMessageBytes, s.mail.ReadTimeout, s.mail.WriteTimeout = 100<<20, 5*time.Minute, 5*time.Minute
-	s.mail.Debug = tries{s.backend.state}
+	if s.backend.password == "" {
+		s.mail.Debug = tries{s.backend.state}
+	}
 	s.web = &http.Server{Handler: s.handler, ReadHeaderTimeout: time.Minute, ErrorLog: log.New(io.Discard, "", 0)}
 	var all []net.Listener
 	for _, at := range []string{s.oauth, s.smtp, s.smtps} {

@@ -8,6 +8,7 @@
 //	POST /revoke  /expire            control: all refresh tokens, all access tokens
 //	POST /restart?down=2s            control: cuts all connections of both servers, and listens again after that
 //	POST /set?lifetime=3s&rotate=1   control: of the access tokens; whether a refresh token is replaced when it is used
+//	POST /count?n=400                control: messages and logins since it was asked last, when there are so many
 //	GET  /state                      control: what was asked for how often, and the messages by their Message-ID
 package main
 
@@ -18,6 +19,8 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -36,12 +39,31 @@ type state struct {
 	Bytes    int64          `json:"bytes"`
 	Given    []string       `json:"given"`  // every token
 	Access   []string       `json:"access"` // those that log in at the mail server
+
+	lately tally
+	open   int // connections
 }
 
 func (s *state) change(f func(s *state)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f(s)
+}
+
+// tally is what came since somebody has asked.
+type tally struct {
+	Messages, Logins, Most int // Most: connections at once
+	Last                   time.Time
+}
+
+// count shows it, and begins anew when there are enough messages.
+func (s *state) count(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = json.NewEncoder(w).Encode(s.lately)
+	if n, err := strconv.Atoi(r.FormValue("n")); err == nil && s.lately.Messages >= n {
+		s.lately = tally{Most: s.open}
+	}
 }
 
 func (s *state) show(w http.ResponseWriter) {
@@ -64,6 +86,7 @@ func main() {
 	lifetime := flag.Duration("lifetime", time.Hour, "of access tokens")
 	rotate := flag.Bool("rotate", false, "replace a refresh token when it is used")
 	open := flag.Bool("open", false, "take mail without a login as well, to measure what one costs")
+	passwordFile := flag.String("password-file", "", "take PLAIN with its password as well, and look at no line for a login: to measure")
 	flag.Parse()
 	pair, err := tls.LoadX509KeyPair(*cert, *cert)
 	if err != nil {
@@ -78,7 +101,7 @@ func main() {
 	if err := tokens.applications(*client, *private, read(*secretFile), read(*robotKey)); err != nil {
 		log.Fatal(err)
 	}
-	servers := &servers{conf: conf, oauth: *oauthAt, smtp: *smtpAt, smtps: *smtpsAt, handler: tokens.handler(), backend: &mailbox{state: st, tokens: tokens, open: *open}}
+	servers := &servers{conf: conf, oauth: *oauthAt, smtp: *smtpAt, smtps: *smtpsAt, handler: tokens.handler(), backend: &mailbox{state: st, tokens: tokens, open: *open, password: strings.TrimSpace(read(*passwordFile))}}
 	if err := servers.start(); err != nil {
 		log.Fatal(err)
 	}
@@ -100,6 +123,7 @@ func read(name string) string {
 func control(st *state, tokens *authority, servers *servers) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /state", func(w http.ResponseWriter, _ *http.Request) { st.show(w) })
+	mux.HandleFunc("POST /count", st.count)
 	mux.HandleFunc("POST /approve", func(w http.ResponseWriter, r *http.Request) { done(w, tokens.approve(r.FormValue("user_code"))) })
 	mux.HandleFunc("POST /issue", func(w http.ResponseWriter, r *http.Request) {
 		given, err := tokens.issue(r.Context())
