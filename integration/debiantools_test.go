@@ -18,7 +18,7 @@ import (
 // TestPiuparts has piuparts(1) install and purge our packages, and upgrade Debian's Postfix to them and purge that: no file may
 // stay behind, none of another package may change.
 func TestPiuparts(t *testing.T) {
-	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
+	sidToo(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := newHost(ctx, t, "tree", source(ctx, t, release, product.Debian)) // not booted: piuparts takes a copy of the tree
 		for from, to := range folders(ctx, t, release) {
 			if err := os.CopyFS(h.Root()+to, os.DirFS(from)); err != nil {
@@ -26,12 +26,14 @@ func TestPiuparts(t *testing.T) {
 			}
 		}
 		debs, err := filepath.Glob(h.Root() + "/ours/*.deb")
-		if err != nil || len(debs) != 2 {
+		if err != nil || len(debs) < 2 { // what was built from source has map types beside them
 			t.Fatalf("our packages are %q, %v", debs, err)
 		}
 		args := []string{
 			"--distribution=" + release, "--existing-chroot=" + h.Root(), "--tmpdir=" + filepath.Dir(h.Root()), "--keep-sources-list", "--no-eatmydata",
 			"--ignore-regex=/var/cache/debconf/tmp.ci.*", // of apt-utils, which is in the tree already
+			// As /etc/aliases and aliases.db, which piuparts leaves out itself; where the index is cdb, Debian's own package fails here.
+			"--ignore=/etc/aliases.cdb",
 		}
 		cmd := exec.CommandContext(ctx, "piuparts", append(args, debs...)...)
 		cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"}
