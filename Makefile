@@ -52,7 +52,7 @@ source-check: ## not part of check: builds it in a clean tree of sid without a n
 source-postfix: ## Debian's source package of Postfix with this layer, RELEASE=trixie, in build/source-postfix/
 	@for release in $(RELEASE); do debian/make-source-postfix $$release || exit 1; done
 
-source-postfix-check: ## not part of check: builds that in a clean tree, and compares it with the adopted package (root)
+source-postfix-check: ## not part of check: builds that in a clean tree, compares it with the adopted package, and has Debian's tests and piuparts try it (root)
 	@$(MAKE) --no-print-directory debs && for release in $(RELEASE); do integration/ci/source-postfix-check $$release || exit 1; done
 
 pot: ## take the words of debian/postfix.templates over into debian/po, and say which translations lack some
