@@ -7,7 +7,7 @@ SHELL = /bin/sh
 .DEFAULT_GOAL = help
 
 help: ## say what each target does
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## the four programs, static, in build/bin
 	CGO_ENABLED=0 $(GO) build -trimpath -tags urfave_cli_no_docs -ldflags '-s -w' -o build/bin/ ./cmd/...
@@ -34,9 +34,10 @@ scenarios: ## only the scenarios, with the packages that are built; RUN=REGEXP c
 	$(GO) test -tags integration ./integration/hosts && \
 	cd integration && ../build/scenarios -test.timeout $(LIMIT) -test.parallel 1000 -killstep $(KILLSTEP) $(if $(SID),-sid) $(NIGHTLY) $(if $(RUN),-test.run '$(RUN)')
 
-nightly: ## what takes hours: every fuzz target for ten minutes, kills and full disks at every call, Debian's layer's failures (root)
+nightly: ## what takes hours: every fuzz target for ten minutes, kills and full disks at every call, Debian's layer's failures, arm64 (root)
 	@integration/ci/prepare && $(MAKE) --no-print-directory debs && \
 	STAGE_SHOW=1 $(STAGE) fuzz integration/ci/fuzz && \
+	$(STAGE) arm64 integration/ci/arm64-check && \
 	KILLSTEP=1 $(STAGE) transaction $(GO) test -count=1 -race ./internal/sysroot/transaction && \
 	STAGE_SHOW=1 $(STAGE) scenarios $(MAKE) --no-print-directory scenarios KILLSTEP=1 SID=1 NIGHTLY=-nightly LIMIT=12h
 
@@ -55,6 +56,9 @@ source-postfix: ## Debian's source package of Postfix with this layer, RELEASE=t
 source-postfix-check: ## not part of check: builds that in a clean tree, compares it with the adopted package, and has Debian's tests and piuparts try it (root)
 	@$(MAKE) --no-print-directory debs && for release in $(RELEASE); do integration/ci/source-postfix-check $$release || exit 1; done
 
+arm64-check: ## part of nightly: the programs for arm64 under qemu do on a tree of Debian's arm64 what those of amd64 do (root)
+	@integration/ci/prepare && integration/ci/arm64-check
+
 pot: ## take the words of debian/postfix.templates over into debian/po, and say which translations lack some
 	@debconf-updatepo && for po in debian/po/*.po; do printf '%s: ' "$$po"; msgfmt -c --statistics -o /dev/null "$$po" 2>&1; done
 
@@ -70,4 +74,4 @@ bench: ## Debian's layer and ours side by side, with the ratios; PARTS='trixie c
 clean: ## remove what was built here; the cache of base trees stays
 	rm -rf build
 
-.PHONY: help build prepare check scenarios nightly debs source source-check source-postfix source-postfix-check pot lint demo bench clean
+.PHONY: help build prepare check scenarios nightly debs source source-check source-postfix source-postfix-check arm64-check pot lint demo bench clean
