@@ -76,7 +76,7 @@ func (p *Plan) addMaps(conf *config) {
 			p.addModule(conf, t.typ)
 			p.addTable(t)
 		}
-		p.addClient(t)
+		p.addClient(conf, t)
 	}
 }
 
@@ -92,21 +92,29 @@ func (p *Plan) addModule(conf *config, typ string) {
 	if module == "" || p.loader == nil {
 		return
 	}
+	if given := p.given(conf); given != nil {
+		p.addClosure(p.loader, elfdep.Lib{Name: path.Base(module), Path: module, Dest: module}, "map type "+typ, given...)
+	}
+}
+
+// given are the libraries that proxymap(8) has in its process from the start: Postfix's own that every daemon has, and what those need. nil
+// where that cannot be worked out.
+func (p *Plan) given(conf *config) []string {
 	dir, err := conf.value("daemon_directory")
 	if err != nil {
-		return // said by addLibraries
+		return nil // said by addLibraries
 	}
 	own, _, err := p.loader.Closure(elfdep.Lib{Name: "proxymap", Path: path.Join(dir, "proxymap")}, "libc.so.6")
 	if err != nil {
 		p.warnf("cannot work out what proxymap needs: %v", err)
 		p.holdLibraries()
-		return
+		return nil
 	}
 	given := []string{"libc.so.6"}
 	for _, lib := range own {
 		given = append(given, lib.Name)
 	}
-	p.addClosure(p.loader, elfdep.Lib{Name: path.Base(module), Path: module, Dest: module}, "map type "+typ, given...)
+	return given
 }
 
 // module is the library of a map type that is no part of Postfix itself, "" for others. The registry is dynamicmaps.cf, from 3.11 on a
@@ -213,7 +221,7 @@ var clientFiles = map[string][]string{
 }
 
 // addClient plans what a table's client library reads when it connects to its server.
-func (p *Plan) addClient(t table) {
+func (p *Plan) addClient(conf *config, t table) {
 	if t.typ != "ldap" && t.typ != "mysql" && t.typ != "pgsql" {
 		return
 	}
@@ -227,7 +235,7 @@ func (p *Plan) addClient(t table) {
 	case "ldap":
 		p.addLDAP()
 	case "mysql":
-		p.addPlugins()
+		p.addPlugins(conf)
 	}
 }
 
@@ -241,16 +249,21 @@ func (p *Plan) addLDAP() {
 	}
 }
 
-// addPlugins plans the ways of authentication that libmariadb loads when a server asks for one.
-func (p *Plan) addPlugins() {
+// addPlugins plans the ways of authentication that libmariadb loads when a server asks for one, with what they need beyond what every
+// daemon has in its process.
+func (p *Plan) addPlugins(conf *config) {
 	if p.loader == nil {
 		return
 	}
 	dir := path.Join(p.loader.Home(), paths.MariaDBPlugins)
 	names, _ := p.deps.Root.ReadDir(dir)
+	var given []string
 	for _, n := range names {
 		if file := path.Join(dir, n.Name()); path.Ext(file) == ".so" {
-			p.addClosure(p.loader, elfdep.Lib{Name: n.Name(), Path: file, Dest: file}, "authentication of mysql:", "libc.so.6")
+			if given == nil {
+				given = append(p.given(conf), "libc.so.6")
+			}
+			p.addClosure(p.loader, elfdep.Lib{Name: n.Name(), Path: file, Dest: file}, "authentication of mysql:", given...)
 		}
 	}
 }

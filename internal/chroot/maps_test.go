@@ -20,13 +20,14 @@ func tables() map[string]string {
 	lib := func(needed ...string) string { return string(elfdeptest.Object{Needed: needed}.Bytes()) }
 	return map[string]string{
 		"usr/lib/postfix/sbin/proxymap":     lib("libpostfix-util.so", "libc.so.6"),
-		multi + "libpostfix-util.so":        lib("libc.so.6"),
+		multi + "libpostfix-util.so":        lib("libcrypto.so.3", "libc.so.6"), // as on sid
+		multi + "libcrypto.so.3":            lib("libc.so.6"),
 		"usr/lib/postfix/postfix-pcre.so":   lib("libpcre.so.3", "libpostfix-util.so", "libc.so.6"),
 		"usr/lib/postfix/postfix-ldap.so":   lib("libldap.so.2"),
 		multi + "libpcre.so.3":              lib("libc.so.6"),
 		multi + "libldap.so.2":              lib("liblber.so.2"),
 		multi + "liblber.so.2":              lib(),
-		multi + "libmariadb3/plugin/ed.so":  lib("libdep.so.1"),
+		multi + "libmariadb3/plugin/ed.so":  lib("libdep.so.1", "libcrypto.so.3"),
 		multi + "libmariadb3/plugin/x.conf": "none",
 		"etc/postfix/dynamicmaps.cf":        "# type\npcre\tpostfix-pcre.so\tdict_pcre_open\nldap\t/usr/lib/postfix/postfix-ldap.so\tdict_ldap_open\n",
 		"etc/postfix/t.pcre":                "/x/ y\n",
