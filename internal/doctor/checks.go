@@ -38,8 +38,8 @@ var tableChecks = []Check{
 		ID: "index-missing", Area: "tables", Bad: Broken, Gate: true, Repair: Safe, Title: "a lookup table has no index",
 		Why: "Postfix reads the index and not the text; the daemons that look there defer all mail (postmap(1))",
 		Do:  `"%s"`,
-		Look: each(func(_ *Facts, t Table) (string, string) {
-			if !t.Text || !t.Indexed || t.Index {
+		Look: each(func(f *Facts, t Table) (string, string) {
+			if !t.Text || !t.Indexed || t.Index || t.gone(f) { // "type-given-up" says what to do about that
 				return "", ""
 			}
 			return t.Path + " has none", t.remedy()
@@ -49,8 +49,8 @@ var tableChecks = []Check{
 		ID: "index-old", Area: "tables", Bad: Risk, Repair: Safe, Title: "a lookup table is newer than its index",
 		Why: "what was changed in the text is not in force (postmap(1))",
 		Do:  `"%s"`,
-		Look: each(func(_ *Facts, t Table) (string, string) {
-			if !t.Old {
+		Look: each(func(f *Facts, t Table) (string, string) {
+			if !t.Old || t.gone(f) {
 				return "", ""
 			}
 			return t.Path + " was changed since", t.remedy()
@@ -87,7 +87,7 @@ func each(do func(f *Facts, t Table) (what, remedy string)) func(*Facts, *Instan
 // act makes the index.
 func (t Table) act() Act {
 	a := Act{Deed: Index, Path: t.Path, Name: t.Type}
-	if t.Aliases || t.Parameter == "alias_maps" || t.Parameter == "alias_database" {
+	if t.aliases() {
 		a.Value = paths.Postalias
 	} else {
 		a.Value = paths.Postmap
@@ -95,10 +95,18 @@ func (t Table) act() Act {
 	return a
 }
 
+// aliases tells of a table whose text is one of aliases, which postmap(1) would take for something else.
+func (t Table) aliases() bool {
+	return t.Aliases || t.Parameter == "alias_maps" || t.Parameter == "alias_database"
+}
+
 // remedy is the program that makes the index.
 func (t Table) remedy() string {
-	if t.Aliases {
+	switch {
+	case t.Aliases:
 		return "newaliases"
+	case t.aliases(): // newaliases(1) makes what alias_database names
+		return "postalias " + t.Type + ":" + t.Path
 	}
 	return "postmap " + t.Type + ":" + t.Path
 }

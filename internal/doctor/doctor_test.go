@@ -96,7 +96,7 @@ func TestChecks(t *testing.T) {
 		"name-not-full":      {text("a = b\nmyhostname = box.localdomain\n"), main + ":2", "full name"},
 		"table-type-missing": {table(func(t *Table) { t.Type, t.Indexed = "pcre", false }), main + ":3", "apt install postfix-pcre"},
 		"table-missing":      {table(func(t *Table) { t.Text, t.Index = false, false }), main + ":3", "make the file"},
-		"index-missing":      {table(func(t *Table) { t.Index, t.Aliases = false, false }), main + ":3", "postmap hash:/etc/aliases"},
+		"index-missing":      {table(func(t *Table) { t.Index, t.Aliases = false, false }), main + ":3", "postalias hash:/etc/aliases"},
 		"index-old":          {table(func(t *Table) { t.Old = true }), main + ":3", "newaliases"},
 		"root-mail":          {func(_ *Facts, i *Instance) { i.Root, i.Aliases = []string{"joe"}, "/etc/aliases" }, "/etc/aliases", "newaliases"},
 		"chroot-stale":       {func(_ *Facts, i *Instance) { i.Missed = []string{"etc/a", "b", "c", "d", "e", "f", "g"} }, "/q", "chroot sync"},

@@ -183,7 +183,7 @@ func instead(f *Facts) string {
 var typeChecks = []Check{
 	{
 		ID: "type-given-up", Area: "tables", Bad: Broken, Gate: true, Title: "a map type that this release has given up",
-		Why: "Debian builds Postfix without Berkeley DB from 3.11 on; the daemons that look there defer all mail (DATABASE_README)",
+		Why: "this Postfix is built without Berkeley DB, which Debian gives up; the daemons that look there defer all mail (DATABASE_README)",
 		Do:  "%s",
 		Look: func(f *Facts, i *Instance, found func(Seen)) {
 			for _, t := range i.Tables {
@@ -192,7 +192,7 @@ var typeChecks = []Check{
 				}
 				typ := instead(f)
 				do := `write ` + typ + `:` + t.Path + `, and make it with "postmap ` + typ + ":" + t.Path + `"`
-				if t.Aliases {
+				if t.aliases() {
 					do = `write ` + typ + `:` + t.Path + `, in alias_database too, then "newaliases"`
 				}
 				found(Seen{File: t.File, Line: t.Line, What: t.Parameter + ": " + t.Type + ":" + t.Path, Do: do})
