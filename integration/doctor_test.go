@@ -11,7 +11,7 @@ import (
 )
 
 // doctorBroken breaks one thing after the other: each is found, at its place, and nothing else; what is mended is healthy again.
-const doctorBroken = `
+const doctorBroken = tableWords + `
 cd /etc/postfix; m=/etc/postfix/main.cf
 doctor() { postfix-maint doctor --json > /root/said 2> /root/errs; rc=$?; }
 healthy() {
@@ -40,8 +40,8 @@ setting parameter-twice 'myhostname = again.example.test'
 sed -i 's/^myhostname = .*/myhostname = box/' main.cf; touch -d '1 minute ago' main.cf; broken name-not-full $m $(grep -n ^myhostname main.cf | cut -d: -f1); cp -a /root/save main.cf
 setting file-missing 'smtpd_tls_eccert_file = /etc/ssl/none.pem'
 setting outdated-setting 'milter_protocol = 2'
-echo 'a b' > virtual; setting index-missing 'virtual_alias_maps = hash:/etc/postfix/virtual'
-postmap hash:virtual; touch -d '1 hour ago' virtual.db; setting index-old 'virtual_alias_maps = hash:/etc/postfix/virtual'; rm virtual virtual.db
+echo 'a b' > virtual; setting index-missing "virtual_alias_maps = $type:/etc/postfix/virtual"
+postmap $type:virtual; touch -d '1 hour ago' virtual.$suffix; setting index-old "virtual_alias_maps = $type:/etc/postfix/virtual"; rm virtual virtual.$suffix
 echo nonsense >> master.cf; broken master-unreadable /etc/postfix/master.cf $(lines master.cf); sed -i '$d' master.cf
 chmod 666 master.cf; broken writable-by-others /etc/postfix/master.cf -; chmod 644 master.cf
 : > main.cf.dpkg-dist; broken conffile-question $m.dpkg-dist -; rm main.cf.dpkg-dist
@@ -63,7 +63,7 @@ su -s /bin/sh nobody -c 'postfix-maint status' | grep -q '^  unseen   the queues
 `
 
 // doctorMended goes on where that ends: each thing that has a repair is broken, mended and healthy, and main.cf differs by the repair alone.
-const doctorMended = `
+const doctorMended = tableWords + `
 cd /etc/postfix; m=/etc/postfix/main.cf
 loaded() { touch -d '1 minute ago' main.cf; systemctl reload postfix@-; }
 # mends ID FIX DIFF: what is broken is found, told and mended; DIFF is what changes in main.cf
@@ -76,11 +76,11 @@ mends() {
   changed=$(diff /root/before main.cf | grep '^[<>]'); [ "$changed" = "$3" ] && cmp -s master.cf /root/master || { echo "$1: main.cf:"; echo "$changed"; }
 }
 cp main.cf /root/start
-echo 'a b' > virtual; echo 'virtual_alias_maps = hash:/etc/postfix/virtual' >> main.cf; loaded; mends index-missing --fix ""; postmap -q a hash:virtual | grep -qx b || echo "no index"
-echo 'c d' >> virtual; touch -d '1 hour ago' virtual.db; mends index-old --fix ""; postmap -q c hash:virtual | grep -qx d || echo "an old index"
-postfix-maint history | grep -A1 'doctor --fix' | grep -q virtual.db || { echo "no history"; postfix-maint history; }
-cp /etc/aliases /root/aliases; echo 'x: postmaster' >> /etc/aliases; touch -d '1 hour ago' /etc/aliases.db; mends index-old --fix=index-old ""; postalias -q x hash:/etc/aliases | grep -qx postmaster || echo "old aliases"
-cp /root/aliases /etc/aliases; newaliases; rm virtual virtual.db; cp /root/start main.cf; loaded
+echo 'a b' > virtual; echo "virtual_alias_maps = $type:/etc/postfix/virtual" >> main.cf; loaded; mends index-missing --fix ""; postmap -q a $type:virtual | grep -qx b || echo "no index"
+echo 'c d' >> virtual; touch -d '1 hour ago' virtual.$suffix; mends index-old --fix ""; postmap -q c $type:virtual | grep -qx d || echo "an old index"
+postfix-maint history | grep -A1 'doctor --fix' | grep -q virtual.$suffix || { echo "no history"; postfix-maint history; }
+cp /etc/aliases /root/aliases; echo 'x: postmaster' >> /etc/aliases; touch -d '1 hour ago' /etc/aliases.$suffix; mends index-old --fix=index-old ""; postalias -q x $type:/etc/aliases | grep -qx postmaster || echo "old aliases"
+cp /root/aliases /etc/aliases; newaliases; rm virtual virtual.$suffix; cp /root/start main.cf; loaded
 echo x > /var/spool/postfix/etc/services; mends chroot-stale --fix ""
 chown root /var/spool/postfix/active; mends queue-owner --fix ""; [ "$(stat -c %U /var/spool/postfix/active)" = postfix ] || echo "active is root's"
 chmod g-s /usr/sbin/postdrop; mends setgid-lost --fix=setgid-lost ""; [ "$(stat -c %a.%G /usr/sbin/postdrop)" = 2555.postdrop ] || ls -l /usr/sbin/postdrop

@@ -5,7 +5,6 @@ package integration
 import (
 	"testing"
 
-	"postfix-maint/integration/hosts"
 	"postfix-maint/integration/product"
 )
 
@@ -45,8 +44,8 @@ must postfix-maint undo $k; must postfix-maint sandbox status; says strict; must
 
 // TestHistory does that, on one release: nothing of it depends on which.
 func TestHistory(t *testing.T) {
-	releases := hosts.Releases()
-	release := releases[len(releases)-1]
+	all := releases()
+	release := all[len(all)-1]
 	ctx := scenario(t, 1)
 	h := boot(ctx, t, "host", installed(ctx, t, release, product.Ours))
 	if out, err := h.Run(ctx, "bash", "-uc", pastScript); out != "" || err != nil {

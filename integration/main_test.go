@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -182,6 +183,15 @@ func sh(ctx context.Context, t *testing.T, h *hosts.Host, script string) string 
 	return out
 }
 
+// tableWords tell the type of this release's tables, and how the name of their index ends.
+const tableWords = "type=$(postconf -h default_database_type); suffix=$type; [ $type != hash ] || suffix=db\n"
+
+// indexName is how the name of a table's index ends on a host.
+func indexName(ctx context.Context, t *testing.T, h *hosts.Host) string {
+	t.Helper()
+	return strings.TrimSpace(sh(ctx, t, h, tableWords+"echo $suffix"))
+}
+
 // await waits for a condition in a host.
 func await(ctx context.Context, t *testing.T, h *hosts.Host, meaning, condition string) {
 	t.Helper()
@@ -193,16 +203,18 @@ func await(ctx context.Context, t *testing.T, h *hosts.Host, meaning, condition 
 // eachRelease runs a scenario on n hosts for every release of Debian, beside all other scenarios: a test that is not parallel itself
 // keeps the next one waiting until its last release is through.
 func eachRelease(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
-	t.Parallel()
-	for _, release := range releases() {
-		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
-	}
+	onReleases(t, releases(), n, do)
 }
 
 // sidToo is eachRelease for the few scenarios that run on sid every time: what a day's change there breaks first.
 func sidToo(t *testing.T, n int, do func(ctx context.Context, t *testing.T, release string)) {
+	onReleases(t, append(hosts.Releases(), hosts.Sid), n, do)
+}
+
+// onReleases is that for a list of releases.
+func onReleases(t *testing.T, list []string, n int, do func(ctx context.Context, t *testing.T, release string)) {
 	t.Parallel()
-	for _, release := range append(hosts.Releases(), hosts.Sid) {
+	for _, release := range list {
 		t.Run(release, func(t *testing.T) { do(scenario(t, n), t, release) })
 	}
 }

@@ -125,7 +125,7 @@ func oauthLogin(ctx context.Context, t *testing.T, client *hosts.Host, p mailPro
 const account2 = "anna@example.test"
 
 func TestOAuthRelay(t *testing.T) {
-	ctx := scenario(t, 1+len(hosts.Releases()))
+	ctx := scenario(t, 1+len(releases()))
 	lan, ca := newNetwork(ctx, t), newIssuer(t)
 	opt := clientOptions(ctx, t, "trixie")
 	opt.Network = lan
@@ -134,7 +134,7 @@ func TestOAuthRelay(t *testing.T) {
 	write(t, server, "/root/good.pem", ca.issue("provider.example.test", 24*time.Hour))
 	write(t, server, "/root/other.pem", ca.issue("other.example.test", 24*time.Hour))
 	clients := map[string]*hosts.Host{}
-	for _, release := range hosts.Releases() {
+	for _, release := range releases() {
 		opt := clientOptions(ctx, t, release)
 		opt.Network = lan
 		clients[release] = boot(ctx, t, release, opt)

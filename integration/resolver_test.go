@@ -203,7 +203,7 @@ func resolverHost(ctx context.Context, t *testing.T, release string) *hosts.Host
 	sh(ctx, t, h, `echo 'deb [trusted=yes] file:/resolvers ./' >> /etc/apt/sources.list; apt-get update -q
 		ip addr add `+sink+`/24 dev eth0; systemd-run -q smtp-sink -u postfix `+sink+`:25 100
 		postconf -e inet_interfaces=10.99.0.1,127.0.0.1 inet_protocols=ipv4
-		postmulti -e init; postmulti -I postfix-out -e create
+		postmulti -e init; postmulti -I postfix-out -e create; cp /etc/postfix/master.cf /etc/postfix-out/ # the services chrooted as those of the primary instance
 		systemctl restart postfix; rm -f /etc/resolv.conf; echo nameserver `+nameServers[0]+` > /etc/resolv.conf
 		/usr/libexec/postfix-maint/configure-instance --all; systemctl is-active postfix-resolvconf.path`)
 	return h

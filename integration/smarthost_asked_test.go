@@ -110,7 +110,7 @@ func TestSmarthostPreseeded(t *testing.T) {
 		if got := arrived(ctx, t, relay, "bert", "preseeded-"+client.Name); !strings.Contains(got, "\nReturn-Path: <"+account+">\n") || !strings.Contains(got, "\nFrom: Local <"+account+">\n") {
 			t.Errorf("at the relay:\n%s", got)
 		}
-		searchDisk(ctx, t, client, passwordForms(), passwordTables...)
+		searchDisk(ctx, t, client, passwordForms(), passwordTables(ctx, t, client)...)
 		before := sh(ctx, t, client, "postconf -n; stat -c '%n %Y' /etc/postfix/*")
 		for _, again := range []func(){func() {}, preseed} {
 			again()
@@ -119,7 +119,7 @@ func TestSmarthostPreseeded(t *testing.T) {
 				t.Errorf("another run changed\n%s\nto\n%s\nand said:\n%s", before, after, said)
 			}
 		}
-		searchDisk(ctx, t, client, passwordForms(), passwordTables...)
+		searchDisk(ctx, t, client, passwordForms(), passwordTables(ctx, t, client)...)
 	})
 }
 
@@ -193,7 +193,7 @@ func TestSmarthostDialog(t *testing.T) {
 		if got := arrived(ctx, t, relay, "bert", "dialog-"+client.Name); !strings.Contains(got, "\nReturn-Path: <"+account+">\n") || !strings.Contains(got, "\nFrom: Local <"+account+">\n") {
 			t.Errorf("at the relay:\n%s", got)
 		}
-		searchDisk(ctx, t, client, passwordForms(), passwordTables...)
+		searchDisk(ctx, t, client, passwordForms(), passwordTables(ctx, t, client)...)
 
 		state := "postconf -n; stat -c '%n %Y' /etc/postfix/*; cat /var/spool/postfix/pid/master.pid"
 		set := sh(ctx, t, client, state)

@@ -305,7 +305,7 @@ func TestSmarthost(t *testing.T) {
 		tenUsers(ctx, t, relay, client)
 		literal(ctx, t, relay, client)
 		anotherInstance(ctx, t, client)
-		sh(ctx, t, client, "rm -f /etc/aliases.db; newaliases")
+		sh(ctx, t, client, "rm -f /etc/aliases."+indexName(ctx, t, client)+"; newaliases")
 		if _, err := smarthost(ctx, client, "", "unset"); err != nil {
 			t.Error(err)
 		}
@@ -413,7 +413,7 @@ func anotherInstance(ctx context.Context, t *testing.T, client *hosts.Host) {
 	if o, ok := tryRelay(ctx, t, client, instance...); !ok || !o.Delivered || o.Probe.Mechanism != "LOGIN" || o.Sender != account {
 		t.Errorf("the second instance: %+v", o)
 	}
-	if mode := sh(ctx, t, client, "stat -c '%a %n' /etc/postfix-out/sasl_passwd*"); mode != "600 /etc/postfix-out/sasl_passwd\n600 /etc/postfix-out/sasl_passwd.db\n" {
+	if mode := sh(ctx, t, client, "stat -c '%a %n' /etc/postfix-out/sasl_passwd*"); mode != "600 /etc/postfix-out/sasl_passwd\n600 /etc/postfix-out/sasl_passwd."+indexName(ctx, t, client)+"\n" {
 		t.Errorf("the second instance's table: %s", mode)
 	}
 	if _, err := smarthost(ctx, client, "", append([]string{"unset"}, instance...)...); err != nil {
@@ -526,12 +526,15 @@ func TestSmarthostSecret(t *testing.T) {
 			}
 		}
 		searchTraces(t, client, passwordForms(), aPassword(itsPlace))
-		searchDisk(ctx, t, client, passwordForms(), passwordTables...)
+		searchDisk(ctx, t, client, passwordForms(), passwordTables(ctx, t, client)...)
 	})
 }
 
 // passwordTables are where the password of a relay is.
-var passwordTables = []string{"/etc/postfix/sasl_passwd", "/etc/postfix/sasl_passwd.db"}
+func passwordTables(ctx context.Context, t *testing.T, client *hosts.Host) []string {
+	t.Helper()
+	return []string{"/etc/postfix/sasl_passwd", "/etc/postfix/sasl_passwd." + indexName(ctx, t, client)}
+}
 
 // searchDisk looks for secrets, by their names as they may be written, in every file that differs from the layers below, and in the journal.
 // They are in these places alone, which nobody else can read.
@@ -581,10 +584,10 @@ func searchDisk(ctx context.Context, t *testing.T, client *hosts.Host, forms map
 func TestSmarthostByHand(t *testing.T) {
 	eachRelease(t, 1, func(ctx context.Context, t *testing.T, release string) {
 		h := newHost(ctx, t, "client", clientOptions(ctx, t, release))
-		sh(ctx, t, h, `cp -a /etc/postfix /by-hand
+		sh(ctx, t, h, tableWords+`cp -a /etc/postfix /by-hand
 			postconf -c /by-hand -e 'relayhost = [relayhost.example.com]:465' 'smtp_tls_security_level = verify' \
 				'smtp_tls_CAfile = /etc/ssl/certs/ca-certificates.crt' 'smtp_tls_wrappermode = yes' 'smtp_sasl_auth_enable = yes' \
-				'smtp_sasl_security_options =' 'smtp_sasl_password_maps = hash:/by-hand/example-passwd' 'smtp_generic_maps = hash:/by-hand/generic_mapping'
+				'smtp_sasl_security_options =' "smtp_sasl_password_maps = $type:/by-hand/example-passwd" "smtp_generic_maps = $type:/by-hand/generic_mapping"
 			echo 'relayhost.example.com username@example.com:secret_password' > /by-hand/example-passwd
 			echo "@$(cat /etc/mailname) username@example.com" > /by-hand/generic_mapping
 			postmap /by-hand/example-passwd /by-hand/generic_mapping`)
@@ -596,13 +599,13 @@ func TestSmarthostByHand(t *testing.T) {
 			t.Errorf("by our command:\n%s\nby hand:\n%s", got, want)
 		}
 		for name, c := range map[string][2]string{
-			"the sender":    {"postmap -q @$(cat /etc/mailname) hash:/etc/postfix/generic", "postmap -q @$(cat /etc/mailname) hash:/by-hand/generic_mapping"},
-			"the account":   {"postmap -q [relayhost.example.com]:465 hash:/etc/postfix/sasl_passwd", "postmap -q relayhost.example.com hash:/by-hand/example-passwd"},
-			"root's alias":  {"postmap -q root hash:/etc/aliases", "echo someuser@somehost.com"},
+			"the sender":    {"postmap -q @$(cat /etc/mailname) $type:/etc/postfix/generic", "postmap -q @$(cat /etc/mailname) $type:/by-hand/generic_mapping"},
+			"the account":   {"postmap -q [relayhost.example.com]:465 $type:/etc/postfix/sasl_passwd", "postmap -q relayhost.example.com $type:/by-hand/example-passwd"},
+			"root's alias":  {"postmap -q root $type:/etc/aliases", "echo someuser@somehost.com"},
 			"what is left":  {"ls -A /etc/postfix", "ls -A /by-hand | sed 's/^example-passwd/sasl_passwd/; s/^generic_mapping/generic/' | sort"},
 			"Postfix check": {"postfix check 2>&1 | grep -v ^updating || true", "true"},
 		} {
-			if got, want := sh(ctx, t, h, c[0]), sh(ctx, t, h, c[1]); got != want {
+			if got, want := sh(ctx, t, h, tableWords+c[0]), sh(ctx, t, h, tableWords+c[1]); got != want {
 				t.Errorf("%s: by our command %q, by hand %q", name, got, want)
 			}
 		}
@@ -611,12 +614,12 @@ func TestSmarthostByHand(t *testing.T) {
 
 // killScript kills a change at each call by which it changes a file, and looks at what is in force right after: all of the old
 // smarthost or all of the new one. Then the change is made again; the files must be those of a run that nobody killed.
-const killScript = `
+const killScript = tableWords + `
 cd /root; kind=$1
 mkdir /memory; mount -t tmpfs memory /memory # each run waits for some forty fsync(2), which memory answers at once
 mkdir -p /memory/save /var/lib/postfix-maint; cp -a /etc /memory/etc; mount --bind /memory/etc /etc
 mkdir /memory/maint; mount --bind /memory/maint /var/lib/postfix-maint; ln -s /memory/save /save
-base() { rm -rf /etc/postfix /var/lib/postfix-maint/*; cp -a /save/postfix /etc/postfix; cp -a /save/aliases /save/aliases.db /etc/; cp -a /save/maint/. /var/lib/postfix-maint; }
+base() { rm -rf /etc/postfix /var/lib/postfix-maint/*; cp -a /save/postfix /etc/postfix; cp -a /save/aliases /save/aliases.$suffix /etc/; cp -a /save/maint/. /var/lib/postfix-maint; }
 change() {
   if [ $kind = senders ]; then
     "$@" /usr/sbin/postfix-maint smarthost add --sender b@example.org --relay [b.example.test]:465 --user b@x --password-file /root/pw-b >/root/said 2>&1; return
@@ -626,14 +629,14 @@ change() {
 meaning() {
   touch -d 2020-01-01 /etc/postfix/main.cf # Postfix's programs wait a second for a fresh one to cool down
   postconf -xn | sed 's,/etc/postfix/.postfix-maint/aliases,/etc/aliases,; s,/\.postfix-maint/,/,g'
-  for p in smtp_sasl_password_maps smtp_generic_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps smtp_tls_policy_maps; do for m in $(postconf -xh $p | grep -o 'hash:/[^ ,}]*'); do echo $p; postmap -s $m | sort; done; done
+  for p in smtp_sasl_password_maps smtp_generic_maps sender_dependent_relayhost_maps sender_dependent_default_transport_maps smtp_tls_policy_maps; do for m in $(postconf -xh $p | grep -o "$type:/[^ ,}]*"); do echo $p; postmap -s $m | sort; done; done
   for m in $(postconf -xh sender_dependent_default_transport_maps); do # a service that nothing names means nothing
     if postmap -s $m | grep -q smtp-wrapper && ! postconf -M | grep -q ^smtp-wrapper; then echo "no smtp-wrapper"; fi
   done
   for m in $(postconf -xh smtp_header_checks); do grep -v ^# ${m#regexp:}; done
-  for m in $(postconf -xh alias_maps | tr , ' '); do case $m in hash:*) postalias -q root $m;; esac; done
+  for m in $(postconf -xh alias_maps | tr , ' '); do case $m in $type:*) postalias -q root $m;; esac; done
 }
-files() { find /etc/postfix /etc/aliases /var/lib/postfix-maint -type f ! -name '*.db' ! -path '*/history/*' -exec md5sum {} + | sort; find /etc/postfix /etc/aliases.db /var/lib/postfix-maint/* ! -name history -printf '%p %m %u %y\n' | sort; }
+files() { find /etc/postfix /etc/aliases /var/lib/postfix-maint -type f ! -name "*.$suffix" ! -path '*/history/*' -exec md5sum {} + | sort; find /etc/postfix /etc/aliases.$suffix /var/lib/postfix-maint/* ! -name history -printf '%p %m %u %y\n' | sort; }
 printf 'a secret ' > pw-a; printf 'b secret' > pw-b; chmod 600 pw-*
 if [ $1 = second ]; then
   postfix-maint smarthost set --relay [a.example.test]:587 --user a@x --password-file pw-a --rewrite generic=a@x.test --root a@x.test >/root/said
@@ -642,7 +645,7 @@ if [ $kind = senders ]; then
   postfix-maint smarthost add --sender a@example.org --relay [a.example.test]:587 --user a@x --password-file pw-a >/root/said
 fi
 old=$(meaning)
-rm -rf /save/*; cp -a /etc/postfix /save/postfix; cp -a /etc/aliases /etc/aliases.db /save/; cp -a /var/lib/postfix-maint /save/maint
+rm -rf /save/*; cp -a /etc/postfix /save/postfix; cp -a /etc/aliases /etc/aliases.$suffix /save/; cp -a /var/lib/postfix-maint /save/maint
 base; change killat -n 0 -log /root/calls; new=$(meaning); whole=$(files); n=$(wc -l < calls)
 [ "$old" != "$new" ] && [ $n -gt 30 ] || { echo "nothing to kill: $n calls"; cat /root/said; exit 1; }
 sawold=0; sawnew=0
@@ -664,12 +667,12 @@ done
 // TestSmarthostKilled does that for a first smarthost on one release, and on the other for one that replaces another, where every
 // table in use changes.
 func TestSmarthostKilled(t *testing.T) {
-	smarthostKilled(t, map[string]string{"bookworm": "first", "trixie": "second"})
+	smarthostKilled(t, map[string]string{"bookworm": "first", "trixie": "second", hosts.Sid: "second"})
 }
 
 // TestSmarthostSendersKilled does it for a sender's relay that is added beside another's, and that needs a client of its own in master.cf.
 func TestSmarthostSendersKilled(t *testing.T) {
-	smarthostKilled(t, map[string]string{"bookworm": "senders", "trixie": "senders"})
+	smarthostKilled(t, map[string]string{"bookworm": "senders", "trixie": "senders", hosts.Sid: "senders"})
 }
 
 func smarthostKilled(t *testing.T, kinds map[string]string) {
