@@ -21,9 +21,10 @@ func buildTree(ctx context.Context, t *testing.T, release, name string) string {
 	}
 	root := filepath.Join(t.TempDir(), "root")
 	list := `"$1"/etc/apt/sources.list.d/ours.list`
-	build := exec.CommandContext(ctx, "mmdebstrap", "-q", "--variant=minbase", "--include=postfix,systemd-sysv,procps,dbus",
+	args := append(hosts.TreeOptions(release), "-q", "--variant=minbase", "--include=postfix,systemd-sysv,procps,dbus",
 		`--setup-hook=echo "deb [trusted=yes] copy:`+debs+` ./" > `+list, `--essential-hook=echo `+name+` > "$1"/etc/hostname`,
 		"--customize-hook=rm "+list, release, root)
+	build := exec.CommandContext(ctx, "mmdebstrap", args...)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("cannot build the tree: %v: %s", err, out)
 	}
@@ -47,11 +48,11 @@ func chrooted(ctx context.Context, t *testing.T, root, script string) string {
 func TestBuildRoot(t *testing.T) {
 	eachRelease(t, 2, func(ctx context.Context, t *testing.T, release string) {
 		root := buildTree(ctx, t, release, "thebuilder")
-		chrooted(ctx, t, root, `dpkg --audit
+		chrooted(ctx, t, root, tableWords+`dpkg --audit
 			dpkg-query -Wf '${Version} ${Status}' postfix | grep '+a[0-9a-z.~]* install ok installed'
 			[ "$(postconf -h inet_interfaces)" = loopback-only ] # nobody was asked
 			postfix check
-			[ -s /etc/aliases.db ] && [ -e /var/lib/postfix-maint/applied.json ] && [ ! -e /var/lib/postfix-maint/pending.json ]
+			[ -s /etc/aliases.$suffix ] && [ -e /var/lib/postfix-maint/applied.json ] && [ ! -e /var/lib/postfix-maint/pending.json ]
 			[ -L /etc/systemd/system/multi-user.target.wants/postfix.service ]
 			printf 'Subject: early\n\nx\n' | timeout 20 sendmail root; ls /var/spool/postfix/maildrop/*`)
 		const places = "/etc/postfix /etc/mailname /etc/aliases /var/lib/postfix"

@@ -20,8 +20,10 @@ import (
 // describe prints what stands in files that no two runs make the same, for described.
 const describe = `
 echo "=== databases"
-if [ -e /etc/aliases.db ]; then postalias -s hash:/etc/aliases 2>/dev/null | grep -v ^YP_LAST_MODIFIED | sort; fi
-if [ -e /etc/postfix/sasl_passwd.db ]; then postmap -s hash:/etc/postfix/sasl_passwd; fi
+for type in hash:db cdb:cdb; do
+	if [ -e /etc/aliases.${type#*:} ]; then postalias -s ${type%:*}:/etc/aliases 2>/dev/null | grep -v ^YP_LAST_MODIFIED | sort; fi
+	if [ -e /etc/postfix/sasl_passwd.${type#*:} ]; then postmap -s ${type%:*}:/etc/postfix/sasl_passwd; fi
+done
 echo "=== debconf"; debconf-show postfix | sort; grep -c geheim /var/cache/debconf/passwords.dat || true
 echo "=== tree"; find /etc/postfix /var/spool/postfix /var/lib/postfix-maint /var/lib/postfix /etc/rc?.d -name '*postfix*' -o -path '*postfix*' | grep -Ev '/postfix-maint/(unpacked|history)' | sort
 `
@@ -60,7 +62,7 @@ func onlyIn(side, one, other string) string {
 // tables' indexes and debconf's database are compared by what stands in them.
 var volatile = regexp.MustCompile(`^/(var/lib/dpkg|var/lib/dpkg/(status|status-old|lock|lock-frontend|triggers|triggers/(Lock|Unincorp)|updates|statoverride-(old|new))|` +
 	`var/cache|var/cache/debconf|var/cache/debconf/(templates\.dat|.*-old|.*-new|passwords\.dat|config\.dat)|var/lib/systemd/deb-systemd-helper-enabled/\.state.*|var/log|var/log/.*|killat\..*|var/lib/postfix-maint/(unpacked|chroot/.*|history(/.*)?)|etc/\.pwd\.lock|tmp|root|run|run/.*|` +
-	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.db|etc/postfix/sasl_passwd\.db)$`)
+	`etc/(passwd|group)([-+]|\.lock|\.\d+)|etc/g?shadow.*|etc/aliases\.c?db|etc/postfix/sasl_passwd\.c?db)$`)
 
 // changed describes every file of a host that differs from the layers below: kind, mode, owner, content.
 func changed(ctx context.Context, h *hosts.Host) (map[string]string, error) {

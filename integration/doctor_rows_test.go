@@ -11,7 +11,7 @@ import (
 )
 
 // doctorWords are what the breaks are written in. A setting is put into main.cf with an old date, so that nothing has to be reloaded.
-const doctorWords = `
+const doctorWords = tableWords + `
 cd /etc/postfix; m=/etc/postfix/main.cf; s=/etc/postfix/master.cf; count=0
 doctor() { postfix-maint doctor --json > /root/said 2> /root/errs; rc=$?; count=$((count + 1)); }
 healthy() {
@@ -90,21 +90,21 @@ const doctorTables = `
 sed -i '1i\  lonely = text' $m; old; broken line-ignored $m 1; back
 sed -i '1i\  lonely text' $s; broken line-ignored $s 1; back
 t=/etc/postfix/table
-table() { printf "$3" > $t; put $1 hash:$t; postmap hash:$t 2> /root/errs; broken line-ignored $t $2; back; rm -f $t $t.db; }
+table() { printf "$3" > $t; put $1 $type:$t; postmap $type:$t 2> /root/errs; broken line-ignored $t $2; back; rm -f $t $t.$suffix; }
 table virtual_alias_maps 3 'a b\n\nkey\nc d\n'
 table virtual_alias_maps 1 '  lonely\na b\n'
 table transport_maps 2 'a smtp:\nA local:\n'
 printf '/x/ y\n/no end\n' > $t; put virtual_alias_maps regexp:$t; broken line-ignored $t 2; back; rm $t
-cp -a /etc/aliases /etc/aliases.db /root/
-alias() { printf "$3" >> /etc/aliases; newaliases 2> /root/errs; broken $1 /etc/aliases $(($(lines /root/aliases) + $2)); cp -a /root/aliases /root/aliases.db /etc/; }
+cp -a /etc/aliases /etc/aliases.$suffix /root/
+alias() { printf "$3" >> /etc/aliases; newaliases 2> /root/errs; broken $1 /etc/aliases $(($(lines /root/aliases) + $2)); cp -a /root/aliases /root/aliases.$suffix /etc/; }
 alias line-ignored 2 'one: root\nwithout a colon\n'
 alias line-ignored 1 'postmaster: other\n'
 alias alias-loop 1 'one: two, root\ntwo: three\nthree: one\n'
-echo 'r user:pw' > pw; chmod 600 pw; postmap pw; chmod 644 pw; with secret-readable smtp_sasl_password_maps hash:/etc/postfix/pw; rm pw pw.db
-put virtual_alias_maps hash:/etc/postfix/none; broken table-missing $m $(at virtual_alias_maps); back
+echo 'r user:pw' > pw; chmod 600 pw; postmap $type:pw; chmod 644 pw; with secret-readable smtp_sasl_password_maps $type:/etc/postfix/pw; rm pw pw.$suffix
+put virtual_alias_maps $type:/etc/postfix/none; broken table-missing $m $(at virtual_alias_maps); back
 mv /usr/sbin/postconf /usr/sbin/postconf.real
 printf '#!/bin/sh\ncase $1 in -m) postconf.real -m | grep -v -x -e hash -e btree; echo lmdb ;; *) exec postconf.real "$@" ;; esac\n' > /usr/sbin/postconf; chmod 755 /usr/sbin/postconf
-sed -i '/^smtp_tls_session_cache/d;/^alias_database/d' $m; old; broken type-given-up $m $(at alias_maps); back
+sed -i '/^smtp_tls_session_cache/d;/^alias_database/d' $m; put alias_maps hash:/etc/aliases; broken type-given-up $m $(at alias_maps); back
 mv /usr/sbin/postconf.real /usr/sbin/postconf
 `
 

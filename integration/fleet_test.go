@@ -16,7 +16,7 @@ import (
 var fleetRuns = []struct{ name, args, changed, look string }{
 	{"a check before anything is there", "--check", "some", "[ ! -e /usr/sbin/postfix-maint ]"},
 	{"the first run", "", "some", `[ "$(postconf -h mydestination relayhost recipient_delimiter | tail -n 2 | tr '\n' ' ')" = '[relay.example.test]:587 + ' ]
-		postmap -q '[relay.example.test]:587' hash:/etc/postfix/sasl_passwd | grep -qx joe:correct-horse
+		postmap -q '[relay.example.test]:587' "$(postconf -h default_database_type):/etc/postfix/sasl_passwd" | grep -qx joe:correct-horse
 		systemctl is-active -q postfix@- postfix@postfix-out; postfix-maint doctor > /root/said 2>&1 || [ $? = 1 ]`},
 	{"the same again", "", "0", "cmp /root/main.cf /etc/postfix/main.cf"},
 	{"a check of the same", "--check --diff", "0", "cmp /root/main.cf /etc/postfix/main.cf"},

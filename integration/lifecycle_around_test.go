@@ -34,7 +34,7 @@ var surroundings = []life{
 		name: "a build root without /proc", start: nothing, end: asChecked, off: true,
 		do: forbid + `mkdir /bare; mount --bind / /bare; not ls /bare/proc/self 2>/dev/null
 			chroot /bare sh -ec 'dpkg -i /debs/m1/postfix-maint.deb; dpkg -i /debs/o1/postfix.deb'`,
-		check: "has inet_protocols all\nexpect /etc/aliases.db 644 root:root | { ! grep .; }",
+		check: "has inet_protocols all\nexpect /etc/aliases.$suffix 644 root:root | { ! grep .; }",
 	},
 	{
 		name: "an image worked on with DPKG_ROOT", start: nothing, end: asChecked, off: true,

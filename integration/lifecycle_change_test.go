@@ -24,12 +24,12 @@ var changes = []life{
 	},
 	{
 		name: "root's alias", start: ours, end: works,
-		do: "answer root_address bert; $reconfigure", check: "[ \"$(postmap -q root hash:/etc/aliases)\" = bert ]\n[ \"$(grep -ci '^root' /etc/aliases)\" = 1 ]\ndelivered bert",
+		do: "answer root_address bert; $reconfigure", check: "[ \"$(postmap -q root $type:/etc/aliases)\" = bert ]\n[ \"$(grep -ci '^root' /etc/aliases)\" = 1 ]\ndelivered bert",
 	},
 	{
 		name: "root's alias in the file that alias_database names", start: ours, end: works,
-		do:    "mkdir /etc/mail; cp /etc/aliases /etc/mail/; postconf -e alias_maps=hash:/etc/mail/aliases alias_database=hash:/etc/mail/aliases; cp /etc/aliases /tmp; answer root_address bert; $reconfigure",
-		check: "cmp /tmp/aliases /etc/aliases\n[ \"$(postmap -q root hash:/etc/mail/aliases)\" = bert ]",
+		do:    "mkdir /etc/mail; cp /etc/aliases /etc/mail/; postconf -e alias_maps=$type:/etc/mail/aliases alias_database=$type:/etc/mail/aliases; cp /etc/aliases /tmp; answer root_address bert; $reconfigure",
+		check: "cmp /tmp/aliases /etc/aliases\n[ \"$(postmap -q root $type:/etc/mail/aliases)\" = bert ]",
 	},
 	{
 		name: "local only and back", start: ours, end: works,
@@ -95,15 +95,15 @@ var changes = []life{
 	},
 	{
 		name: "newaliases fails: the old alias database stays", start: ours, end: asChecked,
-		do:   `postconf -e 'alias_database=hash:/etc/aliases, nosuch:/etc/other'; cp /etc/aliases.db /tmp; answer root_address bert; $reconfigure; dpkg -i /debs/o1b/postfix.deb`,
-		says: "WARNING.*newaliases", check: "postmap -q root hash:/etc/aliases\nawait greets\ndelivered",
+		do:   `postconf -e "alias_database=$type:/etc/aliases, nosuch:/etc/other"; cp /etc/aliases.$suffix /tmp; answer root_address bert; $reconfigure; dpkg -i /debs/o1b/postfix.deb`,
+		says: "WARNING.*newaliases", check: "postmap -q root $type:/etc/aliases\nawait greets\ndelivered",
 	},
 	{
 		name: "newaliases fails and leaves an index without entries: the next run makes it anew", start: ours, end: works,
-		do: `: > /tmp/none; postalias hash:/tmp/none; mv /usr/bin/newaliases /usr/bin/newaliases.whole
-			printf '#!/bin/sh\nsleep 1; cat /tmp/none.db > /etc/aliases.db; exit 1\n' > /usr/bin/newaliases; chmod +x /usr/bin/newaliases
-			answer root_address bert; $reconfigure; mv /usr/bin/newaliases.whole /usr/bin/newaliases; not postmap -q root hash:/etc/aliases
-			$reconfigure; postmap -q root hash:/etc/aliases | grep bert; $reconfigure; not grep due /var/lib/postfix-maint/applied.json`,
+		do: `: > /tmp/none; postalias $type:/tmp/none; mv /usr/bin/newaliases /usr/bin/newaliases.whole
+			printf '#!/bin/sh\nsleep 1; cat /tmp/none.%s > /etc/aliases.%s; exit 1\n' $suffix $suffix > /usr/bin/newaliases; chmod +x /usr/bin/newaliases
+			answer root_address bert; $reconfigure; mv /usr/bin/newaliases.whole /usr/bin/newaliases; not postmap -q root $type:/etc/aliases
+			$reconfigure; postmap -q root $type:/etc/aliases | grep bert; $reconfigure; not grep due /var/lib/postfix-maint/applied.json`,
 		says: "WARNING.*alias database",
 	},
 	{
@@ -132,7 +132,7 @@ var changes = []life{
 	{
 		name: "the caller's environment names another instance", start: ours, end: works,
 		do:    "export MAIL_CONFIG=/nowhere; answer root_address bert; $reconfigure; dpkg -i /debs/o1b/postfix.deb; unset MAIL_CONFIG",
-		never: "WARNING", check: "[ \"$(postmap -q root hash:/etc/aliases)\" = bert ]",
+		never: "WARNING", check: "[ \"$(postmap -q root $type:/etc/aliases)\" = bert ]",
 	},
 	{
 		name: "several relay hosts", start: ours, end: works,

@@ -23,7 +23,7 @@ fresh() {
 gone() { umount -R /tree; rm -rf /tmp/up /tmp/work; }
 list() { # every file of ours: mode, owner, link, content
 	(cd /tree && find etc/postfix etc/aliases* etc/mailname etc/group etc/passwd var/lib/postfix var/lib/postfix-maint var/spool/postfix \
-		var/lib/dpkg/statoverride ! -name '*-' ! -name '*.db' ! -path '*/history*' -printf '%p %y %m %U:%G %l\n' | sort
+		var/lib/dpkg/statoverride ! -name '*-' ! -name '*.db' ! -name '*.cdb' ! -path '*/history*' -printf '%p %y %m %U:%G %l\n' | sort
 	find etc/postfix etc/aliases etc/mailname etc/group etc/passwd var/lib/postfix-maint -type f ! -name '*-' ! -path '*/history/*' -exec sha256sum {} + | sort)
 }
 configure() { chroot /tree dpkg --configure -a > /tmp/said 2>&1; }
@@ -32,7 +32,7 @@ heal() {
 	if [ "$rc" != 0 ] && ! grep -qiE "$2" /tmp/said; then echo "$1: nobody says why:"; grep -iE 'error|cannot|fatal' /tmp/said; fi
 	warned=$(grep -c WARNING /tmp/said)
 	if ! configure; then echo "$1: does not heal:"; tail -n 5 /tmp/said; fi
-	if [ "$warned" != 0 ]; then chroot /tree $reconfigure > /tmp/again 2>&1 || cat /tmp/again; fi; [ -s /tree/etc/aliases.db ] || echo "$1: no alias database"; list > /tmp/got
+	if [ "$warned" != 0 ]; then chroot /tree $reconfigure > /tmp/again 2>&1 || cat /tmp/again; fi; [ -s /tree/etc/aliases.db ] || [ -s /tree/etc/aliases.cdb ] || echo "$1: no alias database"; list > /tmp/got
 	diff /tmp/want /tmp/got > /tmp/diff || { echo "$1: ends elsewhere:"; head -n 12 /tmp/diff; }
 }
 # full DIR: all but a few pages of the file system of DIR are in use; each time a page more is free, until it is enough

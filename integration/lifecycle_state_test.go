@@ -12,6 +12,11 @@ const lifeWords = `
 umask 022
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 reconfigure='dpkg-reconfigure -f noninteractive postfix'
+# the type of this release's tables, how the name of their index ends, and the registry of types
+if type=$(postconf -h default_database_type 2>/dev/null); then suffix=$type; [ "$type" != hash ] || suffix=db; fi
+registered() { cat $(postconf -h meta_directory)/dynamicmaps.cf $(postconf -h meta_directory)/dynamicmaps.cf.d/* 2>/dev/null; }
+# third: the file for a type of an administrator's, which no package brings
+third() { case $(postconf -h meta_directory) in /etc/*) echo /etc/postfix/dynamicmaps.cf ;; *) echo $(postconf -h meta_directory)/dynamicmaps.cf.d/third.cf ;; esac; }
 # not COMMAND...: it must fail. The shell's own ! would not end a script under set -e.
 not() { if "$@"; then echo "did not fail: $*" >&2; return 1; fi; }
 # answer QUESTION VALUE: as debconf-set-selections of a person or a tool

@@ -29,6 +29,7 @@ type life struct {
 	never string // regexp: must not be
 	check string // more that must hold at the end: shell conditions, one a line
 	only  string // release; "" means all
+	until string // the last release on which there is such a way; "" means all
 	sid   bool   // on sid every time, and not with -sid alone
 	off   bool   // the host is not booted: a build root, or with start ours an image that is worked on
 }
@@ -72,7 +73,7 @@ func TestLife(t *testing.T) {
 			t.Parallel()
 			for _, table := range lives {
 				for _, l := range table {
-					if l.only != "" && l.only != release || release == hosts.Sid && !l.sid && !*sid {
+					if l.only != "" && l.only != release || l.until != "" && release == hosts.Sid || release == hosts.Sid && !l.sid && !*sid {
 						continue
 					}
 					t.Run(l.name, func(t *testing.T) {

@@ -29,14 +29,14 @@ var upgrades = []life{
 	{
 		name: "a security update with maps in use", start: ours, end: works,
 		do: `dpkg -i /debs/d1/postfix-pcre.deb /debs/d1/postfix-lmdb.deb
-			printf 'third third.so dict_third_open\n' >> /etc/postfix/dynamicmaps.cf
+			printf 'third third.so dict_third_open\n' >> $(third)
 			printf '/^x@y$/ bert\n' > /etc/postfix/virtual; postconf -e virtual_alias_maps=pcre:/etc/postfix/virtual; systemctl reload postfix
 			keep; dpkg -i /debs/o2/postfix.deb /debs/d2/postfix-pcre.deb /debs/d2/postfix-lmdb.deb`,
 		never: "Taking map type",
 		check: `kept
 			postconf -m | grep -x pcre
-			grep -q ^third /etc/postfix/dynamicmaps.cf
-			[ "$(grep -c ^pcre /etc/postfix/dynamicmaps.cf)" = 1 ]
+			grep -q ^third $(third)
+			[ "$(registered | grep -c ^pcre)" = 1 ]
 			printf 'Subject: bypcre\n\nx\n' | sendmail x@y && await grep -rqs '^Subject: bypcre' /var/mail /home/bert
 			! grep 'unsupported dictionary' /var/log/mail.log`,
 	},
@@ -129,7 +129,7 @@ var upgrades = []life{
 	},
 	{
 		name: "no alias file by choice", start: ours, end: asChecked,
-		do:    "postconf -e alias_database= alias_maps=; rm /etc/aliases /etc/aliases.db; dpkg -i /debs/o1b/postfix.deb; $reconfigure",
+		do:    "postconf -e alias_database= alias_maps=; rm /etc/aliases /etc/aliases.$suffix; dpkg -i /debs/o1b/postfix.deb; $reconfigure",
 		check: "[ ! -e /etc/aliases ]\nawait greets\ndelivered",
 	},
 	{
@@ -191,6 +191,7 @@ var upgrades = []life{
 	{
 		name: "an instance through an upgrade of the layer", start: ours, end: works,
 		do: `postmulti -e init; postmulti -e create -I postfix-out 2>/dev/null
+			cp /etc/postfix/master.cf /etc/postfix-out/ # chrooted as the primary instance, which upstream's own file is not on sid
 			postconf -c /etc/postfix-out -e master_service_disable= inet_interfaces=127.0.0.1
 			sed -i 's/^smtp  *inet/2525 inet/' /etc/postfix-out/master.cf
 			postmulti -i postfix-out -e enable; systemctl daemon-reload; systemctl enable --now postfix@postfix-out; await out_greets

@@ -39,6 +39,9 @@ var options = map[string][]string{
 	Sid: {`--aptopt=Acquire::Check-Valid-Until "false"`}, // a mirror that lags behind only makes the tree older
 }
 
+// TreeOptions are mmdebstrap's for a tree of a release that is not one of ours.
+func TreeOptions(release string) []string { return slices.Clone(options[release]) }
+
 // Base gives the tree of a release, building it first where the cache does not hold it for exactly this list of packages.
 func (s *Session) Base(ctx context.Context, release string) (string, error) {
 	list := slices.DeleteFunc(strings.Fields(packages[""]+" "+packages[release]), func(p string) bool {
