@@ -102,15 +102,39 @@ func (r *report) tell(debian, ours figures, a asked) {
 
 const again = "dpkg-reconfigure -f noninteractive postfix"
 
-// reconfigure measures dpkg-reconfigure with nothing to change, and with another answer each time.
+// What a person does who is asked: a program in the place of an editor adds another destination where the form has that question, and
+// leaves all else as it stands.
+const (
+	readies = `cat > /root/answer << 'END'
+#!/bin/sh
+exec sed -i "s/^\(postfix\/destinations\)=.*/\1=\"$(cat /root/destinations)\"/" "$1"
+END
+chmod 755 /root/answer
+echo "mail.example.test, list-$RANDOM.example.test, localhost" > /root/destinations`
+	answered = `env -u DEBIAN_FRONTEND EDITOR=/root/answer VISUAL=/root/answer dpkg-reconfigure -f editor -p low postfix`
+	carried  = `[ "$(postconf -h mydestination)" = "$(cat /root/destinations)" ] || { postconf -n mydestination; cat /root/destinations; exit 1; }`
+)
+
+// reconfigure measures dpkg-reconfigure with nothing to change, and with another answer each time: of a person at the questions, which both
+// layers carry out, and of debconf-set-selections, which Debian's overwrites with what is in force.
 func reconfigure(ctx context.Context, debian, ours side) error {
 	if err := compare(ctx, "dpkg-reconfigure, nothing to change", debian, ours,
 		[2]work{{":", again}, {":", again}}, asked{share(0.12), most(14, ""), most(0, "")}); err != nil {
 		return err
 	}
+	change := work{readies, answered}
+	if err := compare(ctx, "dpkg-reconfigure with one change: another destination, answered at the question", debian, ours,
+		[2]work{change, change}, asked{wall: share(0.15), failed: most(0, "")}); err != nil {
+		return err
+	}
+	for _, h := range []side{debian, ours} {
+		if _, err := h.Sh(ctx, carried); err != nil {
+			return fmt.Errorf("the answer was not carried out: %w", err)
+		}
+	}
 	wish := work{`printf 'postfix postfix/relayhost string [relay-%s.example.test]\n' $RANDOM | debconf-set-selections`, again}
-	return compare(ctx, "dpkg-reconfigure with one change (another relay host by set-selections, which Debian's does not apply)", debian, ours,
-		[2]work{wish, wish}, asked{wall: share(0.15), failed: most(0, "")})
+	return compare(ctx, "another relay host by debconf-set-selections, which Debian's layer does not apply", debian, ours,
+		[2]work{wish, wish}, asked{failed: most(0, "")})
 }
 
 // upgrade measures the next version of the package postfix, and of postfix-maint alone.
