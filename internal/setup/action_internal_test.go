@@ -113,6 +113,7 @@ func TestTheActionIsDone(t *testing.T) {
 		"an installation":               {plan: Plan{action: "reload"}, installing: true, done: []string{"start"}},
 		"an upgrade":                    {plan: Plan{req: Request{Old: old, Package: now}}, runs: []string{"dpkg-trigger --no-await " + Trigger}},
 		"what a killed run owed":        {plan: Plan{req: Request{Old: now, Reconfigure: true}, resumed: true, journal: journal{Action: "restart"}}, done: []string{"restart"}},
+		"one whose relay failed":        {plan: Plan{req: Request{Reconfigure: true}, fresh: true, resumed: true, action: "restart"}, done: []string{"restart"}},
 		"less than what this one needs": {plan: Plan{req: Request{Old: now, Reconfigure: true}, action: "restart", resumed: true, journal: journal{Action: "reload"}}, done: []string{"restart"}},
 	} {
 		service, runner := &acts{}, &calls{}
