@@ -68,6 +68,11 @@ func TestRestartOfEach(t *testing.T) {
 			calls: []string{"RestartUnit postfix@-.service replace", "RestartUnit " + two + " replace"},
 			says:  []string{one + " is not restarted", "/etc/postfix-one"},
 		},
+		"two are not to be found": {
+			units: map[string]systemdtest.Unit{Unit: umbrella, PrimaryUnit: running, "postfix@gone.service": running, "postfix@lost.service": running},
+			calls: []string{"RestartUnit postfix@-.service replace"},
+			says:  []string{"postfix@gone.service is not restarted", "postfix@lost.service is not restarted"},
+		},
 		"one is stopped": {
 			units: map[string]systemdtest.Unit{Unit: umbrella, PrimaryUnit: running, one: {Load: "loaded", Active: "inactive"}},
 			calls: []string{"RestartUnit postfix@-.service replace"},
