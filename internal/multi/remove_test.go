@@ -102,10 +102,11 @@ func (f *fake) hostWhere(what string, happens func()) *Host {
 	return h
 }
 
-// Mail that comes in until the instance is stopped calls the remove off.
+// Mail that comes in until the instance is stopped calls the remove off, with nothing else changed.
 func TestRemoveMeetsMail(t *testing.T) {
 	t.Parallel()
 	f, _ := made(t)
+	before := f.tree()
 	h := f.hostWhere("make sure", func() { f.put(f.path("/var/spool/postfix-in/maildrop/A1"), []byte("mail")) })
 	if err := h.Remove(context.Background(), "in", false); err == nil || !strings.Contains(err.Error(), "1 messages") {
 		t.Errorf("the error is %v", err)
@@ -115,6 +116,11 @@ func TestRemoveMeetsMail(t *testing.T) {
 	}
 	if j, err := f.host().loadJournal(); j != nil || err != nil {
 		t.Errorf("journal %v, %v", j, err)
+	}
+	after := f.tree()
+	delete(after, "var/spool/postfix-in/maildrop/A1")
+	if diff := cmp.Diff(before, after); diff != "" {
+		t.Errorf("it changes\n%s", diff)
 	}
 }
 
