@@ -31,6 +31,7 @@ func TestTokensByTheClock(t *testing.T) {
 		return &oauth2.Token{AccessToken: fmt.Sprint(requests), Expiry: now.Add(lifetime)}, fails
 	}, func() time.Time { return now })
 	revoked, down := refuse(oauth.ProblemLoginAgain, "4.7.8", "again"), refuse(oauth.ProblemDown, "4.4.1", "down")
+	refused := refuse(oauth.ProblemRefused, "4.7.8", "refused")
 	for i, step := range []struct {
 		later time.Duration
 		fails error
@@ -41,6 +42,7 @@ func TestTokensByTheClock(t *testing.T) {
 		{time.Hour, down, "", 3}, {500 * time.Millisecond, down, "", 3}, {600 * time.Millisecond, down, "", 4},
 		{1100 * time.Millisecond, nil, "", 4}, {time.Second, nil, "5", 5},
 		{time.Hour, revoked, "", 6}, {59 * time.Second, nil, "", 6}, {2 * time.Second, nil, "7", 7},
+		{time.Hour, refused, "", 8}, {59 * time.Second, nil, "", 8}, {2 * time.Second, nil, "9", 9},
 	} {
 		now, fails = now.Add(step.later), step.fails
 		token, err := all.Get(t.Context())
