@@ -221,6 +221,30 @@ func TestUndoOfAnUndoAndOfTables(t *testing.T) {
 	}
 }
 
+// A setting may need a service of master.cf, and the last file is the moment: main.cf comes after all others.
+func TestMainCFComesLast(t *testing.T) {
+	const mainCF, masterCF, table = "/etc/postfix/main.cf", "/etc/postfix/master.cf", "/etc/postfix/transport"
+	root := sysroottest.New(t, map[string]string{"etc/postfix/main.cf": "a = 1\n", "etc/postfix/master.cf": "smtp inet n - y - - smtpd\n", "etc/postfix/transport": "x y\n"})
+	if err := change(root, map[string]string{mainCF: "a = 2\n", masterCF: "smtp inet n - n - - smtpd\n", table: "x z\n"}); err != nil {
+		t.Fatal(err)
+	}
+	u, err := PlanUndo(root, entries(t, root)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := u.Transaction(func(context.Context, string, ...string) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range tr.Files {
+		got = append(got, f.Path)
+	}
+	if want := []string{table, masterCF, mainCF}; !slices.Equal(got, want) {
+		t.Errorf("the order is %q, want %q", got, want)
+	}
+}
+
 func TestUndoIsRefused(t *testing.T) {
 	root := sysroottest.New(t, map[string]string{"etc/postfix/": ""})
 	if err := change(root, map[string]string{paths.MainCF: "a = 1\n"}); err != nil {
