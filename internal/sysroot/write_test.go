@@ -2,6 +2,7 @@ package sysroot_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -29,11 +30,15 @@ func TestExtendedAttributesStay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := sysroottest.New(t, map[string]string{"etc/main.cf": "old"})
 			file := filepath.Join(r.Dir(), "etc/main.cf")
-			want := map[string]string{"user.one": "a label", "user.two": "another\x00one"}
+			space := "user."
+			if err := unix.Setxattr(file, space+"try", nil, 0); errors.Is(err, unix.ENOTSUP) && os.Getuid() == 0 {
+				space = "trusted." // a tmpfs before Linux 6.6 has only these
+			} else if errors.Is(err, unix.ENOTSUP) {
+				t.Skip("an ordinary user has no extended attributes on this file system")
+			}
+			want := map[string]string{space + "one": "a label", space + "two": "another\x00one"}
 			for attr, value := range want {
-				if err := unix.Setxattr(file, attr, []byte(value), 0); errors.Is(err, unix.ENOTSUP) {
-					t.Skip("the file system has no extended attributes of users")
-				} else if err != nil {
+				if err := unix.Setxattr(file, attr, []byte(value), 0); err != nil {
 					t.Fatal(err)
 				}
 			}
