@@ -72,7 +72,7 @@ func TestAChangeOfOneFileIsSmall(t *testing.T) {
 	put(t, root, "etc/postfix/master.cf", chrooted)
 	put(t, root, "etc/hosts", "new\n")
 	apply(t, root)
-	put(t, root, list+"+", `{"serial":"OTHER","files":{"etc/services":null}}`) // of a list that is gone
+	put(t, root, list+"+", `{"serial":"OTHER","files":{"etc/services":null}}`+"\n") // of a list that is gone
 	put(t, root, "etc/postfix/master.cf", nothing)
 	want(t, "removed", apply(t, root).Removed, standard)
 	put(t, root, "etc/postfix/master.cf", chrooted)
