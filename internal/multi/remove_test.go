@@ -81,6 +81,10 @@ func TestRemoveWithMail(t *testing.T) {
 			if diff := cmp.Diff(before, f.tree()); diff != "" || !f.active["postfix@postfix-in.service"] {
 				t.Errorf("a refused remove changes something:\n%s", diff)
 			}
+			h := f.hostWhere("", func() { t.Error("a refused remove has begun") }) // it must not stop the instance either
+			if err := h.Remove(context.Background(), "in", false); err == nil {
+				t.Error("no error")
+			}
 			must(t, f, func(h *Host) error { return h.Remove(context.Background(), "in", true) })
 			if diff := cmp.Diff(empty, f.tree()); diff != "" {
 				t.Errorf("with --purge-queue there is left:\n%s", diff)
