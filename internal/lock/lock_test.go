@@ -96,6 +96,21 @@ func TestACommandLendsItsLockToWhatItStarts(t *testing.T) {
 	}
 }
 
+// Whoever finds the lock taken gets it when the other one is through.
+func TestABriefLockIsWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	first, err := lock.Brief(path, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, first.Release)
+	second, err := lock.Brief(path, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second.Release()
+}
+
 func TestABriefLockWritesNothingAndWaitsNotForEver(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	first, err := lock.Brief(path, time.Hour)
