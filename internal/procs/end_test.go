@@ -60,6 +60,31 @@ func TestRunningAndEnd(t *testing.T) {
 	}
 }
 
+// Whoever runs the same program as another user is none of them: anybody can.
+func TestRunningAsAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can be another user")
+	}
+	sleep, err := filepath.EvalSymlinks("/bin/sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(sleep, "600")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	pid := cmd.Process.Pid
+	for name := ""; name != sleep; time.Sleep(time.Millisecond) { // until it is past execve
+		name, _ = procs.Program(pid)
+	}
+	if slices.Contains(procs.Running(sleep), pid) {
+		t.Error("it counts")
+	}
+}
+
 // What a process that has to be killed has left in its group is killed with it; what it leads no group of is left alone.
 func TestEndGroup(t *testing.T) {
 	for name, c := range map[string]struct {
